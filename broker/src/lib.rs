@@ -1,0 +1,1 @@
+//! The broker: protocols, routing, dispatch, transactions on top of the storage contract

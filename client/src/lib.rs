@@ -1,0 +1,1 @@
+//! An OpenWire client for the tests and the tools

@@ -1,0 +1,1 @@
+//! The storage engine: an append-only, memory-mapped log with election by epoch

@@ -1,0 +1,2 @@
+//! The `kahawai` command.
+fn main() {}
