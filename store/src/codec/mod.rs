@@ -1,0 +1,192 @@
+//! The one encoding of a batch, which engines keep and replicas exchange.
+//!
+//! ```text
+//! batch     := version:u8 = 1, count:varint, operation × count
+//! operation := tag:u8, fields (see `operation`)
+//! message   := length:varint, header_length:varint, header (see `header`), properties:bytes, body:bytes to the end
+//! varint    := LEB128 of a u64, at most 10 bytes, shortest form not required
+//! bytes     := length:varint, the bytes        text := bytes, valid UTF-8
+//! ```
+//!
+//! All numbers come from outside as far as this code is concerned: a length is checked against what is left before
+//! anything is taken, a count never reserves memory by itself, and every failure is a [`DecodeError`] with its place.
+
+pub mod header;
+mod operation;
+mod primitive;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use thiserror::Error;
+
+use crate::batch::{Batch, Operation};
+use crate::message::Message;
+use primitive::Reader;
+
+/// The version this code writes, and the newest it reads.
+pub const VERSION: u8 = 1;
+
+/// Where an encoded message stands in its batch: a range of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The first byte, counted from the batch's first.
+    pub start: u32,
+    /// How many bytes.
+    pub length: u32,
+}
+
+impl Span {
+    /// The same as a range of indexes.
+    pub fn range(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.length as usize
+    }
+}
+
+/// Bytes that are no batch or no message.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{problem} at byte {at}")]
+pub struct DecodeError {
+    /// What is wrong.
+    pub problem: Problem,
+    /// Where, counted from the first byte given.
+    pub at: usize,
+}
+
+/// What can be wrong with encoded bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Problem {
+    /// A newer version wrote this.
+    #[error("version {found}, but this program reads up to {VERSION}")]
+    Version {
+        /// The version found.
+        found: u8,
+    },
+    /// More bytes are promised than there are.
+    #[error("{needed} bytes needed, {left} left")]
+    Truncated {
+        /// How many were promised.
+        needed: u64,
+        /// How many there are.
+        left: usize,
+    },
+    /// A number of more than 64 bits.
+    #[error("number exceeds its range")]
+    Number,
+    /// A text that is not UTF-8.
+    #[error("text is not UTF-8")]
+    Text,
+    /// A tag or an enumerated value that this version does not know.
+    #[error("unknown {what} {found}")]
+    Unknown {
+        /// Of what.
+        what: &'static str,
+        /// The value found.
+        found: u64,
+    },
+    /// Bytes are left over.
+    #[error("{0} bytes left over")]
+    Trailing(usize),
+    /// A prepared transaction inside a prepared transaction.
+    #[error("prepared transactions nest")]
+    Nested,
+}
+
+/// Encodes a batch, appending to `out`, and gives the operations back with their messages as spans of what was
+/// appended.
+///
+/// # Panics
+/// If the batch takes 4 GiB or more; engines limit it far below.
+pub fn encode_batch(batch: Batch, out: &mut Vec<u8>) -> Vec<Operation<Span>> {
+    let start = out.len();
+    out.push(VERSION);
+    primitive::put_varint(out, batch.operations.len() as u64);
+    let operations =
+        batch.operations.into_iter().map(|operation| operation::encode(operation, start, out)).collect();
+    assert!(out.len() - start <= u32::MAX as usize, "a batch is limited to 4 GiB");
+    operations
+}
+
+/// Decodes a batch, leaving its messages where they are.
+///
+/// # Errors
+/// Where the bytes are no batch.
+pub fn decode_batch(bytes: &[u8]) -> Result<Vec<Operation<Span>>, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let version = reader.u8()?;
+    if version != VERSION {
+        return Err(DecodeError { problem: Problem::Version { found: version }, at: 0 });
+    }
+    let operations = operation::decode_list(&mut reader, false)?;
+    reader.finish()?;
+    Ok(operations)
+}
+
+/// Decodes a batch with its messages, which share the bytes given.
+///
+/// # Errors
+/// Where the bytes are no batch.
+pub fn decode_batch_whole(bytes: &Bytes) -> Result<Batch, DecodeError> {
+    let operations = decode_batch(bytes)?;
+    let operations = operations
+        .into_iter()
+        .map(|operation| {
+            operation.try_map_message(&mut |span: Span| {
+                decode_message(&bytes.slice(span.range())).map(Arc::new).map_err(|mut error| {
+                    error.at += span.start as usize;
+                    error
+                })
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    Ok(Batch { operations })
+}
+
+/// Encodes a message, appending to `out`.
+pub fn encode_message(message: &Message, out: &mut Vec<u8>) {
+    header::encode(&message.header, out);
+    primitive::put_bytes(out, &message.properties);
+    out.extend_from_slice(&message.body);
+}
+
+/// Decodes a message; its parts share the bytes given.
+///
+/// # Errors
+/// Where the bytes are no message.
+pub fn decode_message(bytes: &Bytes) -> Result<Message, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    let header = header::decode(&mut reader, bytes)?;
+    let properties = bytes.slice(reader.bytes()?);
+    let body = bytes.slice(reader.rest());
+    Ok(Message { header, properties, body })
+}
+
+/// About how many bytes a batch takes when encoded: an upper bound, by which [`crate::contract::Limits`] are meant.
+pub fn batch_size(operations: &[Operation]) -> usize {
+    const FIXED: usize = 64;
+    operations
+        .iter()
+        .map(|operation| match operation {
+            Operation::Enqueue { message, .. } => FIXED + message.size(),
+            Operation::CreateDestination(destination) => FIXED + destination.name.len(),
+            Operation::Subscribe(subscription) => {
+                FIXED
+                    + subscription.client_id.len()
+                    + subscription.name.len()
+                    + subscription.selector.as_ref().map_or(0, |text| text.len())
+            }
+            Operation::Prepare { xid, operations } => {
+                FIXED + xid.global.len() + xid.branch.len() + batch_size(operations)
+            }
+            Operation::Decide { xid, .. } => FIXED + xid.global.len() + xid.branch.len(),
+            Operation::Put { table, key, value } => {
+                FIXED + table.len() + key.len() + value.as_ref().map_or(0, Bytes::len)
+            }
+            Operation::RemoveDestination(_)
+            | Operation::Unsubscribe(_)
+            | Operation::Acknowledge { .. }
+            | Operation::Move { .. } => FIXED,
+        })
+        .sum()
+}
