@@ -153,7 +153,8 @@ impl State {
                 self.progress.retain(|_, progress| progress.topic != id);
             }
             Operation::Subscribe(subscription) => {
-                self.subscription_id_next = self.subscription_id_next.max(subscription.id.0.saturating_add(1));
+                self.subscription_id_next =
+                    self.subscription_id_next.max(subscription.id.0.saturating_add(1));
                 let progress = Progress {
                     topic: subscription.destination,
                     from: self.arrival_next,
