@@ -22,6 +22,8 @@
 pub mod batch;
 pub mod catalog;
 pub mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod contract;
 pub mod election;
 pub mod message;
