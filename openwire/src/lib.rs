@@ -32,6 +32,8 @@ pub mod producer;
 pub mod reliability;
 pub mod response;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod throwable;
 mod tight;
