@@ -132,7 +132,7 @@ final class AdvisoryChecks {
         String id = bench.name("client");
         ActiveMQConnection connection = bench.named(id);
         ConnectionInfo info = until(consumer, ConnectionInfo.class, i -> id.equals(i.getClientId()));
-        Bench.equal("password in the advisory", info.getPassword(), null);
+        Bench.require(info.getPassword() == null || info.getPassword().isEmpty(), "a password is in the advisory");
         connection.close();
         until(consumer, RemoveInfo.class, i -> info.getConnectionId().equals(i.getObjectId()));
     }

@@ -1,4 +1,5 @@
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import javax.jms.JMSException;
 import javax.jms.Message;
@@ -8,6 +9,8 @@ import javax.jms.Session;
 import javax.jms.TemporaryQueue;
 import org.apache.activemq.ActiveMQConnection;
 import org.apache.activemq.command.ActiveMQQueue;
+import org.apache.activemq.transport.DefaultTransportListener;
+import org.apache.activemq.transport.TransportListener;
 
 /** Clients on failover: whose connection is lost at a bad moment. The broker itself stays up. */
 final class FailoverChecks {
@@ -29,6 +32,24 @@ final class FailoverChecks {
 
     private static String failover(Bench bench, FrameTap tap) {
         return "failover:(" + bench.through(tap) + ")?initialReconnectDelay=10&maxReconnectDelay=100&timeout=20000";
+    }
+
+    /**
+     * Cuts and waits until the client has a new connection: a call made before it noticed would be in doubt, and the
+     * client would rightly say so.
+     */
+    private static void cutAndReconnect(FrameTap tap, ActiveMQConnection connection) throws Exception {
+        CountDownLatch resumed = new CountDownLatch(1);
+        TransportListener listener = new DefaultTransportListener() {
+            @Override
+            public void transportResumed() {
+                resumed.countDown();
+            }
+        };
+        connection.addTransportListener(listener);
+        tap.cut();
+        Bench.require(resumed.await(Bench.SOON, TimeUnit.MILLISECONDS), "the client did not reconnect");
+        connection.removeTransportListener(listener);
     }
 
     private static void sendAfter(Bench bench) throws Exception {
@@ -94,12 +115,13 @@ final class FailoverChecks {
     private static void transaction(Bench bench) throws Exception {
         FrameTap tap = bench.tap();
         ActiveMQQueue queue = bench.queue("q");
-        Session session = Bench.transacted(bench.connection(failover(bench, tap)));
+        ActiveMQConnection connection = bench.connection(failover(bench, tap));
+        Session session = Bench.transacted(connection);
         MessageProducer producer = session.createProducer(queue);
         producer.send(session.createTextMessage("m1"));
         session.commit();
         producer.send(session.createTextMessage("m2"));
-        tap.cut();
+        cutAndReconnect(tap, connection);
         producer.send(session.createTextMessage("m3"));
         session.commit();
         bench.holds(queue, "m1", "m2", "m3");
@@ -108,12 +130,13 @@ final class FailoverChecks {
     private static void transactionTwice(Bench bench) throws Exception {
         FrameTap tap = bench.tap();
         ActiveMQQueue queue = bench.queue("q");
-        Session session = Bench.transacted(bench.connection(failover(bench, tap)));
+        ActiveMQConnection connection = bench.connection(failover(bench, tap));
+        Session session = Bench.transacted(connection);
         MessageProducer producer = session.createProducer(queue);
         for (int i = 1; i <= 9; i++) {
             producer.send(session.createTextMessage("m" + i));
             if (i % 3 == 0 && i < 9) {
-                tap.cut();
+                cutAndReconnect(tap, connection);
             }
         }
         session.commit();

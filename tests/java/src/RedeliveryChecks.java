@@ -26,7 +26,7 @@ final class RedeliveryChecks {
         suite.add("dead-letter-after-recovers", bench -> poison(bench, false));
         suite.add("dead-letter-none-for-non-persistent", RedeliveryChecks::poisonNonPersistent);
         suite.add("dead-letter-for-expired", RedeliveryChecks::expired);
-        suite.add("dead-letter-limit-per-message", RedeliveryChecks::poisonOnly);
+        suite.add("dead-letter-whole-range", RedeliveryChecks::poisonRange);
     }
 
     /** Checks one message's text and how often it was delivered: JMSRedelivered goes with the count. */
@@ -136,7 +136,7 @@ final class RedeliveryChecks {
         ActiveMQQueue queue = bench.queue("q");
         FrameTap tap = bench.tap();
         ActiveMQConnection silent = bench.connection(
-            Bench.with(bench.through(tap), "wireFormat.maxInactivityDuration=1500"));
+            Bench.with(bench.through(tap), ConnectionChecks.inactivity(1500)));
         MessageConsumer stuck = Bench.session(silent, Session.CLIENT_ACKNOWLEDGE).createConsumer(queue);
         Bench.send(bench.session(), queue, "a", "b");
         Bench.expect(stuck, "a");
@@ -212,7 +212,9 @@ final class RedeliveryChecks {
         }
         Message dead = deadLetter(bench, text);
         String cause = dead.getStringProperty("dlqDeliveryFailureCause");
-        Bench.require(cause != null && cause.contains("redeliver"), "dlqDeliveryFailureCause: " + cause);
+        // An acknowledgement carries the reason since version 7 of the wire format.
+        Bench.require(Bench.wire(connection).getVersion() >= 7 ? cause != null && cause.contains("redeliver")
+            : cause == null, "dlqDeliveryFailureCause: " + cause);
         Bench.equal("original destination",
             ((org.apache.activemq.command.ActiveMQMessage) dead).getOriginalDestination(), queue);
         Bench.equal("JMSDestination", dead.getJMSDestination(), new ActiveMQQueue("ActiveMQ.DLQ"));
@@ -267,24 +269,26 @@ final class RedeliveryChecks {
         Bench.equal("originalExpiration", dead.getLongProperty("originalExpiration"), message.getJMSExpiration());
     }
 
-    /** Only the message that failed too often leaves; its neighbours in the transaction stay. */
-    private static void poisonOnly(Bench bench) throws Exception {
+    /** The client gives up on all that the transaction received, with one poison acknowledgement over the range. */
+    private static void poisonRange(Bench bench) throws Exception {
         ActiveMQQueue queue = bench.queue("q");
         String text = bench.name("poison");
-        Bench.send(bench.session(), queue, text);
+        Bench.send(bench.session(), queue, text + 1, text + 2, text + 3, "good");
         ActiveMQConnection connection = bench.connection();
         connection.getRedeliveryPolicy().setMaximumRedeliveries(1);
         Session session = Bench.transacted(connection);
         MessageConsumer consumer = session.createConsumer(queue);
-        delivered(consumer, text, 1);
-        session.rollback();
-        Bench.send(bench.session(), queue, "neighbour");
-        delivered(consumer, text, 2);
-        delivered(consumer, "neighbour", 1);
-        session.rollback();
-        delivered(consumer, "neighbour", 2);
+        for (int count = 1; count <= 2; count++) {
+            for (int i = 1; i <= 3; i++) {
+                delivered(consumer, text + i, count);
+            }
+            session.rollback();
+        }
+        delivered(consumer, "good", 1);
         session.commit();
-        deadLetter(bench, text);
+        for (int i = 1; i <= 3; i++) {
+            deadLetter(bench, text + i);
+        }
         connection.close();
         bench.holds(queue);
     }

@@ -13,6 +13,7 @@ public final class Semantics {
         "usage: Semantics URL [options]",
         "  --only NAME,...   run these checks; 'redelivery-*' names all that begin so",
         "  --skip NAME,...   leave these out",
+        "  --beyond          also the checks beyond-*: what a good broker does and ActiveMQ 5.17 does not",
         "  --list            print the names",
         "  --jobs N          run N at a time (4)",
         "  --timeout SECONDS for one check (60)",
@@ -59,6 +60,7 @@ public final class Semantics {
         Options options = new Options(USAGE, arguments);
         List<String> only = options.list("only");
         List<String> skip = options.list("skip");
+        boolean beyond = options.flag("beyond");
         boolean list = options.flag("list");
         int jobs = (int) options.number("jobs", 4);
         long seconds = options.number("timeout", 60);
@@ -66,7 +68,7 @@ public final class Semantics {
         Semantics semantics = new Semantics();
         List<String> names = new ArrayList<>();
         for (String name : semantics.checks.keySet()) {
-            if ((only.isEmpty() || matches(name, only)) && !matches(name, skip)) {
+            if ((only.isEmpty() ? beyond || !name.startsWith("beyond-") : matches(name, only)) && !matches(name, skip)) {
                 names.add(name);
             }
         }

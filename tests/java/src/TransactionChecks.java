@@ -22,6 +22,7 @@ final class TransactionChecks {
         suite.add("transaction-over-several-destinations", TransactionChecks::several);
         suite.add("transaction-topic", TransactionChecks::topic);
         suite.add("transaction-2000-messages", TransactionChecks::many);
+        suite.add("beyond-transaction-receive-2000", TransactionChecks::manyUncommitted);
         suite.add("transaction-empty-commit", TransactionChecks::empty);
         suite.add("transaction-one-after-another", TransactionChecks::sequence);
         suite.add("transaction-non-persistent", TransactionChecks::nonPersistent);
@@ -144,6 +145,21 @@ final class TransactionChecks {
     }
 
     private static void many(Bench bench) throws Exception {
+        ActiveMQQueue queue = bench.queue("q");
+        Session session = Bench.transacted(bench.connection());
+        Bench.send(session, queue, Bench.numbered(1, 2000));
+        session.commit();
+        Session receiving = Bench.transacted(bench.connection());
+        MessageConsumer consumer = receiving.createConsumer(queue);
+        for (int i = 0; i < 20; i++) {
+            Bench.expect(consumer, Bench.numbered(100 * i + 1, 100 * i + 100));
+            receiving.commit();
+        }
+        bench.holds(queue);
+    }
+
+    /** ActiveMQ pages in 200 messages of a backlog and then waits for a commit: more in one transaction never come. */
+    private static void manyUncommitted(Bench bench) throws Exception {
         ActiveMQQueue queue = bench.queue("q");
         Session session = Bench.transacted(bench.connection());
         Bench.send(session, queue, Bench.numbered(1, 2000));
