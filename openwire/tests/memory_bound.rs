@@ -1,5 +1,6 @@
 //! Decoding takes memory in proportion to the bytes received, whatever they say. Counted by the allocator: all that
 //! decoding one frame ever allocated, also what it gave back.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::alloc::System;
 use std::path::PathBuf;
