@@ -93,7 +93,10 @@ public final class Verify {
                     sure.addAll(ids(fact));
                     openSends.remove(file + " " + fact[1]);
                     break;
-                case "ROLLEDBACK": never.addAll(ids(fact)); break;
+                case "ROLLEDBACK":
+                    never.addAll(ids(fact));
+                    openSends.remove(file + " " + fact[1]);
+                    break;
                 case "INDOUBT": break; // What is sending and not sure stays in doubt; its transaction stays open.
                 default: throw new IOException(file + ": unknown fact " + fact[0]);
             }
@@ -114,8 +117,8 @@ public final class Verify {
                     open.remove(fact[1]);
                     settle(ids(fact));
                     break;
-                case "ROLLEDBACK":
-                case "INDOUBT": break;
+                case "ROLLEDBACK": open.remove(fact[1]); break;
+                case "INDOUBT": break; // It stays open: what it holds may be gone or come again.
                 default: throw new IOException(file + ": unknown fact " + fact[0]);
             }
         }
