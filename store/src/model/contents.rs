@@ -97,8 +97,8 @@ fn read_all(
             bytes_max: usize::MAX,
         };
         let page = store.read_wait(request)?;
-        // An engine that gives an empty page without its end would be asked for ever.
-        let done = page.end || page.messages.is_empty();
+        // An engine that goes no further without telling the end would be asked for ever.
+        let done = page.end || page.messages.last().map(|stored| stored.cursor) <= after;
         messages.extend(page.messages);
         if done {
             return Ok(messages);
