@@ -1,1 +1,3 @@
-//! The broker: protocols, routing, dispatch, transactions on top of the storage contract
+//! The broker: protocols, routing, dispatch, transactions, on top of the storage contract.
+
+pub mod core;
