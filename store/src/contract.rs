@@ -9,8 +9,9 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use thiserror::Error;
 
-use crate::batch::{Batch, Destination, Subscription};
+use crate::batch::{Batch, Destination, Operation, Subscription};
 use crate::catalog::Rejection;
+use crate::codec::batch_size;
 use crate::message::Message;
 use crate::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 
@@ -67,10 +68,42 @@ pub struct Limits {
     pub message_bytes_max: usize,
 }
 
+impl Limits {
+    /// Whether a batch of these operations keeps the limits. One rule for all engines.
+    ///
+    /// # Errors
+    /// [`Rejection::TooLarge`] with what exceeded which limit.
+    pub fn check(&self, operations: &[Operation]) -> Result<(), Rejection> {
+        let message_max = message_size_max(operations);
+        if message_max > self.message_bytes_max {
+            return Err(Rejection::TooLarge { size: message_max, limit: self.message_bytes_max });
+        }
+        let enqueues =
+            operations.iter().filter(|operation| matches!(operation, Operation::Enqueue { .. })).count();
+        let puts = operations.iter().filter(|operation| matches!(operation, Operation::Put { .. })).count();
+        let alone = enqueues == 1 && enqueues + puts == operations.len();
+        let size = batch_size(operations) - if alone { message_max } else { 0 };
+        if size > self.batch_bytes_max {
+            return Err(Rejection::TooLarge { size, limit: self.batch_bytes_max });
+        }
+        Ok(())
+    }
+}
+
+/// The size of the largest message among the operations, prepared ones included.
+fn message_size_max(operations: &[Operation]) -> usize {
+    let sizes = operations.iter().map(|operation| match operation {
+        Operation::Enqueue { message, .. } => message.size(),
+        Operation::Prepare { operations, .. } => message_size_max(operations),
+        _ => 0,
+    });
+    sizes.max().unwrap_or(0)
+}
+
 /// What a batch got when it committed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// The arrival number of the batch's first `Enqueue` or `Move`; the following ones count up from it, those of
+    /// The arrival number of the batch's first `Enqueue` or `Move` (where it has none, of the next to come); the following ones count up from it, those of
     /// a transaction decided in the batch standing where `Decide` stands.
     pub arrival_first: u64,
 }
@@ -134,10 +167,30 @@ pub struct SubscriptionState {
 pub struct Prepared {
     /// Its id.
     pub xid: Xid,
-    /// What it acknowledges or moves away if it commits: to be held back from delivery.
+    /// What it acknowledges or moves away if it commits: to be held back from delivery. Each once.
     pub acknowledges: Vec<(DestinationId, MessageId, Option<SubscriptionId>)>,
     /// How many messages it sends if it commits.
     pub enqueues: u64,
+}
+
+impl Prepared {
+    /// What these prepared operations will do, whatever holds their messages.
+    pub fn of<'a, M: 'a>(xid: &Xid, operations: impl IntoIterator<Item = &'a Operation<M>>) -> Self {
+        let mut prepared = Self { xid: xid.clone(), acknowledges: Vec::new(), enqueues: 0 };
+        for operation in operations {
+            match operation {
+                Operation::Enqueue { .. } => prepared.enqueues += 1,
+                Operation::Acknowledge { destination, id, subscription } => {
+                    prepared.acknowledges.push((*destination, *id, *subscription));
+                }
+                Operation::Move { id, from, .. } => prepared.acknowledges.push((*from, *id, None)),
+                _ => {}
+            }
+        }
+        prepared.acknowledges.sort_unstable();
+        prepared.acknowledges.dedup();
+        prepared
+    }
 }
 
 /// An entry of a table.

@@ -16,11 +16,16 @@
 //! | [`catalog`] | the small state every engine must know before it accepts a batch: what exists |
 //! | [`contract`] | the `Store` trait: commit, read, recover |
 //! | [`election`] | the `Election` trait: acquire, prove, lost |
+//! | [`model`] | the reference model: the contract in memory, as simply as it can be said |
+//! | `conformance` | the suite that every engine runs, and the mutants it must fail (feature `conformance`) |
 
 pub mod batch;
 pub mod catalog;
 pub mod codec;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod contract;
 pub mod election;
 pub mod message;
+pub mod model;
 pub mod names;

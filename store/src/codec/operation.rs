@@ -141,13 +141,17 @@ fn encode_xid(xid: &Xid, out: &mut Vec<u8>) {
     put_bytes(out, &xid.branch);
 }
 
-/// Reads a count and that many operations. The count reserves nothing: each operation takes at least two bytes.
+/// How many operations to make room for before any was read: a decoded operation is some fifty times larger than the
+/// smallest encoded one, so what a count promises is not believed.
+const RESERVE_MAX: usize = 64;
+
+/// Reads a count and that many operations. Each operation takes at least two bytes.
 pub(super) fn decode_list(
     reader: &mut Reader<'_>,
     nested: bool,
 ) -> Result<Vec<Operation<Span>>, DecodeError> {
     let count = reader.varint()?;
-    let mut operations = Vec::with_capacity((count as usize).min(reader.left() / 2));
+    let mut operations = Vec::with_capacity((count as usize).min(reader.left() / 2).min(RESERVE_MAX));
     for _ in 0..count {
         operations.push(decode(reader, nested)?);
     }

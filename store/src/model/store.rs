@@ -1,0 +1,126 @@
+//! The model as a store: one thread takes the calls in order.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::state::State;
+use crate::batch::Batch;
+use crate::contract::{Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError};
+use crate::names::Epoch;
+
+/// What outlives a model: its disk, as it were. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Memory(Arc<Mutex<State>>);
+
+impl Memory {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.0)
+    }
+}
+
+/// The reference model as a [`Store`]. What is committed lives as long as its [`Memory`].
+#[derive(Debug)]
+pub struct Model {
+    calls: Mutex<Option<Sender<Call>>>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+    crashed: Arc<AtomicBool>,
+}
+
+#[derive(Debug)]
+enum Call {
+    Commit(Batch, Completion<Committed>),
+    Read(ReadRequest, Completion<Page>),
+    Recover(Completion<Recovered>),
+}
+
+/// What the model takes: as much as engines are likely to.
+const LIMITS: Limits = Limits { batch_bytes_max: 4 << 20, message_bytes_max: 64 << 20 };
+
+impl Model {
+    /// Opens a model over what an earlier one left, under an epoch.
+    pub fn open(memory: &Memory, epoch: Epoch) -> Self {
+        let (sender, receiver) = channel();
+        let crashed = Arc::new(AtomicBool::new(false));
+        let worker = {
+            let (memory, crashed) = (memory.clone(), crashed.clone());
+            std::thread::spawn(move || work(&receiver, &memory, epoch, &crashed))
+        };
+        Self { calls: Mutex::new(Some(sender)), worker: Mutex::new(Some(worker)), crashed }
+    }
+
+    /// Ends as a crash would: calls that were not answered yet come to nothing.
+    pub fn crash(&self) {
+        self.crashed.store(true, Ordering::Release);
+        self.close();
+    }
+
+    fn submit(&self, call: Call) {
+        if let Some(calls) = lock(&self.calls).as_ref() {
+            // The worker outlives the sender; and a call that is dropped answers that the store is closed.
+            let _ = calls.send(call);
+        }
+    }
+}
+
+impl Store for Model {
+    fn commit(&self, batch: Batch, done: Completion<Committed>) {
+        self.submit(Call::Commit(batch, done));
+    }
+
+    fn read(&self, request: ReadRequest, done: Completion<Page>) {
+        self.submit(Call::Read(request, done));
+    }
+
+    fn recover(&self, done: Completion<Recovered>) {
+        self.submit(Call::Recover(done));
+    }
+
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    fn close(&self) {
+        drop(lock(&self.calls).take());
+        // Held while waiting, so that a second close also waits.
+        let mut worker = lock(&self.worker);
+        if let Some(worker) = worker.take() {
+            let _ = worker.join();
+        }
+    }
+}
+
+impl Drop for Model {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn work(calls: &Receiver<Call>, memory: &Memory, epoch: Epoch, crashed: &AtomicBool) {
+    for call in calls {
+        if crashed.load(Ordering::Acquire) {
+            continue;
+        }
+        // Each lock is given back before the answer is.
+        match call {
+            Call::Commit(batch, done) => {
+                let checked = LIMITS.check(&batch.operations);
+                let result = checked.and_then(|()| memory.lock().apply(batch));
+                done.complete(result.map_err(StoreError::from));
+            }
+            Call::Read(request, done) => {
+                let result = memory.lock().read(&request);
+                done.complete(result.map_err(StoreError::from));
+            }
+            Call::Recover(done) => {
+                let recovered = memory.lock().recover(epoch);
+                done.complete(Ok(recovered));
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

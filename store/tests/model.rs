@@ -1,0 +1,7 @@
+//! The reference model keeps its own contract.
+
+mod common;
+
+use common::ModelEngine;
+
+kahawai_store::conformance_tests!(ModelEngine::default());
