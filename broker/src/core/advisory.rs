@@ -71,7 +71,7 @@ impl Core {
     /// Announces something on a topic, to all or to one.
     pub(crate) fn announce(&mut self, topic: &str, advisory: Advisory, only: Option<ConsumerKey>) {
         let address = Address::topic(ByteString::from(topic));
-        let Ok(key) = self.destination(&address, None) else { return };
+        let Ok(key) = self.destination(&address) else { return };
         let Some(destination) = self.destinations.get(&key) else { return };
         let subscribers = destination.subscribers.clone();
         let destination = Arc::clone(&destination.address);

@@ -66,7 +66,7 @@ impl Core {
         if let Some(stale) = self.names.get(&spec.name).copied().filter(|stale| *stale != key) {
             let reason = format!("the same client connected again as {}", spec.remote);
             self.effects.events.push((stale, Event::Close { reason }));
-            self.disconnect(stale, LastDelivered::Unknown);
+            self.disconnect(stale, LastDelivered::Unknown, false);
         }
         if let Some(holder) = self.clients.get(&spec.client_id) {
             let from = self.connections.get(holder).map_or("", |holder| &holder.spec.remote);
@@ -94,7 +94,10 @@ impl Core {
 
     /// A connection is gone, in good order or not: its transactions are rolled back, its consumers' messages wait again,
     /// its temporary destinations go. Does nothing for one that is gone already.
-    pub fn disconnect(&mut self, key: ConnectionKey, last: LastDelivered) {
+    ///
+    /// `clean` says that its client has said goodbye and will not send anything again: then what is remembered of its
+    /// producers and transactions for that case is forgotten.
+    pub fn disconnect(&mut self, key: ConnectionKey, last: LastDelivered, clean: bool) {
         let Some(connection) = self.connections.get_mut(&key) else { return };
         let transactions = std::mem::take(&mut connection.transactions);
         let consumers = std::mem::take(&mut connection.consumers);
@@ -107,8 +110,7 @@ impl Core {
         }
         let producers = self.connections.get_mut(&key).map(|connection| std::mem::take(&mut connection.producers));
         for (name, producer) in producers.unwrap_or_default() {
-            // Only a client that says goodbye will not send anything again.
-            if last != LastDelivered::Unknown {
+            if clean {
                 self.forget_producer(&name);
             }
             self.announce_producer(key, &name, &producer, false);
@@ -120,7 +122,7 @@ impl Core {
         if let Some(connection) = self.connections.remove(&key) {
             self.names.remove(&connection.spec.name);
             self.clients.remove(&connection.spec.client_id);
-            if last != LastDelivered::Unknown {
+            if clean {
                 self.forget_outcome(&connection.spec.name);
             }
         }
@@ -129,6 +131,17 @@ impl Core {
     /// Whether anything more should be read from a connection: what it sent waits for the disk otherwise.
     pub fn may_read(&self, key: ConnectionKey) -> bool {
         self.connections.get(&key).is_none_or(|connection| connection.inflight < self.limits.inflight_bytes_max)
+    }
+
+    /// That many bytes a connection sent are durable, or were refused.
+    pub(crate) fn landed(&mut self, key: ConnectionKey, bytes: usize) {
+        let Some(connection) = self.connections.get_mut(&key) else { return };
+        let most = self.limits.inflight_bytes_max;
+        let paused = connection.inflight >= most;
+        connection.inflight = connection.inflight.saturating_sub(bytes);
+        if paused && connection.inflight < most {
+            self.effects.events.push((key, Event::Resume));
+        }
     }
 
     /// Whether deliveries to a connection wait until what was delivered is written.
@@ -175,7 +188,7 @@ impl Core {
         if let Some(address) = address {
             for part in address.parts() {
                 if !part.is_pattern() && !part.kind.is_temporary() {
-                    self.destination(&part, None)?;
+                    self.destination(&part)?;
                 }
             }
         }
@@ -214,15 +227,12 @@ impl Core {
     }
 
     /// Answers a request, if it is one; tells the client of a failure that nobody waits for.
-    pub(crate) fn answer(
+    pub fn answer(
         &mut self,
         connection: ConnectionKey,
         request: Option<RequestId>,
         result: Result<(), Failure>,
     ) {
-        if !self.connections.contains_key(&connection) {
-            return;
-        }
         let event = match (request, result) {
             (Some(request), result) => Event::Answer { request, result },
             (None, Err(failure)) => Event::Trouble(failure),

@@ -157,7 +157,7 @@ impl Core {
                     self.attach(key, destination);
                 }
             } else {
-                let destination = self.destination(part, Some(connection))?;
+                let destination = self.destination(part)?;
                 self.attach(key, destination);
             }
         }

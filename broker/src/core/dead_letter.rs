@@ -97,7 +97,7 @@ impl Core {
         }
         let letter = Arc::new(self.dead_letter(message, &from, &reason));
         let letters = Address::queue(ByteString::from_static(DEAD_LETTER_QUEUE));
-        let Ok(destination) = self.destination(&letters, None) else { return false };
+        let Ok(destination) = self.destination(&letters) else { return false };
         let Some(stored) = self.stored_destination(destination) else { return false };
         let id = self.ids.message();
         let mut operations =

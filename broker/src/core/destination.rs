@@ -37,7 +37,6 @@ impl Core {
     pub(crate) fn destination(
         &mut self,
         address: &Address,
-        client: Option<ConnectionKey>,
     ) -> Result<DestinationKey, Failure> {
         if let Some(key) = self.by_address.get(address) {
             return Ok(*key);
@@ -50,7 +49,6 @@ impl Core {
         if address.name.is_empty() {
             return Err(Failure::new(FailureKind::InvalidDestination, "a destination needs a name"));
         }
-        let _ = client;
         Ok(self.make_destination(address.clone(), None))
     }
 
@@ -197,7 +195,7 @@ impl Core {
                 continue;
             }
             if !address.kind.is_temporary() {
-                let destination = self.destination(&address, Some(key))?;
+                let destination = self.destination(&address)?;
                 self.stored_destination(destination);
                 continue;
             }
@@ -280,8 +278,9 @@ impl Core {
         if let Some(owner) = destination.owner.and_then(|owner| self.connections.get_mut(&owner)) {
             owner.temporaries.retain(|other| *other != key);
         }
-        for source in destination.queue {
-            let Some(source_state) = self.sources.remove(&source) else { continue };
+        if let Some((source, source_state)) =
+            destination.queue.and_then(|source| Some((source, self.sources.remove(&source)?)))
+        {
             self.memory = self.memory.saturating_sub(source_state.window.bytes());
             for consumer in source_state.consumers {
                 if let Some(consumer) = self.consumers.get_mut(&consumer) {

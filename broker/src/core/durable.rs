@@ -17,7 +17,7 @@ use super::turn::Completed;
 use super::window::Window;
 
 /// The table of durable subscriptions as their clients asked for them: a pattern may match no topic yet.
-pub const DURABLES: ByteString = ByteString::from_static("durables");
+pub(crate) const DURABLES: ByteString = ByteString::from_static("durables");
 
 /// Client id and subscription name.
 pub(crate) type DurableName = (ByteString, ByteString);
@@ -94,7 +94,7 @@ impl Core {
             let topics = if part.is_pattern() {
                 self.destinations_matching(&part)
             } else {
-                self.destination(&part, None).into_iter().collect()
+                self.destination(&part).into_iter().collect()
             };
             for topic in topics {
                 self.add_part(name, topic);

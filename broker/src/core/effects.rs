@@ -77,6 +77,8 @@ pub enum Event {
         /// Why, for the log.
         reason: String,
     },
+    /// The disk has caught up with what it sent: more may be read from it.
+    Resume,
     /// A consumer is gone; nothing more will come for it.
     ConsumerGone(ConsumerKey),
 }

@@ -22,11 +22,6 @@ impl Filter {
         Ok(Self { own })
     }
 
-    /// Whether it wants everything, so that nothing need be looked at.
-    pub(crate) fn is_open(&self) -> bool {
-        self.own.is_none()
-    }
-
     pub(crate) fn accepts(&self, message: &Message) -> bool {
         let Some(own) = &self.own else { return true };
         // A message id begins with the name of the connection that sent it and a colon.

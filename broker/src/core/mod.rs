@@ -123,6 +123,11 @@ impl Core {
         std::mem::take(&mut self.effects)
     }
 
+    /// Whether the store owes no answer.
+    pub fn is_idle(&self) -> bool {
+        self.commits.is_empty() && self.reads.is_empty()
+    }
+
     /// Bytes of messages that wait in memory, for tests and figures.
     pub fn memory_bytes(&self) -> usize {
         self.memory

@@ -14,9 +14,9 @@ use super::Core;
 use super::transaction::TransactionId;
 
 /// The table of producers' last sequences.
-pub const PRODUCERS: ByteString = ByteString::from_static("producers");
+pub(crate) const PRODUCERS: ByteString = ByteString::from_static("producers");
 /// The table of connections' last commits.
-pub const OUTCOMES: ByteString = ByteString::from_static("outcomes");
+pub(crate) const OUTCOMES: ByteString = ByteString::from_static("outcomes");
 
 /// Names with a number each, the least recently used of which are forgotten.
 #[derive(Debug, Default)]

@@ -9,7 +9,6 @@ use kahawai_store::names::{Cursor, MessageId};
 
 use super::Core;
 use super::address::Address;
-use super::connection::LastDelivered;
 use super::consumer::Pending;
 use super::effects::{Event, Notice, Payload};
 use super::failure::{Failure, FailureKind};
@@ -122,7 +121,7 @@ impl Core {
         if part.is_pattern() {
             return Ok(self.destinations_matching(part));
         }
-        Ok(vec![self.destination(part, None)?])
+        Ok(vec![self.destination(part)?])
     }
 
     /// Puts a message into a destination: at once, or by way of the store. Returns whether the store was given it.
@@ -267,6 +266,5 @@ impl Core {
         for consumer in consumers {
             self.expel(consumer, Failure::new(FailureKind::General, why));
         }
-        let _ = LastDelivered::Unknown;
     }
 }

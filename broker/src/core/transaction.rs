@@ -348,9 +348,7 @@ impl Core {
     pub(crate) fn transaction_ended(&mut self, ending: Ending, result: Result<Committed, Failure>) {
         let Ending { connection, request, sent, memory_only, settled, acknowledged, spooled, inflight, sequences } =
             ending;
-        if let Some(connection) = self.connections.get_mut(&connection) {
-            connection.inflight = connection.inflight.saturating_sub(inflight);
-        }
+        self.landed(connection, inflight);
         let committed = match result {
             Ok(committed) => committed,
             Err(failure) => {

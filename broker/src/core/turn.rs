@@ -152,9 +152,7 @@ impl Core {
                 }
                 let result = result.map(|_| ());
                 for waiter in senders {
-                    if let Some(connection) = self.connections.get_mut(&waiter.connection) {
-                        connection.inflight = connection.inflight.saturating_sub(waiter.inflight);
-                    }
+                    self.landed(waiter.connection, waiter.inflight);
                     if result.is_err() {
                         self.retract_sequence(waiter.producer.as_ref(), waiter.sequence);
                     }
@@ -174,9 +172,7 @@ impl Core {
             }
             Completed::Transaction(ending) => self.transaction_ended(*ending, result),
             Completed::Chunk { connection, transaction, inflight } => {
-                if let Some(connection) = self.connections.get_mut(&connection) {
-                    connection.inflight = connection.inflight.saturating_sub(inflight);
-                }
+                self.landed(connection, inflight);
                 if let Err(failure) = result {
                     self.spoil_transaction(connection, &transaction, &failure);
                 }
