@@ -43,7 +43,7 @@ impl Core {
         }
         if address.kind.is_temporary() {
             let message = format!("The destination {address} does not exist.");
-            return Err(Failure::new(FailureKind::InvalidDestination, message));
+            return Err(Failure::new(FailureKind::NoDestination, message));
         }
         self.check_name("destination", &address.name)?;
         if address.name.is_empty() {

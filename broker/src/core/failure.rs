@@ -9,7 +9,9 @@ pub enum FailureKind {
     IllegalState,
     /// The client id is in use or missing.
     InvalidClientId,
-    /// The destination does not exist, cannot be used so, or belongs to another connection.
+    /// The destination was never there, or is there no more: a temporary one, as others are made when named.
+    NoDestination,
+    /// The destination cannot be used so, or belongs to another connection.
     InvalidDestination,
     /// The selector cannot be used.
     InvalidSelector,

@@ -58,7 +58,7 @@ impl Core {
         for part in &parts {
             if part.kind.is_temporary() && !self.by_address.contains_key(part) {
                 let message = format!("The destination {part} does not exist.");
-                return Err(Failure::new(FailureKind::InvalidDestination, message));
+                return Err(Failure::new(FailureKind::NoDestination, message));
             }
             if part.is_advisory() {
                 let message = format!("{part} is for the broker's own announcements");

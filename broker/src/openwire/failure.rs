@@ -12,6 +12,7 @@ fn class(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::IllegalState => "javax.jms.IllegalStateException",
         FailureKind::InvalidClientId => "javax.jms.InvalidClientIDException",
+        FailureKind::NoDestination => "org.apache.activemq.DestinationDoesNotExistException",
         FailureKind::InvalidDestination => "javax.jms.InvalidDestinationException",
         FailureKind::InvalidSelector => "javax.jms.InvalidSelectorException",
         FailureKind::ResourceAllocation => "javax.jms.ResourceAllocationException",

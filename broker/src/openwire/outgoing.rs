@@ -67,11 +67,11 @@ impl Writer {
         }
     }
 
-    /// Appends the bytes of one thing.
+    /// Appends the bytes of one thing; `now` is the time in milliseconds since 1970.
     ///
     /// # Errors
     /// Where it cannot be said in this encoding; nothing was appended then.
-    pub fn write(&mut self, outgoing: Outgoing, out: &mut BytesMut) -> Result<(), EncodeError> {
+    pub fn write(&mut self, outgoing: Outgoing, now: i64, out: &mut BytesMut) -> Result<(), EncodeError> {
         match outgoing {
             Outgoing::Command(command) => self.encoder.encode(&command, out),
             Outgoing::Consumer(key, id) => {
@@ -82,11 +82,11 @@ impl Writer {
                 self.encoder = encoder;
                 Ok(())
             }
-            Outgoing::Event(event) => self.write_event(event, out),
+            Outgoing::Event(event) => self.write_event(event, now, out),
         }
     }
 
-    fn write_event(&mut self, event: Event, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn write_event(&mut self, event: Event, now: i64, out: &mut BytesMut) -> Result<(), EncodeError> {
         match event {
             Event::Answer { request, result: Ok(()) } => {
                 let response = Response { correlation_id: request.0, ..Response::default() };
@@ -109,11 +109,16 @@ impl Writer {
             }
             // For the connection's task.
             Event::Close { .. } | Event::Resume => Ok(()),
-            Event::Deliver(delivery) => self.write_delivery(&delivery, out),
+            Event::Deliver(delivery) => self.write_delivery(&delivery, now, out),
         }
     }
 
-    fn write_delivery(&mut self, delivery: &Delivery, out: &mut BytesMut) -> Result<(), EncodeError> {
+    fn write_delivery(
+        &mut self,
+        delivery: &Delivery,
+        now: i64,
+        out: &mut BytesMut,
+    ) -> Result<(), EncodeError> {
         // A consumer that closed in the meantime wants nothing any more.
         let Some(consumer_id) = self.consumers.get(&delivery.consumer).cloned() else { return Ok(()) };
         let destination = self.destination(&delivery.destination);
@@ -125,6 +130,7 @@ impl Writer {
         };
         let message = message.map(|mut message| {
             message.destination = Some(Arc::clone(&destination));
+            message.broker_out_time = now;
             Arc::new(message)
         });
         let redelivery_counter = i32::try_from(delivery.redeliveries).unwrap_or(i32::MAX);

@@ -116,6 +116,11 @@ impl Session {
                 }
                 return Ok(Flow::Continue);
             }
+            // What the failover transport says of itself first.
+            Command::ConnectionControl(_) => {
+                core.answer(self.key, request, Ok(()));
+                return Ok(Flow::Continue);
+            }
             Command::ShutdownInfo(_) => {
                 core.answer(self.key, request, Ok(()));
                 return Ok(Flow::Shutdown);
@@ -157,7 +162,6 @@ impl Session {
             Command::ConsumerControl(control) => self.control(core, &control)?,
             Command::FlushCommand(_)
             | Command::ControlCommand(_)
-            | Command::ConnectionControl(_)
             | Command::Response(_)
             | Command::ConnectionError(_)
             | Command::ProducerAck(_) => {}

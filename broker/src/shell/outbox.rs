@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
+use super::engine::now;
 use super::gate::Gate;
 use crate::core::effects::Event;
 use crate::core::keys::ConnectionKey;
@@ -164,6 +165,7 @@ impl Outbox {
 
     fn write_all(&self, writing: &mut Writing, gate: &Gate) -> Flushed {
         let mut batch = Vec::new();
+        let now = now();
         loop {
             if self.queued.swap(false, Ordering::AcqRel) {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -176,7 +178,7 @@ impl Outbox {
             loop {
                 for next in outgoing.by_ref() {
                     writing.delivered += next.delivered_bytes();
-                    if let Err(error) = writing.writer.write(next, &mut writing.encoded) {
+                    if let Err(error) = writing.writer.write(next, now, &mut writing.encoded) {
                         self.close(format!("a command cannot be written: {error}"));
                     }
                     if writing.encoded.len() >= WRITE_BYTES {
