@@ -30,7 +30,9 @@ use status::Status;
 /// Serves until told to stop.
 pub(crate) fn run(options: ServeOptions) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    runtime.map_err(|error| Failure::new(Exit::Other, format!("cannot start: {error}")))?.block_on(serve(options))
+    runtime
+        .map_err(|error| Failure::new(Exit::Other, format!("cannot start: {error}")))?
+        .block_on(serve(options))
 }
 
 async fn serve(options: ServeOptions) -> Result<(), Failure> {
@@ -117,9 +119,11 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 fn exit_of(error: &DirectoryError) -> Exit {
     match error {
-        DirectoryError::NotAStore { .. } | DirectoryError::NotADirectory { .. } | DirectoryError::Format { .. } => {
-            Exit::Store
+        DirectoryError::NotAStore { .. }
+        | DirectoryError::NotADirectory { .. }
+        | DirectoryError::Format { .. } => Exit::Store,
+        DirectoryError::ReadOnly { .. } | DirectoryError::Full { .. } | DirectoryError::Io { .. } => {
+            Exit::Unwritable
         }
-        DirectoryError::ReadOnly { .. } | DirectoryError::Full { .. } | DirectoryError::Io { .. } => Exit::Unwritable,
     }
 }

@@ -12,7 +12,8 @@ pub(super) struct Signals {
 
 impl Signals {
     pub(super) fn listen() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Other, format!("signals: {error}")));
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::new(Exit::Other, format!("signals: {error}")));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 

@@ -7,8 +7,8 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use kahawai_journal::directory::StoreDirectory;
 use kahawai_journal::FORMAT_VERSION;
+use kahawai_journal::directory::StoreDirectory;
 use kahawai_store::election::Holder;
 use kahawai_store::names::Epoch;
 use sd_notify::NotifyState;
@@ -32,7 +32,11 @@ impl Status {
     }
 
     pub(super) fn slave(&self, holder: &Holder) {
-        let held_by = if holder.epoch == Epoch(0) { "someone who has not said who".to_owned() } else { holder.to_string() };
+        let held_by = if holder.epoch == Epoch(0) {
+            "someone who has not said who".to_owned()
+        } else {
+            holder.to_string()
+        };
         let role = format!("slave: waiting for the store, held by {held_by}");
         say(&format!("role: {role}"));
         notify(&[NotifyState::Ready, NotifyState::Status(&role)]);

@@ -102,8 +102,11 @@ impl Core {
                 Choice::Consumer { consumer, next } => {
                     let Some(source) = self.sources.get_mut(&key) else { return };
                     source.next = next;
-                    let taken =
-                        if passed.is_none() { source.window.take_first() } else { source.window.take(position) };
+                    let taken = if passed.is_none() {
+                        source.window.take_first()
+                    } else {
+                        source.window.take(position)
+                    };
                     if let Some(waiting) = taken {
                         self.deliver(key, consumer, waiting);
                     }
@@ -203,7 +206,8 @@ impl Core {
             && source.window.len() < self.limits.page_messages_max / 2
             && source.window.bytes() < self.limits.page_bytes_max / 2;
         let consumers = &self.consumers;
-        let has_credit = |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);
+        let has_credit =
+            |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);
         if !wanted || !source.consumers.iter().any(has_credit) {
             return;
         }
@@ -241,7 +245,8 @@ impl Core {
             let due = |waiting: &&Waiting| {
                 waiting.message.header.expiration > 0 && waiting.message.header.expiration <= now
             };
-            let positions: Vec<_> = source.window.iter().filter(due).map(|waiting| waiting.position).collect();
+            let positions: Vec<_> =
+                source.window.iter().filter(due).map(|waiting| waiting.position).collect();
             for position in positions {
                 expired.extend(source.window.take(position).map(|waiting| (*key, waiting)));
             }

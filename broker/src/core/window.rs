@@ -120,7 +120,13 @@ impl Window {
             if !self.held.contains(&found.id) && !self.settled_while_reading.contains(&found.id) {
                 let redeliveries = self.redelivered.remove(&found.id).unwrap_or(0);
                 let position = Position::stored(found.cursor);
-                self.insert(Waiting { id: found.id, position, message: found.message, redeliveries, stored: true });
+                self.insert(Waiting {
+                    id: found.id,
+                    position,
+                    message: found.message,
+                    redeliveries,
+                    stored: true,
+                });
             }
         }
         self.settled_while_reading.clear();
@@ -234,7 +240,8 @@ impl Window {
     /// Forgets the stored messages that wait; they are read again when wanted. Gives how many bytes were freed.
     pub(crate) fn shrink(&mut self) -> usize {
         let before = self.ready_bytes;
-        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position) else {
+        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position)
+        else {
             return 0;
         };
         let mut freed = 0;
