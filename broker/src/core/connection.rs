@@ -103,7 +103,7 @@ impl Core {
         let consumers = std::mem::take(&mut connection.consumers);
         let temporaries = std::mem::take(&mut connection.temporaries);
         for (_, transaction) in transactions {
-            self.undo_transaction(transaction);
+            self.abort_transaction(key, transaction);
         }
         for consumer in consumers {
             self.drop_consumer(consumer, last);

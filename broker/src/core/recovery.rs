@@ -113,7 +113,7 @@ impl Core {
             if prepared.xid.format == SPOOLED_FORMAT {
                 // Its broker ended before it decided: presumed aborted.
                 let decide = Operation::Decide { xid: prepared.xid, outcome: Outcome::Rollback };
-                self.submit(vec![decide], Completed::Nothing);
+                self.submit(vec![decide], Completed::RolledBack);
                 continue;
             }
             for (destination, id, subscription) in prepared.acknowledges {

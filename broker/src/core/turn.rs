@@ -58,6 +58,8 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 pub(crate) enum Completed {
     Nothing,
+    /// A transaction that may never have got as far as the store.
+    RolledBack,
     Sends { sent: Vec<Sent>, senders: Vec<Waiter> },
     Acknowledgements { settled: Vec<Settled>, acknowledgers: Vec<(ConnectionKey, RequestId)> },
     Created { destination: DestinationKey, id: DestinationId },
@@ -137,12 +139,15 @@ impl Core {
     /// An error that leaves the outcome unknown must not be brought here: nobody may be answered any more.
     pub fn committed(&mut self, token: CommitToken, result: Result<Committed, StoreError>) {
         let Some(then) = self.commits.remove(&token) else { return };
+        if matches!(then, Completed::RolledBack) {
+            return;
+        }
         let result = result.map_err(|error| self.store_failure(&error));
         if let Ok(committed) = &result {
             self.arrival_last = self.arrival_last.max(committed.arrival_first);
         }
         match then {
-            Completed::Nothing => {}
+            Completed::Nothing | Completed::RolledBack => {}
             Completed::Sends { sent, senders } => {
                 if let Ok(committed) = &result {
                     for (arrival, sent) in (committed.arrival_first..).zip(&sent) {
@@ -173,9 +178,7 @@ impl Core {
             Completed::Transaction(ending) => self.transaction_ended(*ending, result),
             Completed::Chunk { connection, transaction, inflight } => {
                 self.landed(connection, inflight);
-                if let Err(failure) = result {
-                    self.spoil_transaction(connection, &transaction, &failure);
-                }
+                self.chunk_ended(connection, &transaction, result.map(|_| ()));
             }
             Completed::DeadLetters { operations, settled, sent } => match result {
                 Ok(committed) => {
