@@ -106,11 +106,8 @@ impl Core {
 
     fn show(&mut self, key: ConsumerKey, source: SourceKey, id: MessageId, message: Arc<Message>) {
         let expired = message.header.expiration > 0 && message.header.expiration <= self.now;
-        let destination =
-            self.sources.get(&source).and_then(|source| self.destinations.get(&source.destination));
-        let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else {
-            return;
-        };
+        let destination = self.sources.get(&source).and_then(|source| self.destinations.get(&source.destination));
+        let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else { return };
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         if expired || !consumer.filter.accepts(&message) {
             return;
@@ -138,8 +135,7 @@ impl Core {
     fn read_for_browser(&mut self, key: ConsumerKey, source: SourceKey) {
         let Some(destination) = self.sources.get(&source).and_then(|source| source.stored) else { return };
         self.flush();
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
-        else {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
             return;
         };
         browser.reading = true;
@@ -157,8 +153,7 @@ impl Core {
 
     /// A page for a browser came.
     pub(crate) fn browsed(&mut self, key: ConsumerKey, result: Result<Page, StoreError>) {
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
-        else {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
             return;
         };
         browser.reading = false;
@@ -170,9 +165,7 @@ impl Core {
             }
             Err(error) => {
                 browser.stored_seen = true;
-                self.effects
-                    .notices
-                    .push(Notice { text: format!("a browser's page could not be read: {error}") });
+                self.effects.notices.push(Notice { text: format!("a browser's page could not be read: {error}") });
             }
         }
         self.browse(key);
@@ -191,8 +184,7 @@ impl Core {
             .map(|waiting| (waiting.position, waiting.id, Arc::clone(&waiting.message)))
             .collect();
         for consumer in source.consumers.iter().filter_map(|key| self.consumers.get(key)) {
-            let own =
-                consumer.dispatched.iter().filter(|entry| entry.source == Some(source_key) && !entry.stored);
+            let own = consumer.dispatched.iter().filter(|entry| entry.source == Some(source_key) && !entry.stored);
             found.extend(own.filter_map(|entry| Some((entry.position, entry.id, entry.message.clone()?))));
         }
         found.sort_by_key(|(position, ..)| *position);
@@ -200,8 +192,7 @@ impl Core {
     }
 
     fn next_queue(&mut self, key: ConsumerKey, found: Vec<(MessageId, Arc<Message>)>) {
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
-        else {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
             return;
         };
         browser.buffer.extend(found);

@@ -103,13 +103,12 @@ impl Core {
         let consumers = std::mem::take(&mut connection.consumers);
         let temporaries = std::mem::take(&mut connection.temporaries);
         for (_, transaction) in transactions {
-            self.undo_transaction(transaction);
+            self.abort_transaction(key, transaction);
         }
         for consumer in consumers {
             self.drop_consumer(consumer, last);
         }
-        let producers =
-            self.connections.get_mut(&key).map(|connection| std::mem::take(&mut connection.producers));
+        let producers = self.connections.get_mut(&key).map(|connection| std::mem::take(&mut connection.producers));
         for (name, producer) in producers.unwrap_or_default() {
             if clean {
                 self.forget_producer(&name);
@@ -131,9 +130,7 @@ impl Core {
 
     /// Whether anything more should be read from a connection: what it sent waits for the disk otherwise.
     pub fn may_read(&self, key: ConnectionKey) -> bool {
-        self.connections
-            .get(&key)
-            .is_none_or(|connection| connection.inflight < self.limits.inflight_bytes_max)
+        self.connections.get(&key).is_none_or(|connection| connection.inflight < self.limits.inflight_bytes_max)
     }
 
     /// That many bytes a connection sent are durable, or were refused.
@@ -149,9 +146,7 @@ impl Core {
 
     /// Whether deliveries to a connection wait until what was delivered is written.
     pub fn is_congested(&self, key: ConnectionKey) -> bool {
-        self.connections
-            .get(&key)
-            .is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max)
+        self.connections.get(&key).is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max)
     }
 
     /// That many bytes of what was delivered to a connection were written to its socket.

@@ -326,8 +326,7 @@ impl Core {
             return;
         }
         for index in 0..consumer.sources.len() {
-            let Some(source) = self.consumers.get(&key).and_then(|consumer| consumer.sources.get(index))
-            else {
+            let Some(source) = self.consumers.get(&key).and_then(|consumer| consumer.sources.get(index)) else {
                 return;
             };
             self.touch(*source);

@@ -113,14 +113,13 @@ impl Core {
             if prepared.xid.format == SPOOLED_FORMAT {
                 // Its broker ended before it decided: presumed aborted.
                 let decide = Operation::Decide { xid: prepared.xid, outcome: Outcome::Rollback };
-                self.submit(vec![decide], Completed::Nothing);
+                self.submit(vec![decide], Completed::RolledBack);
                 continue;
             }
             for (destination, id, subscription) in prepared.acknowledges {
-                let found = self
-                    .sources
-                    .values_mut()
-                    .find(|source| source.stored == Some(destination) && source.subscription == subscription);
+                let found = self.sources.values_mut().find(|source| {
+                    source.stored == Some(destination) && source.subscription == subscription
+                });
                 if let Some(source) = found {
                     source.window.hold(id);
                 }

@@ -78,12 +78,7 @@ impl Core {
         let mut passed: Option<Position> = None;
         loop {
             let Some(source) = self.sources.get(&key) else { return };
-            // Without filters this looks at the first message alone.
-            let next = match passed {
-                None => source.window.first(),
-                Some(passed) => source.window.iter().find(|waiting| waiting.position > passed),
-            };
-            let Some(next) = next else { return };
+            let Some(next) = source.window.first_after(passed) else { return };
             let position = next.position;
             if next.message.header.expiration > 0 && next.message.header.expiration <= self.now {
                 let taken = self.sources.get_mut(&key).and_then(|source| source.window.take(position));
@@ -102,12 +97,7 @@ impl Core {
                 Choice::Consumer { consumer, next } => {
                     let Some(source) = self.sources.get_mut(&key) else { return };
                     source.next = next;
-                    let taken = if passed.is_none() {
-                        source.window.take_first()
-                    } else {
-                        source.window.take(position)
-                    };
-                    if let Some(waiting) = taken {
+                    if let Some(waiting) = source.window.take(position) {
                         self.deliver(key, consumer, waiting);
                     }
                 }
@@ -202,12 +192,11 @@ impl Core {
     fn ask_page(&mut self, key: SourceKey) {
         let Some(source) = self.sources.get_mut(&key) else { return };
         let Some(destination) = source.stored else { return };
-        let wanted = source.window.wants_page()
-            && source.window.len() < self.limits.page_messages_max / 2
-            && source.window.bytes() < self.limits.page_bytes_max / 2;
+        let window = &source.window;
+        let few = window.len() < self.limits.page_messages_max / 2 && window.bytes() < self.limits.page_bytes_max / 2;
+        let wanted = window.wants_page() && (few || window.first_after(None).is_none());
         let consumers = &self.consumers;
-        let has_credit =
-            |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);
+        let has_credit = |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);
         if !wanted || !source.consumers.iter().any(has_credit) {
             return;
         }
@@ -245,8 +234,7 @@ impl Core {
             let due = |waiting: &&Waiting| {
                 waiting.message.header.expiration > 0 && waiting.message.header.expiration <= now
             };
-            let positions: Vec<_> =
-                source.window.iter().filter(due).map(|waiting| waiting.position).collect();
+            let positions: Vec<_> = source.window.iter().filter(due).map(|waiting| waiting.position).collect();
             for position in positions {
                 expired.extend(source.window.take(position).map(|waiting| (*key, waiting)));
             }

@@ -51,6 +51,10 @@ pub(crate) struct Transaction {
     sequences: Vec<(ByteString, i64)>,
     /// What was prepared in the store already.
     spooled: Option<Spooled>,
+    /// Chunks that the store has not answered. The decision waits for them: it must not commit what one of them lacks.
+    chunks: usize,
+    /// The request to commit that waits so.
+    committing: Option<Option<RequestId>>,
     /// Why it can only be rolled back.
     spoiled: Option<Failure>,
 }
@@ -59,7 +63,7 @@ pub(crate) struct Transaction {
 struct Spooled {
     xid: Xid,
     destinations: BTreeSet<DestinationKey>,
-    /// For topics' subscribers, who are not served from the store.
+    /// What is not stored, and what topics' subscribers get, who are not served from the store.
     publish: Vec<(DestinationKey, Arc<Message>)>,
     publish_bytes: usize,
     enqueues: u64,
@@ -97,24 +101,18 @@ impl Core {
             acknowledged: Vec::new(),
             sequences: Vec::new(),
             spooled: None,
+            chunks: 0,
+            committing: None,
             spoiled: None,
         });
         Ok(())
     }
 
-    pub(crate) fn check_transaction(
-        &mut self,
-        key: ConnectionKey,
-        id: &TransactionId,
-    ) -> Result<(), Failure> {
+    pub(crate) fn check_transaction(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<(), Failure> {
         self.transaction_mut(key, id).map(|_| ())
     }
 
-    fn transaction_mut(
-        &mut self,
-        key: ConnectionKey,
-        id: &TransactionId,
-    ) -> Result<&mut Transaction, Failure> {
+    fn transaction_mut(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<&mut Transaction, Failure> {
         self.connection_mut(key)?.transactions.get_mut(id).ok_or_else(|| not_started(id))
     }
 
@@ -184,8 +182,7 @@ impl Core {
             self.gather(send, &mut gathered);
         }
         let topics = gathered.sent.iter().map(|sent| (sent.destination, &sent.message));
-        let topics =
-            topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
+        let topics = topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
         let publish = gathered.memory_only.iter().map(|(key, message)| (*key, message)).chain(topics);
         for (destination, message) in publish {
             spooled.publish_bytes += message.size();
@@ -200,13 +197,12 @@ impl Core {
         spooled.destinations.extend(gathered.sent.iter().map(|sent| sent.destination));
         spooled.enqueues += gathered.sent.len() as u64;
         let xid = spooled.xid.clone();
-        self.transaction_mut(key, id)?.spooled = Some(spooled);
+        let transaction = self.transaction_mut(key, id)?;
+        transaction.spooled = Some(spooled);
+        transaction.chunks += 1;
         self.connection_mut(key)?.inflight += bytes;
         let prepare = Operation::Prepare { xid, operations: gathered.operations };
-        self.submit(
-            vec![prepare],
-            Completed::Chunk { connection: key, transaction: id.clone(), inflight: bytes },
-        );
+        self.submit(vec![prepare], Completed::Chunk { connection: key, transaction: id.clone(), inflight: bytes });
         Ok(())
     }
 
@@ -244,6 +240,12 @@ impl Core {
         id: &TransactionId,
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
+        if let Ok(transaction) = self.transaction_mut(key, id)
+            && transaction.chunks > 0
+        {
+            transaction.committing = Some(request);
+            return Ok(());
+        }
         let Some(transaction) = self.connection_mut(key)?.transactions.remove(id) else {
             if !self.was_committed(id) {
                 return Err(not_started(id));
@@ -307,6 +309,20 @@ impl Core {
         Ok(())
     }
 
+    /// The store has answered a chunk of a transaction.
+    pub(crate) fn chunk_ended(&mut self, key: ConnectionKey, id: &TransactionId, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.spoil_transaction(key, id, &failure);
+        }
+        let Ok(transaction) = self.transaction_mut(key, id) else { return };
+        transaction.chunks -= 1;
+        if transaction.chunks == 0
+            && let Some(request) = transaction.committing.take()
+        {
+            self.commit(key, id, request);
+        }
+    }
+
     /// A client rolls back. What it acknowledged is in its hands again, to be delivered again by itself.
     pub fn rollback(&mut self, key: ConnectionKey, id: &TransactionId, request: Option<RequestId>) {
         let result = match self.connection_mut(key) {
@@ -325,9 +341,19 @@ impl Core {
     pub(crate) fn undo_transaction(&mut self, transaction: Transaction) {
         if let Some(spooled) = transaction.spooled {
             let decide = Operation::Decide { xid: spooled.xid, outcome: Outcome::Rollback };
-            self.submit(vec![decide], Completed::Nothing);
+            self.submit(vec![decide], Completed::RolledBack);
         }
         self.unacknowledge(transaction.acknowledged);
+    }
+
+    /// Rolls back what a connection that is gone has left open.
+    pub(crate) fn abort_transaction(&mut self, key: ConnectionKey, mut transaction: Transaction) {
+        if let Some(request) = transaction.committing.take() {
+            let message = "the connection was lost before the transaction was decided";
+            let failure = Failure::new(FailureKind::TransactionRolledBack, message);
+            self.answer(key, request, Err(failure));
+        }
+        self.undo_transaction(transaction);
     }
 
     /// What a transaction acknowledged is its consumers' again, in the old order; where the consumer is gone it waits again.
@@ -358,17 +384,8 @@ impl Core {
 
     /// The store has answered a transaction's batch.
     pub(crate) fn transaction_ended(&mut self, ending: Ending, result: Result<Committed, Failure>) {
-        let Ending {
-            connection,
-            request,
-            sent,
-            memory_only,
-            settled,
-            acknowledged,
-            spooled,
-            inflight,
-            sequences,
-        } = ending;
+        let Ending { connection, request, sent, memory_only, settled, acknowledged, spooled, inflight, sequences } =
+            ending;
         self.landed(connection, inflight);
         let committed = match result {
             Ok(committed) => committed,
@@ -378,7 +395,7 @@ impl Core {
                 }
                 if let Some(spooled) = spooled {
                     let decide = Operation::Decide { xid: spooled.xid, outcome: Outcome::Rollback };
-                    self.submit(vec![decide], Completed::Nothing);
+                    self.submit(vec![decide], Completed::RolledBack);
                 }
                 self.unacknowledge(acknowledged);
                 let message = format!("the transaction was rolled back: {failure}");
@@ -397,16 +414,14 @@ impl Core {
             Some(spooled) => {
                 // They are in the store and nowhere else: whoever consumes reads them.
                 let arrivals = spooled.enqueues + sent.len() as u64;
-                self.arrival_last =
-                    self.arrival_last.max((committed.arrival_first + arrivals).saturating_sub(1));
-                let destinations =
-                    spooled.destinations.into_iter().chain(sent.iter().map(|sent| sent.destination));
+                self.arrival_last = self.arrival_last.max((committed.arrival_first + arrivals).saturating_sub(1));
+                let destinations = spooled.destinations.into_iter().chain(sent.iter().map(|sent| sent.destination));
                 for destination in destinations.collect::<BTreeSet<_>>() {
                     self.arrived_unseen(destination);
                 }
                 for (destination, message) in spooled.publish {
                     let id = self.ids.transient();
-                    self.publish(destination, id, &message);
+                    self.place_in_memory(destination, id, &message);
                 }
                 for sent in &sent {
                     self.publish(sent.destination, sent.id, &sent.message);
@@ -428,8 +443,7 @@ impl Core {
     /// Messages were committed to a destination that are not in memory.
     fn arrived_unseen(&mut self, key: DestinationKey) {
         let Some(destination) = self.destinations.get(&key) else { return };
-        let sources: Vec<_> =
-            destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
+        let sources: Vec<_> = destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
         for key in sources {
             if let Some(source) = self.sources.get_mut(&key) {
                 source.window.committed_unseen();

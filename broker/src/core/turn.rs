@@ -58,52 +58,22 @@ pub(crate) struct Turn {
 #[derive(Debug)]
 pub(crate) enum Completed {
     Nothing,
-    Sends {
-        sent: Vec<Sent>,
-        senders: Vec<Waiter>,
-    },
-    Acknowledgements {
-        settled: Vec<Settled>,
-        acknowledgers: Vec<(ConnectionKey, RequestId)>,
-    },
-    Created {
-        destination: DestinationKey,
-        id: DestinationId,
-    },
+    /// A transaction that may never have got as far as the store.
+    RolledBack,
+    Sends { sent: Vec<Sent>, senders: Vec<Waiter> },
+    Acknowledgements { settled: Vec<Settled>, acknowledgers: Vec<(ConnectionKey, RequestId)> },
+    Created { destination: DestinationKey, id: DestinationId },
     Transaction(Box<Ending>),
     /// A chunk of a large transaction.
-    Chunk {
-        connection: ConnectionKey,
-        transaction: super::transaction::TransactionId,
-        inflight: usize,
-    },
+    Chunk { connection: ConnectionKey, transaction: super::transaction::TransactionId, inflight: usize },
     /// Dead letters: what left a source, and what arrived in the dead-letter queue.
-    DeadLetters {
-        operations: Vec<Operation>,
-        settled: Vec<Settled>,
-        sent: Vec<Sent>,
-    },
+    DeadLetters { operations: Vec<Operation>, settled: Vec<Settled>, sent: Vec<Sent> },
     /// A message that was sent again: it was stored if its sequence still stands.
-    Duplicate {
-        connection: ConnectionKey,
-        request: Option<RequestId>,
-        producer: ByteString,
-        sequence: i64,
-    },
-    Subscribed {
-        connection: ConnectionKey,
-        request: Option<RequestId>,
-        consumer: Option<ConsumerKey>,
-    },
+    Duplicate { connection: ConnectionKey, request: Option<RequestId>, producer: ByteString, sequence: i64 },
+    Subscribed { connection: ConnectionKey, request: Option<RequestId>, consumer: Option<ConsumerKey> },
     /// One topic of a durable subscription.
-    Part {
-        name: DurableName,
-        source: SourceKey,
-    },
-    Answer {
-        connection: ConnectionKey,
-        request: Option<RequestId>,
-    },
+    Part { name: DurableName, source: SourceKey },
+    Answer { connection: ConnectionKey, request: Option<RequestId> },
 }
 
 /// Whom a page is for.
@@ -169,12 +139,15 @@ impl Core {
     /// An error that leaves the outcome unknown must not be brought here: nobody may be answered any more.
     pub fn committed(&mut self, token: CommitToken, result: Result<Committed, StoreError>) {
         let Some(then) = self.commits.remove(&token) else { return };
+        if matches!(then, Completed::RolledBack) {
+            return;
+        }
         let result = result.map_err(|error| self.store_failure(&error));
         if let Ok(committed) = &result {
             self.arrival_last = self.arrival_last.max(committed.arrival_first);
         }
         match then {
-            Completed::Nothing => {}
+            Completed::Nothing | Completed::RolledBack => {}
             Completed::Sends { sent, senders } => {
                 if let Ok(committed) = &result {
                     for (arrival, sent) in (committed.arrival_first..).zip(&sent) {
@@ -205,9 +178,7 @@ impl Core {
             Completed::Transaction(ending) => self.transaction_ended(*ending, result),
             Completed::Chunk { connection, transaction, inflight } => {
                 self.landed(connection, inflight);
-                if let Err(failure) = result {
-                    self.spoil_transaction(connection, &transaction, &failure);
-                }
+                self.chunk_ended(connection, &transaction, result.map(|_| ()));
             }
             Completed::DeadLetters { operations, settled, sent } => match result {
                 Ok(committed) => {
@@ -290,8 +261,7 @@ impl Core {
                 // One line a second says it as well as a thousand.
                 if now - self.full_said >= 1000 || self.full_said == 0 {
                     self.full_said = now;
-                    let text =
-                        format!("senders of persistent messages are refused: the store is full: {why}");
+                    let text = format!("senders of persistent messages are refused: the store is full: {why}");
                     self.effects.notices.push(Notice { text });
                 }
                 let message = format!("Usage Manager Store is Full: {why}");

@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasherDefault;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use kahawai_store::contract::Page;
@@ -117,16 +118,11 @@ impl Window {
         let before = self.ready_bytes;
         let last = page.messages.last().map(|message| message.cursor);
         for found in page.messages {
-            if !self.held.contains(&found.id) && !self.settled_while_reading.contains(&found.id) {
+            let position = Position::stored(found.cursor);
+            let known = self.ready.contains_key(&position) || self.held.contains(&found.id);
+            if !known && !self.settled_while_reading.contains(&found.id) {
                 let redeliveries = self.redelivered.remove(&found.id).unwrap_or(0);
-                let position = Position::stored(found.cursor);
-                self.insert(Waiting {
-                    id: found.id,
-                    position,
-                    message: found.message,
-                    redeliveries,
-                    stored: true,
-                });
+                self.insert(Waiting { id: found.id, position, message: found.message, redeliveries, stored: true });
             }
         }
         self.settled_while_reading.clear();
@@ -181,13 +177,6 @@ impl Window {
         }
     }
 
-    /// Takes the first message that waits, and holds it.
-    pub(crate) fn take_first(&mut self) -> Option<Waiting> {
-        let (_, waiting) = self.ready.pop_first()?;
-        self.taken(&waiting);
-        Some(waiting)
-    }
-
     /// Takes one that waits at a known place, and holds it.
     pub(crate) fn take(&mut self, position: Position) -> Option<Waiting> {
         let waiting = self.ready.remove(&position)?;
@@ -202,8 +191,20 @@ impl Window {
         }
     }
 
-    pub(crate) fn first(&self) -> Option<&Waiting> {
-        self.ready.first_key_value().map(|(_, waiting)| waiting)
+    /// The first message that may be dispatched now, behind a place already passed over.
+    ///
+    /// After messages came back that have to be read again, some that stand behind them may still be in memory: they wait
+    /// until everything before them was read, so that order is kept.
+    pub(crate) fn first_after(&self, passed: Option<Position>) -> Option<&Waiting> {
+        let from = passed.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut waiting = self.ready.range((from, Bound::Unbounded)).map(|(_, waiting)| waiting);
+        waiting.find(|waiting| self.may_go(waiting))
+    }
+
+    fn may_go(&self, waiting: &Waiting) -> bool {
+        !waiting.stored
+            || !self.behind
+            || self.read_to.is_some_and(|read_to| waiting.position <= Position::stored(read_to))
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiting> {
@@ -240,8 +241,7 @@ impl Window {
     /// Forgets the stored messages that wait; they are read again when wanted. Gives how many bytes were freed.
     pub(crate) fn shrink(&mut self) -> usize {
         let before = self.ready_bytes;
-        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position)
-        else {
+        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position) else {
             return 0;
         };
         let mut freed = 0;
