@@ -20,7 +20,6 @@ use kahawai_store::contract::{
 use kahawai_store::election::{Hold, Lost};
 
 use crate::directory::StoreDirectory;
-use crate::format::record::HEADER_LENGTH;
 use crate::index::Found;
 use crate::log::segment::{Body, Segment};
 use crate::options::JournalOptions;
@@ -201,13 +200,7 @@ impl Store for Journal {
     fn commit(&self, batch: Batch, done: Completion<Committed>) {
         let submission = match self.limits.check(&batch.operations) {
             Err(rejection) => Submission::Reject(rejection, done),
-            Ok(()) => {
-                let mut record = Vec::with_capacity(HEADER_LENGTH + 8 + codec::batch_size(&batch.operations));
-                record.resize(HEADER_LENGTH, 0);
-                let operations = codec::encode_batch(batch, &mut record);
-                let crc = crc32fast::hash(&record[HEADER_LENGTH..]);
-                Submission::Commit(EncodedBatch { record, crc, operations }, done)
-            }
+            Ok(()) => Submission::Commit(EncodedBatch::of(batch), done),
         };
         match self.queue.push(submission) {
             Err(Submission::Commit(_, done) | Submission::Reject(_, done)) => {
@@ -263,7 +256,7 @@ fn serve_reads(shared: &Shared, requests: &Receiver<Read>) {
     }
 }
 
-fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, StoreError> {
+pub(crate) fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, StoreError> {
     if let Some(error) = shared.ended() {
         return Err(error.clone());
     }

@@ -26,7 +26,7 @@ pub(crate) const HEADER_LENGTH: usize = 40;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
-    /// A batch as `kahawai_store::codec` encodes it, then the arrival number of its first message (8 bytes).
+    /// A batch as `kahawai_store::codec` encodes it, then its trailer; see [`Trailer`].
     Batch = 1,
     /// What exists at the start of a segment; see [`super::snapshot`].
     Snapshot = 2,
@@ -77,8 +77,44 @@ impl RecordHeader {
     }
 }
 
-/// How many bytes of a batch record's body follow the batch: the arrival number of its first message.
-pub(crate) const ARRIVAL_LENGTH: usize = 8;
+/// What follows the batch in its record: what the store knew when it took the batch, and replay may not.
+///
+/// ```text
+/// 4 × n  for each decision in the batch, in order, how many arrival numbers it took
+/// 4      n
+/// 8      arrival number of the batch's first message
+/// ```
+/// A decided transaction may have been prepared in a segment that is released by the time the decision is replayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    pub(crate) decided: Vec<u32>,
+    pub(crate) arrival_first: u64,
+}
+
+impl Trailer {
+    /// How many bytes the trailer of a batch with this many decisions takes.
+    pub(crate) fn length(decisions: usize) -> usize {
+        12 + 4 * decisions
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.decided.iter().flat_map(|count| count.to_le_bytes()).collect();
+        bytes.extend_from_slice(&(self.decided.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.arrival_first.to_le_bytes());
+        bytes
+    }
+
+    /// Takes the trailer off a record's body; gives the batch and the trailer.
+    pub(crate) fn split(body: &[u8]) -> Option<(&[u8], Self)> {
+        let (body, arrival) = body.split_last_chunk()?;
+        let (body, count) = body.split_last_chunk()?;
+        let length = (u32::from_le_bytes(*count) as usize).checked_mul(4)?;
+        let (batch, decided) = body.split_at_checked(body.len().checked_sub(length)?)?;
+        let (decided, _) = decided.as_chunks();
+        let decided = decided.iter().map(|count| u32::from_le_bytes(*count)).collect();
+        Some((batch, Self { decided, arrival_first: u64::from_le_bytes(*arrival) }))
+    }
+}
 
 /// How many bytes a record with a body of this length takes.
 pub(crate) fn record_length(body_length: usize) -> u64 {

@@ -11,12 +11,14 @@
 //! 66   8  epoch of the segment before; 0 where there is none
 //! 74   8  number of the segment before
 //! 82   8  offset in it where its records end
-//! 90   4  CRC-32 of all before
-//! 94  34  zeros
+//! 90   8  released through: segments up to this number hold nothing live and may be gone; 0 where there is none
+//! 98   4  CRC-32 of all before
+//! 102 26  zeros
 //! 128  …  records
 //! ```
 //! It is written with the segment's first records and becomes durable with them. That it is there proves that the
-//! segment before was flushed to its end.
+//! segment before was flushed to its end. What it says of released segments is known before any record is read, so that
+//! what a power failure brought back of them is never read again.
 
 use kahawai_store::names::Epoch;
 
@@ -25,7 +27,7 @@ use super::fields::{Fields, FormatError, Taken};
 use super::seal::LogEnd;
 
 const MAGIC: &[u8; 8] = b"KAHASEG\n";
-const ENCODED_LENGTH: usize = 94;
+const ENCODED_LENGTH: usize = 102;
 
 /// Where the first record begins.
 pub(crate) const HEADER_LENGTH: u64 = 128;
@@ -39,6 +41,7 @@ pub(crate) struct SegmentHeader {
     pub(crate) number: u64,
     pub(crate) first_sequence: u64,
     pub(crate) before: Option<LogEnd>,
+    pub(crate) released: u64,
 }
 
 pub(crate) fn encode(header: &SegmentHeader) -> [u8; HEADER_LENGTH as usize] {
@@ -52,6 +55,7 @@ pub(crate) fn encode(header: &SegmentHeader) -> [u8; HEADER_LENGTH as usize] {
         .u64(before.epoch.0)
         .u64(before.number)
         .u64(before.offset)
+        .u64(header.released)
         .finish();
     let mut bytes = [0; HEADER_LENGTH as usize];
     bytes[..fields.len()].copy_from_slice(&fields);
@@ -67,5 +71,6 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<SegmentHeader, FormatError> {
     let (number, first_sequence) = (taken.u64()?, taken.u64()?);
     let before = LogEnd { epoch: Epoch(taken.u64()?), number: taken.u64()?, offset: taken.u64()? };
     let before = (before.epoch != Epoch(0)).then_some(before);
-    Ok(SegmentHeader { store, epoch, log, number, first_sequence, before })
+    let released = taken.u64()?;
+    Ok(SegmentHeader { store, epoch, log, number, first_sequence, before, released })
 }

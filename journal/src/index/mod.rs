@@ -18,13 +18,14 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use bytestring::ByteString;
 use kahawai_store::batch::{DestinationKind, Operation, Outcome};
-use kahawai_store::catalog::Catalog;
+use kahawai_store::catalog::{Catalog, Rejection};
 use kahawai_store::codec::Span;
 use kahawai_store::contract::{
     DestinationState, Prepared, ReadRequest, Recovered, SubscriptionState, TableEntry,
 };
 use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 
+use crate::format::record::Trailer;
 use crate::format::snapshot::Snapshot;
 use queue::Queue;
 use segments::LiveCounts;
@@ -101,42 +102,63 @@ impl Index {
         self.live.add(segment);
     }
 
-    /// Forgets what is left in segments up to this number: the log says that nothing there was live any more. Only where
-    /// segments before were already gone is anything found.
-    pub(crate) fn release_through(&mut self, number: u64) {
-        if self.live.any_through(number) {
-            let gone: Vec<_> = self.queues.values().flat_map(|queue| queue.after(None)).collect();
-            for found in gone.into_iter().filter(|found| found.location.segment <= number) {
-                if let Some(&(destination, _)) = self.places.get(&found.id) {
-                    self.take_from_queue(destination, found.id);
-                }
-            }
-            let gone: Vec<_> =
-                self.topics.values_mut().flat_map(|topic| topic.remove_through(number)).collect();
-            self.forget(&gone);
-        }
-    }
-
     /// Applies a batch that stands in a record, in the order of the log. The catalogue has admitted it already.
     ///
     /// What names something unknown comes to nothing: after damage the log may hold the consequences of what was lost.
-    pub(crate) fn apply(&mut self, operations: Vec<Operation<Span>>, at: RecordAt, arrival_first: u64) {
-        self.arrival_next = self.arrival_next.max(arrival_first);
+    pub(crate) fn apply(&mut self, operations: Vec<Operation<Span>>, at: RecordAt, trailer: &Trailer) {
+        self.arrival_next = self.arrival_next.max(trailer.arrival_first);
+        let mut decided = trailer.decided.iter();
         for operation in operations {
+            let is_decision = matches!(operation, Operation::Decide { .. });
+            let before = self.arrival_next;
             self.apply_one(operation, at);
+            if is_decision && let Some(&count) = decided.next() {
+                // Also where what was prepared is long gone.
+                self.arrival_next = before + u64::from(count);
+            }
         }
+    }
+
+    /// What is to stand beside a batch in its record. The catalogue has admitted it already.
+    pub(crate) fn trailer_of(&self, operations: &[Operation<Span>]) -> Trailer {
+        let mut prepared: HashMap<&Xid, u32> = HashMap::new();
+        let mut decided = Vec::new();
+        for operation in operations {
+            match operation {
+                Operation::Prepare { xid, operations } => {
+                    let count = prepared.entry(xid).or_insert_with(|| self.arrivals_prepared(xid));
+                    *count += arrivals_of(operations);
+                }
+                Operation::Decide { xid, outcome } => {
+                    // A name that is prepared anew later in the batch begins from nothing.
+                    let count = prepared.insert(xid, 0).unwrap_or_else(|| self.arrivals_prepared(xid));
+                    decided.push(if *outcome == Outcome::Commit { count } else { 0 });
+                }
+                _ => {}
+            }
+        }
+        Trailer { decided, arrival_first: self.arrival_next }
+    }
+
+    fn arrivals_prepared(&self, xid: &Xid) -> u32 {
+        let chunks = self.prepared.get(xid).into_iter().flatten();
+        chunks.map(|chunk| arrivals_of(&chunk.operations)).sum()
     }
 
     /// Takes note of a batch's catalogue operations while replaying. What the catalogue does not take (after damage)
     /// is skipped; tells how many operations were.
+    ///
+    /// A decision whose transaction is unknown is no sign of damage: nothing keeps what was prepared once it is decided and
+    /// its messages are gone.
     pub(crate) fn admit_replayed(&mut self, operations: &[Operation<Span>]) -> usize {
         if self.catalog.admit(operations).is_ok() {
             return 0;
         }
-        operations
-            .iter()
-            .filter(|operation| self.catalog.admit(std::slice::from_ref(*operation)).is_err())
-            .count()
+        let mut admit = |operation| match self.catalog.admit(std::slice::from_ref(operation)) {
+            Ok(()) | Err(Rejection::NotPrepared(_)) => false,
+            Err(_) => true,
+        };
+        operations.iter().filter(|operation| admit(operation)).count()
     }
 
     fn apply_one(&mut self, operation: Operation<Span>, at: RecordAt) {
@@ -292,7 +314,7 @@ impl Index {
         &self,
         request: &ReadRequest,
         visible: u64,
-    ) -> Result<(Vec<Found>, bool), kahawai_store::catalog::Rejection> {
+    ) -> Result<(Vec<Found>, bool), Rejection> {
         self.catalog.check_read(request.destination, request.subscription)?;
         let wanted = request.messages_max.saturating_add(1);
         let mut found: Vec<Found> = match request.subscription {
@@ -440,4 +462,12 @@ impl Index {
             self.remove_destination(id);
         }
     }
+}
+
+/// How many arrival numbers these operations take when they are applied.
+fn arrivals_of(operations: &[Operation<Span>]) -> u32 {
+    let takes = |operation: &&Operation<Span>| {
+        matches!(operation, Operation::Enqueue { .. } | Operation::Move { .. })
+    };
+    operations.iter().filter(takes).count() as u32
 }

@@ -20,10 +20,6 @@ impl LiveCounts {
         }
     }
 
-    pub(super) fn any_through(&self, segment: u64) -> bool {
-        self.0.keys().any(|&found| found <= segment)
-    }
-
     pub(super) fn of(&self, segment: u64) -> u64 {
         self.0.get(&segment).copied().unwrap_or_default()
     }

@@ -120,29 +120,6 @@ impl Topic {
         Some(Found { id: message.id, cursor, location: message.location })
     }
 
-    /// Removes the messages whose bytes are in segments up to this number.
-    pub(super) fn remove_through(&mut self, segment: u64) -> Vec<Found> {
-        let gone: Vec<Cursor> = self
-            .order
-            .iter()
-            .filter(|(_, message)| message.location.segment <= segment)
-            .map(|(&cursor, _)| cursor)
-            .collect();
-        let mut removed = Vec::new();
-        for cursor in gone {
-            for position in
-                self.subscriptions.values_mut().filter(|position| position.waits_for(cursor.arrival))
-            {
-                position.waiting -= 1;
-            }
-            self.arrivals.remove(&cursor.arrival);
-            if let Some(message) = self.order.remove(&cursor) {
-                removed.push(Found { id: message.id, cursor, location: message.location });
-            }
-        }
-        removed
-    }
-
     pub(super) fn after(&self, id: SubscriptionId, after: Option<Cursor>) -> impl Iterator<Item = Found> {
         let position = self.subscriptions.get(&id);
         self.order

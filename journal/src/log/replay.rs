@@ -4,7 +4,7 @@
 //! with its place, pinned, and read past. What is invalid after it is a **torn tail**: cut. A valid record after that is
 //! **doubtful**, and said so: it was in a flush that nobody saw the end of. An **I/O error** stops us.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -16,8 +16,9 @@ use super::scan::{Item, Scanner};
 use super::segment::Segment;
 use crate::disk::Disk;
 use crate::format::fields::FormatError;
-use crate::format::record::{ARRIVAL_LENGTH, HEADER_LENGTH, Kind, RecordHeader};
+use crate::format::record::{HEADER_LENGTH, Kind, RecordHeader, Trailer};
 use crate::format::seal::LogEnd;
+use crate::format::segment::SegmentHeader;
 use crate::format::{self, RandomId, segment, snapshot};
 use crate::index::{Index, RecordAt};
 
@@ -53,112 +54,204 @@ pub(crate) enum ReplayError {
 /// Replays a chain.
 pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result<Replayed, ReplayError> {
     let mut replayed = Replayed { number_next: 1, ..Replayed::default() };
-    let mut expected = chain.epochs.first().and_then(|log| log.present.first().copied());
-    let oldest = expected;
-    for (position, log) in chain.epochs.iter().enumerate() {
-        let youngest = position + 1 == chain.epochs.len();
-        let mut segments = read_headers(disk, store, log)?;
-        // A file that has its name but not yet its header was being begun when its master died.
-        while youngest && segments.last().is_some_and(|found| found.before.is_none()) && segments.len() > 1 {
-            segments.pop();
-        }
-        for index in 0..segments.len() {
-            let number = segments[index].segment.number;
-            while let Some(missing) = expected.filter(|&expected| expected < number) {
-                replayed.damage.push(format!("segment {missing} is missing"));
-                expected = Some(missing + 1);
+    let mut logs = Vec::new();
+    for log in &chain.epochs {
+        logs.push(read_headers(disk, store, log)?);
+    }
+    if let Some(youngest) = logs.last_mut() {
+        leave_out_what_was_being_begun(youngest, &mut replayed.damage)?;
+    }
+    let survey = match logs.iter().flatten().last() {
+        Some(last) => last.survey(None)?,
+        None => Survey::default(),
+    };
+    // What is released is not read at all: a power failure may have brought back some of those segments and not others.
+    let said = logs.iter().flatten().filter_map(|found| found.header.as_ref()).map(|header| header.released);
+    replayed.released = said.max().unwrap_or_default().max(survey.released);
+    report_missing(&mut replayed, chain, &logs);
+
+    let youngest = logs.len().saturating_sub(1);
+    for (position, (log, segments)) in chain.epochs.iter().zip(&logs).enumerate() {
+        for (index, found) in segments.iter().enumerate() {
+            let number = found.segment.number;
+            replayed.number_next = replayed.number_next.max(number + 1);
+            if number <= replayed.released {
+                continue;
             }
-            expected = Some(number + 1);
             let next = segments.get(index + 1);
-            let end = match next {
-                Some(next) => {
-                    next.before.flatten().filter(|before| before.number == number).map(|end| end.offset)
-                }
-                None => log.end.filter(|end| end.number == number).map(|end| end.offset),
-            };
-            let is_tail = youngest && next.is_none();
-            if segments[index].before.is_none() {
+            let before_next = next.and_then(|next| next.header.as_ref()).and_then(|header| header.before);
+            let end = if next.is_some() { before_next } else { log.end };
+            let end = end.filter(|end| end.number == number).map(|end| end.offset);
+            let is_tail = position == youngest && next.is_none();
+            if found.header.is_none() {
                 replayed.damage.push(format!("segment {number}: its header is damaged"));
+                replayed.index.pin(number);
             }
-            let reader =
-                SegmentReader { replayed: &mut replayed, segment: Arc::clone(&segments[index].segment) };
-            reader.read(end, is_tail)?;
+            let durable = if is_tail { survey.durable_through } else { u64::MAX };
+            SegmentReader { replayed: &mut replayed, found }.read(end, durable)?;
         }
         if let Some(end) = log.end {
             replayed.number_next = replayed.number_next.max(end.number + 1);
         }
         replayed.number_next = replayed.number_next.max(log.first_number + 1);
     }
-    report_missing_head(&mut replayed, oldest, chain);
     Ok(replayed)
 }
 
-/// Segments before the oldest that is there are gone rightly only if the log says that they were released.
-fn report_missing_head(replayed: &mut Replayed, oldest: Option<u64>, chain: &Chain) {
-    let (Some(oldest), Some(first)) = (oldest, chain.epochs.first()) else { return };
-    for missing in (replayed.released + 1).max(first.first_number)..oldest {
+/// Every segment from the first that was not released to the last that is known of must be there.
+fn report_missing(replayed: &mut Replayed, chain: &Chain, logs: &[Vec<Found>]) {
+    let (Some(first), Some(youngest)) = (chain.epochs.first(), chain.epochs.last()) else { return };
+    let present: BTreeSet<u64> = logs.iter().flatten().map(|found| found.segment.number).collect();
+    // The youngest log has one segment at least, that which was being written.
+    let last = present.last().copied().unwrap_or_default().max(youngest.first_number);
+    let from = first.first_number.max(replayed.released + 1);
+    for missing in (from..=last).filter(|number| !present.contains(number)) {
         replayed.damage.push(format!("segment {missing} is missing"));
     }
 }
 
-/// A segment, and what its header says of the one before; `None` where there is no valid header.
-struct WithHeader {
+/// A segment that is there, and its header if that is valid.
+struct Found {
     segment: Arc<Segment>,
-    before: Option<Option<LogEnd>>,
+    header: Option<SegmentHeader>,
 }
 
-fn read_headers(disk: &dyn Disk, store: &RandomId, log: &EpochLog) -> Result<Vec<WithHeader>, ReplayError> {
+fn read_headers(disk: &dyn Disk, store: &RandomId, log: &EpochLog) -> Result<Vec<Found>, ReplayError> {
     let mut segments = Vec::new();
     for &number in &log.present {
         let io = |error| ReplayError::Io { number, error };
         let name = format::name::FileName::Segment { epoch: log.epoch, number };
-        let file = disk.open_segment(name).map_err(io)?;
+        let file = match disk.open_segment(name) {
+            // A stale master may still give up what it released; if it did not, the segment is reported as missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            result => result.map_err(io)?,
+        };
         let mut bytes = [0; segment::HEADER_LENGTH as usize];
-        let before = match file.read(0, &mut bytes) {
+        let header = match file.read(0, &mut bytes) {
             Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(io(error)),
             Err(_) => None,
             Ok(()) => match segment::decode(&bytes) {
-                Ok(header) => {
-                    let ours = header.store == *store
-                        && header.epoch == log.epoch
-                        && header.log == log.log
-                        && header.number == number;
-                    ours.then_some(header.before)
-                }
+                Ok(header) => Some(header),
                 Err(error @ FormatError::Newer { .. }) => return Err(ReplayError::Newer { number, error }),
                 Err(_) => None,
             },
         };
-        segments.push(WithHeader {
-            segment: Arc::new(Segment { epoch: log.epoch, number, log: log.log, file }),
-            before,
+        let header = header.filter(|header| {
+            header.store == *store
+                && header.epoch == log.epoch
+                && header.log == log.log
+                && header.number == number
         });
+        let segment = Arc::new(Segment { epoch: log.epoch, number, log: log.log, file });
+        segments.push(Found { segment, header });
     }
     Ok(segments)
 }
 
-struct SegmentReader<'a> {
-    replayed: &'a mut Replayed,
-    segment: Arc<Segment>,
+/// Takes a last segment that has its name but not its header for one that was being begun when its master died, unless a record
+/// in it proves that it was flushed: then the header is damaged.
+fn leave_out_what_was_being_begun(
+    segments: &mut Vec<Found>,
+    damage: &mut Vec<String>,
+) -> Result<(), ReplayError> {
+    let [.., _, last] = segments.as_slice() else { return Ok(()) };
+    if last.header.is_some() {
+        return Ok(());
+    }
+    let number = last.segment.number;
+    let survey = last.survey(None)?;
+    let Some(first) = survey.first_sequence else {
+        segments.pop();
+        return Ok(());
+    };
+    if survey.durable_through < first {
+        damage.push(format!(
+            "doubtful: segment {number}: its records from {first} on stand without a header, in a flush whose end nobody saw; \
+             they are left out"
+        ));
+        segments.pop();
+    }
+    Ok(())
 }
 
-impl SegmentReader<'_> {
-    /// Reads one segment to its end, or, as the last of the log, to where it is torn.
-    fn read(mut self, end: Option<u64>, is_tail: bool) -> Result<(), ReplayError> {
+impl Found {
+    fn bytes(&self) -> Result<Vec<u8>, ReplayError> {
         let number = self.segment.number;
         let mut bytes = vec![0; self.segment.file.length() as usize];
         self.segment.file.read(0, &mut bytes).map_err(|error| ReplayError::Io { number, error })?;
-        let scanner = || Scanner::new(&bytes, self.segment.log, self.segment.epoch, number, end);
-        let first = self.replayed.sequence_last + 1;
-        // Every record of a segment that has a successor was flushed before the successor was begun.
-        let durable = if is_tail { durable_through(scanner()).max(first - 1) } else { u64::MAX };
-        self.replayed.segments.insert(number, Arc::clone(&self.segment));
-        self.replayed.number_next = self.replayed.number_next.max(number + 1);
+        Ok(bytes)
+    }
 
-        let mut scanner = scanner();
+    fn scanner<'a>(&self, bytes: &'a [u8], end: Option<u64>) -> Scanner<'a> {
+        Scanner::new(bytes, self.segment.log, self.segment.epoch, self.segment.number, end)
+    }
+
+    /// Looks over a segment.
+    fn survey(&self, end: Option<u64>) -> Result<Survey, ReplayError> {
+        let bytes = self.bytes()?;
+        let mut survey = Survey::default();
+        let mut torn = false;
+        let mut released = Vec::new();
+        for item in self.scanner(&bytes, end) {
+            let (Item::Record { header, offset } | Item::BodyDamaged { header, offset }) = item else {
+                torn = true;
+                continue;
+            };
+            torn |= matches!(item, Item::BodyDamaged { .. });
+            survey.first_sequence.get_or_insert(header.sequence);
+            survey.durable_through = survey.durable_through.max(header.durable_through);
+            if header.kind == Kind::Release && matches!(item, Item::Record { .. }) {
+                let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
+                if let Ok(number) = body.try_into().map(u64::from_le_bytes) {
+                    released.push((torn, header.sequence, number));
+                }
+            }
+        }
+        // A release behind a torn record was in a flush that did not end: nothing was given up for it yet.
+        let counts = |&&(torn, sequence, _): &&(bool, u64, u64)| !torn || sequence <= survey.durable_through;
+        survey.released = released.iter().filter(counts).map(|found| found.2).max().unwrap_or_default();
+        Ok(survey)
+    }
+}
+
+/// What the records of one segment say together.
+#[derive(Debug, Default)]
+struct Survey {
+    /// The sequence of the first record that verifies.
+    first_sequence: Option<u64>,
+    /// The highest sequence that any of them says was durable.
+    durable_through: u64,
+    /// The highest segment number that any of them releases.
+    released: u64,
+}
+
+struct SegmentReader<'a> {
+    replayed: &'a mut Replayed,
+    found: &'a Found,
+}
+
+impl SegmentReader<'_> {
+    /// Reads one segment to its end, or, as the last of the log, to where it is torn: after `durable`.
+    fn read(mut self, end: Option<u64>, durable: u64) -> Result<(), ReplayError> {
+        let number = self.number();
+        let bytes = self.found.bytes()?;
+        self.replayed.segments.insert(number, Arc::clone(&self.found.segment));
+        if let Some(header) = &self.found.header {
+            let before = header.first_sequence - 1;
+            if before > self.replayed.sequence_last {
+                // Nothing is lost before the first segment there is.
+                if self.replayed.sequence_last > 0 {
+                    self.lost(self.replayed.sequence_last + 1, before);
+                }
+                self.replayed.sequence_last = before;
+            }
+        }
+        // That a segment was begun proves that everything before it was flushed.
+        let durable = durable.max(self.replayed.sequence_last);
+        let mut scanner = self.found.scanner(&bytes, end);
         let mut sealed_at = scanner.offset();
         // The sequence of the record before, also where that one is not durable.
-        let mut sequence = first - 1;
+        let mut sequence = self.replayed.sequence_last;
         while let Some(item) = scanner.next() {
             match item {
                 Item::Record { header, offset } => {
@@ -176,8 +269,13 @@ impl SegmentReader<'_> {
                         self.apply(&header, offset, body);
                         self.replayed.sequence_last = header.sequence;
                         sealed_at = scanner.offset();
-                    } else if header.kind == Kind::Batch {
-                        self.replayed.tail.push(body.to_vec());
+                    } else {
+                        match header.kind {
+                            Kind::Batch => self.replayed.tail.push(body.to_vec()),
+                            // It says nothing new where the log before it is there, and everything where that was released.
+                            Kind::Snapshot => self.apply(&header, offset, body),
+                            Kind::Idle | Kind::Release | Kind::Close => {}
+                        }
                     }
                 }
                 Item::BodyDamaged { header, offset } if header.sequence <= durable => {
@@ -199,18 +297,22 @@ impl SegmentReader<'_> {
                 }
             }
         }
-        self.replayed.end = Some(LogEnd { epoch: self.segment.epoch, number, offset: sealed_at });
+        self.replayed.end = Some(LogEnd { epoch: self.found.segment.epoch, number, offset: sealed_at });
         Ok(())
     }
 
+    fn number(&self) -> u64 {
+        self.found.segment.number
+    }
+
     fn apply(&mut self, header: &RecordHeader, offset: u64, body: &[u8]) {
-        let at = RecordAt { segment: self.segment.number, offset };
+        let at = RecordAt { segment: self.number(), offset };
         let index = &mut self.replayed.index;
         match header.kind {
             Kind::Batch => match decode_batch_body(body) {
-                Some((operations, arrival_first)) => {
+                Some((operations, trailer)) => {
                     let skipped = index.admit_replayed(&operations);
-                    index.apply(operations, at, arrival_first);
+                    index.apply(operations, at, &trailer);
                     if skipped > 0 {
                         self.report(
                             offset,
@@ -224,16 +326,8 @@ impl SegmentReader<'_> {
                 Some((snapshot, operations)) => index.adopt(&snapshot, &operations),
                 None => self.report(offset, "a record that verifies holds no snapshot this program can read"),
             },
-            Kind::Release => match body.try_into().map(u64::from_le_bytes) {
-                Ok(number) => {
-                    index.release_through(number);
-                    self.replayed.released = self.replayed.released.max(number);
-                }
-                Err(_) => {
-                    self.report(offset, "a record that verifies holds no release this program can read")
-                }
-            },
-            Kind::Idle | Kind::Close => {}
+            // Known before anything was read.
+            Kind::Release | Kind::Idle | Kind::Close => {}
         }
     }
 
@@ -257,11 +351,11 @@ impl SegmentReader<'_> {
     fn lost(&mut self, from: u64, to: u64) {
         self.replayed
             .damage
-            .push(format!("segment {}: records {from} to {to} are lost", self.segment.number));
+            .push(format!("segment {}: records {from} to {to} are lost", self.number()));
     }
 
     fn doubt(&mut self, header: RecordHeader, offset: u64) {
-        let (number, sequence) = (self.segment.number, header.sequence);
+        let (number, sequence) = (self.number(), header.sequence);
         let what = "stands behind a torn one in the last flush, whose end nobody saw; it is left out";
         self.replayed
             .damage
@@ -270,24 +364,15 @@ impl SegmentReader<'_> {
 
     /// Reports damage, and keeps the segment.
     fn report(&mut self, offset: u64, what: &str) {
-        self.replayed.index.pin(self.segment.number);
-        self.replayed.damage.push(format!("segment {}, offset {offset}: {what}", self.segment.number));
+        self.replayed.index.pin(self.number());
+        self.replayed.damage.push(format!("segment {}, offset {offset}: {what}", self.number()));
     }
 }
 
-/// The highest sequence that any record in a segment says was durable.
-fn durable_through(scanner: Scanner<'_>) -> u64 {
-    let said = scanner.filter_map(|item| match item {
-        Item::Record { header, .. } | Item::BodyDamaged { header, .. } => Some(header.durable_through),
-        Item::Gap { .. } => None,
-    });
-    said.max().unwrap_or_default()
-}
-
-/// A batch record's body: its operations and the arrival number of its first message.
-pub(crate) fn decode_batch_body(body: &[u8]) -> Option<(Vec<Operation<Span>>, u64)> {
-    let (batch, arrival) = body.split_last_chunk::<ARRIVAL_LENGTH>()?;
-    Some((codec::decode_batch(batch).ok()?, u64::from_le_bytes(*arrival)))
+/// A batch record's body: its operations and its trailer.
+pub(crate) fn decode_batch_body(body: &[u8]) -> Option<(Vec<Operation<Span>>, Trailer)> {
+    let (batch, trailer) = Trailer::split(body)?;
+    Some((codec::decode_batch(batch).ok()?, trailer))
 }
 
 /// The messages of a batch, in words, at most a few.

@@ -113,6 +113,7 @@ impl Writer {
             number: segment.number,
             first_sequence: self.sequence_next,
             before: Some(before),
+            released: self.released,
         };
         self.shared.segments_mut().insert(segment.number, Arc::clone(&segment));
         let begun = Active::begin(segment, &header);

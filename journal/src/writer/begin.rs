@@ -78,9 +78,10 @@ impl Writer {
             number,
             first_sequence: replayed.sequence_last + 1,
             before: replayed.end,
+            released: replayed.released,
         };
         let active = Active::begin(Arc::clone(&first), &header).map_err(cannot("write to the journal"))?;
-        let Replayed { index, mut segments, end, sequence_last, tail, damage, .. } =
+        let Replayed { index, mut segments, end, sequence_last, tail, released, damage, .. } =
             std::mem::take(&mut replayed);
         segments.insert(number, first);
         let shared = Arc::new(Shared {
@@ -103,6 +104,7 @@ impl Writer {
             sequence_next: sequence_last + 1,
             durable: sequence_last,
             durable_said: sequence_last,
+            released,
             damage,
         };
         writer.write_first_records(&snapshot, tail)?;
@@ -133,7 +135,7 @@ impl Writer {
         };
         self.append_snapshot(snapshot).map_err(failed)?;
         for body in tail {
-            let Some((operations, arrival_first)) = replay::decode_batch_body(&body) else {
+            let Some((operations, trailer)) = replay::decode_batch_body(&body) else {
                 self.damage
                     .push("a record in the last flush holds no batch this program can read".to_owned());
                 continue;
@@ -146,7 +148,7 @@ impl Writer {
             self.sequence_next += 1;
             let mut index = self.shared.index_mut();
             index.admit_replayed(&operations);
-            index.apply(operations, at, arrival_first);
+            index.apply(operations, at, &trailer);
         }
         self.active.flush().map_err(cannot("flush the journal"))?;
         self.disk.sync_names().map_err(cannot("sync the store directory"))

@@ -14,21 +14,23 @@ mod active;
 mod begin;
 mod release;
 mod spare;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use kahawai_store::batch::Operation;
+use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::catalog::Rejection;
-use kahawai_store::codec::Span;
+use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
 use kahawai_store::election::Hold;
 
 use crate::disk::Disk;
 use crate::format::RandomId;
-use crate::format::record::{HEADER_LENGTH, Kind};
+use crate::format::record::{HEADER_LENGTH, Kind, Trailer};
 use crate::index::{Index, RecordAt};
 use crate::log::segment::Segment;
 use crate::options::JournalOptions;
@@ -59,6 +61,16 @@ pub(crate) struct EncodedBatch {
 }
 
 impl EncodedBatch {
+    /// Encodes a batch and makes its checksum, which is most of the work of a commit.
+    pub(crate) fn of(batch: Batch) -> Self {
+        let mut record =
+            Vec::with_capacity(HEADER_LENGTH + Trailer::length(0) + codec::batch_size(&batch.operations));
+        record.resize(HEADER_LENGTH, 0);
+        let operations = codec::encode_batch(batch, &mut record);
+        let crc = crc32fast::hash(&record[HEADER_LENGTH..]);
+        Self { record, crc, operations }
+    }
+
     /// How many bytes its record takes, about.
     pub(crate) fn length(&self) -> usize {
         self.record.len()
@@ -132,6 +144,8 @@ pub(crate) struct Writer {
     durable: u64,
     /// How far the log itself says so.
     durable_said: u64,
+    /// Segments up to this number are released, as the log says.
+    released: u64,
     /// What recovery found damaged.
     damage: Vec<String>,
 }
@@ -208,22 +222,25 @@ impl Writer {
             return Err(error.clone());
         }
         let EncodedBatch { mut record, crc, operations } = batch;
-        // Whether it can be admitted is asked before room is made, and taken note of after: so a batch that finds no
-        // room leaves nothing behind.
-        self.make_room(record.len() + 8, is_freeing(&operations)).map_err(|refusal| self.refused(refusal))?;
-        let arrival_first = {
+        // Room first, and only then the catalogue: a batch that finds no room leaves nothing behind.
+        let decisions =
+            operations.iter().filter(|operation| matches!(operation, Operation::Decide { .. })).count();
+        self.make_room(record.len() + Trailer::length(decisions), is_freeing(&operations))
+            .map_err(|refusal| self.refused(refusal))?;
+        let trailer = {
             let mut index = self.shared.index_mut();
             index.catalog().admit(&operations)?;
-            index.arrival_next()
+            index.trailer_of(&operations)
         };
+        let encoded = trailer.encode();
         let mut hasher = crc32fast::Hasher::new_with_initial(crc);
-        hasher.update(&arrival_first.to_le_bytes());
-        record.extend_from_slice(&arrival_first.to_le_bytes());
+        hasher.update(&encoded);
+        record.extend_from_slice(&encoded);
         let at = self
             .append(Kind::Batch, record, hasher.finalize(), true)
             .map_err(|refusal| self.refused(refusal))?;
-        self.shared.index_mut().apply(operations, at, arrival_first);
-        Ok(Committed { arrival_first })
+        self.shared.index_mut().apply(operations, at, &trailer);
+        Ok(Committed { arrival_first: trailer.arrival_first })
     }
 
     /// Writes a record (with room for its header in front) and gives its place.

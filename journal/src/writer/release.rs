@@ -33,7 +33,10 @@ impl Writer {
         let mut record = vec![0; HEADER_LENGTH];
         record.extend_from_slice(&body);
         match self.append(Kind::Release, record, crc32fast::hash(&body), true) {
-            Ok(_) => Some(Release(last)),
+            Ok(_) => {
+                self.released = last;
+                Some(Release(last))
+            }
             Err(Refusal::Full) => None,
             Err(Refusal::Failed(error)) => {
                 self.shared.end(error);
