@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench journal` measures in a directory under `target/`; set `KAHAWAI_BENCH_DIR` to measure another disk. Every
 //! appending bench keeps `writers` batches in flight, each a persistent message whose sender waits for it, as that many
-//! clients would. The start of each axis is the same: records of 1 KiB, 32 writers, mapped, flushed by `fdatasync`,
+//! clients would. The start of each axis is the same: records of 1 KiB, 32 writers, the default way of writing,
 //! recycled segments. `floor` is the device: the same bytes with one `fdatasync` for each, no journal.
 
 use std::fs::{File, OpenOptions};
@@ -26,6 +26,7 @@ use kahawai_store::message::{Header, Message};
 use kahawai_store::names::{DestinationId, Epoch, MessageId};
 
 const QUEUE: DestinationId = DestinationId(1);
+const DEFAULT: SegmentIo = SegmentIo::Mixed;
 const MAPPED: SegmentIo = SegmentIo::Mapped(FlushCall::Fdatasync);
 
 /// What is varied.
@@ -38,7 +39,7 @@ struct Case {
     recycled: bool,
 }
 
-const START: Case = Case { record_bytes: 1024, writers: 32, segment_io: MAPPED, recycled: true };
+const START: Case = Case { record_bytes: 1024, writers: 32, segment_io: DEFAULT, recycled: true };
 
 fn bench_directory() -> PathBuf {
     let path = std::env::var_os("KAHAWAI_BENCH_DIR")
@@ -142,6 +143,7 @@ fn message(bytes: usize) -> Arc<Message> {
 
 fn name(segment_io: SegmentIo) -> &'static str {
     match segment_io {
+        SegmentIo::Mixed => "mixed-fdatasync",
         SegmentIo::Mapped(FlushCall::Msync) => "mapped-msync",
         SegmentIo::Mapped(FlushCall::Fdatasync) => "mapped-fdatasync",
         SegmentIo::Plain => "plain-fdatasync",
@@ -201,8 +203,8 @@ fn writers(criterion: &mut Criterion) {
 
 fn segment_io(criterion: &mut Criterion) {
     let mut cases = Vec::new();
-    for writers in [1, 32, 128] {
-        for segment_io in [SegmentIo::Mapped(FlushCall::Msync), MAPPED, SegmentIo::Plain] {
+    for writers in [1, 32, 128, 512] {
+        for segment_io in [DEFAULT, SegmentIo::Mapped(FlushCall::Msync), MAPPED, SegmentIo::Plain] {
             cases.push((format!("{}/{writers}", name(segment_io)), Case { writers, segment_io, ..START }));
         }
     }
@@ -218,7 +220,7 @@ fn segments(criterion: &mut Criterion) {
 fn recovery(criterion: &mut Criterion) {
     const BYTES: u64 = 256 << 20;
     let directory = tempfile::tempdir_in(bench_directory()).expect("a directory");
-    let journal = open(directory.path(), 1, MAPPED);
+    let journal = open(directory.path(), 1, DEFAULT);
     create_queue(&journal);
     let message = message(1024);
     let mut id = 0;
@@ -245,7 +247,7 @@ fn recovery(criterion: &mut Criterion) {
             for _ in 0..times {
                 epoch += 1;
                 let started = Instant::now();
-                let journal = open(directory.path(), epoch, MAPPED);
+                let journal = open(directory.path(), epoch, DEFAULT);
                 total += started.elapsed();
                 drop(journal);
             }

@@ -72,10 +72,12 @@ pub(crate) struct ServeOptions {
 /// How segments are written.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum JournalIo {
-    /// Through a shared mapping, flushed by fdatasync.
+    /// Mapped: many records at once through the mapping, a few beside it; flushed by fdatasync.
     Mapped,
-    /// Through a shared mapping, flushed by msync.
-    MappedMsync,
+    /// Always through the mapping, flushed by fdatasync.
+    MappedOnly,
+    /// Always through the mapping, flushed by msync.
+    MappedOnlyMsync,
     /// With pwrite, flushed by fdatasync.
     Plain,
 }

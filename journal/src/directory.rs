@@ -97,7 +97,7 @@ impl StoreDirectory {
         let directory = Directory::open(path, segment_io).map_err(io("open the directory"))?;
         let filesystem = directory.filesystem();
         let written = match directory.segment_io() {
-            SegmentIo::Mapped(_) => "mapped",
+            SegmentIo::Mixed | SegmentIo::Mapped(_) => "mapped",
             SegmentIo::Plain => "plain files",
         };
         let description = format!("journal in {} ({filesystem}, {written})", path.display());

@@ -4,12 +4,10 @@
 //! the last flush ran, and makes one round of it: group commit without a delay. A **reader** thread serves pages, so that a page
 //! fault holds up neither the callers nor the flushes.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use bytes::Bytes;
 use kahawai_store::batch::Batch;
@@ -23,6 +21,7 @@ use crate::directory::StoreDirectory;
 use crate::index::Found;
 use crate::log::segment::{Body, Segment};
 use crate::options::JournalOptions;
+use crate::queue::Queue;
 use crate::writer::{BeginError, EncodedBatch, Shared, Submission, Writer};
 
 /// Why a journal cannot be opened.
@@ -61,78 +60,12 @@ pub struct Journal {
 /// A page that was asked for.
 type Read = (ReadRequest, Completion<Page>);
 
-/// What waits for the writer.
-#[derive(Default)]
-struct Queue {
-    waiting: Mutex<Waiting>,
-    wake: Condvar,
-}
+/// Abandons the queue when its thread ends, by a panic too, so that every caller gets an answer.
+struct AbandonOnExit(Arc<Queue>);
 
-#[derive(Default)]
-struct Waiting {
-    submissions: VecDeque<Submission>,
-    /// Whether the writer sleeps, so that a caller wakes it only then.
-    asleep: bool,
-    closing: bool,
-}
-
-impl Queue {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Leaves a submission; gives it back where the store is closed.
-    fn push(&self, submission: Submission) -> Result<(), Submission> {
-        let mut waiting = self.waiting();
-        if waiting.closing {
-            return Err(submission);
-        }
-        waiting.submissions.push_back(submission);
-        if waiting.asleep {
-            waiting.asleep = false;
-            drop(waiting);
-            self.wake.notify_one();
-        }
-        Ok(())
-    }
-
-    /// What has gathered, up to a number of bytes, waiting for a first one at most `patience`; `None` when closed and empty.
-    fn take(&self, bytes_max: usize, patience: Duration) -> Option<Vec<Submission>> {
-        let mut waiting = self.waiting();
-        if waiting.submissions.is_empty() && !waiting.closing {
-            waiting.asleep = true;
-            let slept = self.wake.wait_timeout(waiting, patience);
-            waiting = slept.unwrap_or_else(PoisonError::into_inner).0;
-            waiting.asleep = false;
-        }
-        if waiting.submissions.is_empty() {
-            return (!waiting.closing).then(Vec::new);
-        }
-        let mut bytes = 0;
-        let mut count = 0;
-        for submission in &waiting.submissions {
-            if let Submission::Commit(batch, _) = submission {
-                bytes += batch.length();
-            }
-            if count > 0 && bytes > bytes_max {
-                break;
-            }
-            count += 1;
-        }
-        Some(waiting.submissions.drain(..count).collect())
-    }
-}
-
-/// Closes the queue when its thread ends, by a panic too, so that every caller gets an answer.
-struct CloseOnExit(Arc<Queue>);
-
-impl Drop for CloseOnExit {
+impl Drop for AbandonOnExit {
     fn drop(&mut self) {
-        let mut waiting = self.0.waiting();
-        waiting.closing = true;
-        let left = std::mem::take(&mut waiting.submissions);
-        drop(waiting);
-        drop(left);
+        self.0.abandon();
     }
 }
 
@@ -157,16 +90,15 @@ impl Journal {
     ) -> Result<Self, OpenError> {
         let limits =
             Limits { batch_bytes_max: options.batch_bytes_max, message_bytes_max: options.message_bytes_max };
-        let (bytes_max, patience) = (options.journal_max_write_batch_size, options.idle_interval);
+        let queue = Arc::new(Queue::new(&options));
         let mut writer = Writer::begin(Arc::clone(store.disk()), hold, store.id(), options, true)?;
         let shared = Arc::clone(writer.shared());
-        let queue = Arc::new(Queue::default());
         let failed = |error: io::Error| OpenError::Failed(format!("cannot start a thread: {error}"));
 
         let taken = Arc::clone(&queue);
         let writing = thread::Builder::new().name("kahawai-journal".into()).spawn(move || {
-            let _closing = CloseOnExit(Arc::clone(&taken));
-            while let Some(submissions) = taken.take(bytes_max, patience) {
+            let _abandoning = AbandonOnExit(Arc::clone(&taken));
+            while let Some(submissions) = taken.take() {
                 if submissions.is_empty() {
                     writer.idle();
                 } else {
@@ -233,8 +165,7 @@ impl Store for Journal {
     }
 
     fn close(&self) {
-        self.queue.waiting().closing = true;
-        self.queue.wake.notify_all();
+        self.queue.close();
         drop(self.reads.lock().unwrap_or_else(PoisonError::into_inner).take());
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {

@@ -22,6 +22,7 @@ mod index;
 pub mod journal;
 mod log;
 pub mod options;
+mod queue;
 pub mod steps;
 mod writer;
 

@@ -15,6 +15,8 @@ pub struct JournalOptions {
     pub batch_bytes_max: usize,
     /// The most bytes of one message: 128 MiB, so that ActiveMQ's `maxFrameSize` of 100 MiB fits.
     pub message_bytes_max: usize,
+    /// How long a batch that nobody waits for may wait for a flush that somebody waits for. 10 ms.
+    pub unhurried_delay: Duration,
     /// After how long without work the log notes how far it is durable. 100 ms.
     pub idle_interval: Duration,
     /// Told of each named step.
@@ -28,6 +30,7 @@ impl Default for JournalOptions {
             journal_max_write_batch_size: 4 << 20,
             batch_bytes_max: 1 << 20,
             message_bytes_max: 128 << 20,
+            unhurried_delay: Duration::from_millis(10),
             idle_interval: Duration::from_millis(100),
             watch: Watch::default(),
         }

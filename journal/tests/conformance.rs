@@ -87,6 +87,11 @@ mod in_memory {
     kahawai_store::conformance_tests!(InMemory::new());
 }
 
+mod mixed {
+    use super::*;
+    kahawai_store::conformance_tests!(OnDisk::new(SegmentIo::Mixed));
+}
+
 mod mapped_msync {
     use super::*;
     kahawai_store::conformance_tests!(OnDisk::new(SegmentIo::Mapped(FlushCall::Msync)));

@@ -39,8 +39,9 @@ async fn serve(options: ServeOptions) -> Result<(), Failure> {
     let status = Status::begin(&options.name);
     let mut signals = Signals::listen()?;
     let segment_io = options.journal_io.map(|io| match io {
-        JournalIo::Mapped => SegmentIo::Mapped(FlushCall::Fdatasync),
-        JournalIo::MappedMsync => SegmentIo::Mapped(FlushCall::Msync),
+        JournalIo::Mapped => SegmentIo::Mixed,
+        JournalIo::MappedOnly => SegmentIo::Mapped(FlushCall::Fdatasync),
+        JournalIo::MappedOnlyMsync => SegmentIo::Mapped(FlushCall::Msync),
         JournalIo::Plain => SegmentIo::Plain,
     });
     let path = options.store.clone();

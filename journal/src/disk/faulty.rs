@@ -1,6 +1,6 @@
 //! A disk that fails or stops at chosen calls: the door through which every fault test enters.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use super::{Disk, LockGuard, SegmentFile};
@@ -145,9 +145,9 @@ impl SegmentFile for FaultySegment {
         self.inner.length()
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
         (self.fault)(Call::SegmentWrite)?;
-        self.inner.write(offset, bytes)
+        self.inner.write(offset, parts)
     }
 
     fn flush(&self, from: u64, to: u64) -> io::Result<()> {

@@ -5,10 +5,10 @@
 //! whatever `keep` chooses. A process that dies without the machine dying is simply one that makes no more calls.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::{Disk, LockGuard, SMALL_FILE_MAX, SegmentFile, check_range};
+use super::{Disk, LockGuard, SMALL_FILE_MAX, SegmentFile, check_range, total};
 use crate::format::name::FileName;
 
 /// The unit in which a write is torn.
@@ -249,10 +249,14 @@ impl SegmentFile for MemorySegment {
         self.length
     }
 
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        check_range(offset, bytes.len(), self.length, ErrorKind::InvalidInput)?;
-        let start = offset as usize;
-        locked(&self.inode.bytes).now[start..start + bytes.len()].copy_from_slice(bytes);
+    fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()> {
+        check_range(offset, total(parts), self.length, ErrorKind::InvalidInput)?;
+        let mut start = offset as usize;
+        let mut content = locked(&self.inode.bytes);
+        for part in parts {
+            content.now[start..start + part.len()].copy_from_slice(part);
+            start += part.len();
+        }
         Ok(())
     }
 

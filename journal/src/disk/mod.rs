@@ -17,7 +17,7 @@ pub mod memory;
 mod plain;
 
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use crate::format::name::FileName;
@@ -91,11 +91,11 @@ pub trait SegmentFile: Debug + Send + Sync {
     /// Its length in bytes, which never changes.
     fn length(&self) -> u64;
 
-    /// Writes bytes at an offset. Durable only after [`SegmentFile::flush`].
+    /// Writes parts one after another, from an offset on. Durable only after [`SegmentFile::flush`].
     ///
     /// # Errors
-    /// [`io::ErrorKind::InvalidInput`] beyond the segment's length.
-    fn write(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
+    /// [`io::ErrorKind::InvalidInput`] beyond the segment's length; nothing is written then.
+    fn write(&self, offset: u64, parts: &[IoSlice<'_>]) -> io::Result<()>;
 
     /// Puts everything written between two offsets on the disk; durable on return.
     fn flush(&self, from: u64, to: u64) -> io::Result<()>;
@@ -108,6 +108,11 @@ pub trait SegmentFile: Debug + Send + Sync {
 
     /// Whether the file has just one name, so that it may be recycled (a second one is a backup's).
     fn has_one_name(&self) -> io::Result<bool>;
+}
+
+/// How many bytes some parts are together.
+fn total(parts: &[IoSlice<'_>]) -> usize {
+    parts.iter().map(|part| part.len()).sum()
 }
 
 /// Checks that a range lies within a segment.

@@ -310,11 +310,7 @@ impl Index {
     ///
     /// # Errors
     /// Where the request names what does not exist.
-    pub(crate) fn read(
-        &self,
-        request: &ReadRequest,
-        visible: u64,
-    ) -> Result<(Vec<Found>, bool), Rejection> {
+    pub(crate) fn read(&self, request: &ReadRequest, visible: u64) -> Result<(Vec<Found>, bool), Rejection> {
         self.catalog.check_read(request.destination, request.subscription)?;
         let wanted = request.messages_max.saturating_add(1);
         let mut found: Vec<Found> = match request.subscription {

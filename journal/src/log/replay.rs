@@ -349,9 +349,7 @@ impl SegmentReader<'_> {
     }
 
     fn lost(&mut self, from: u64, to: u64) {
-        self.replayed
-            .damage
-            .push(format!("segment {}: records {from} to {to} are lost", self.number()));
+        self.replayed.damage.push(format!("segment {}: records {from} to {to} are lost", self.number()));
     }
 
     fn doubt(&mut self, header: RecordHeader, offset: u64) {

@@ -1,9 +1,7 @@
 //! The segment being written, and rolling to the next.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::sync::Arc;
-
-use kahawai_store::contract::StoreError;
 
 use super::{Refusal, Writer};
 use crate::format::record::{self, HEADER_LENGTH, Kind, RecordHeader};
@@ -18,15 +16,21 @@ use crate::steps::Step;
 #[derive(Debug)]
 pub(super) struct Active {
     segment: Arc<Segment>,
+    /// Where the next record goes.
     offset: u64,
+    /// Records that are not given to the file yet; they end at `offset`.
+    gathered: Vec<Vec<u8>>,
+    gathered_bytes: u64,
+    /// Everything before this is on the disk.
     flushed: u64,
 }
 
 impl Active {
-    /// Begins a segment with its header, which becomes durable with the first flush.
-    pub(super) fn begin(segment: Arc<Segment>, header: &SegmentHeader) -> io::Result<Self> {
-        segment.file.write(0, &segment::encode(header))?;
-        Ok(Self { segment, offset: segment::HEADER_LENGTH, flushed: 0 })
+    /// Begins a segment with its header, which is written and becomes durable with the first records.
+    pub(super) fn begin(segment: Arc<Segment>, header: &SegmentHeader) -> Self {
+        let gathered = vec![segment::encode(header).to_vec()];
+        let length = segment::HEADER_LENGTH;
+        Self { segment, offset: length, gathered, gathered_bytes: length, flushed: 0 }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -45,29 +49,43 @@ impl Active {
         record_length <= self.segment.file.length() - self.offset
     }
 
-    /// Writes one record: `bytes` are room for the header, then the body.
-    pub(super) fn write(
+    /// Adds one record: `record` is room for the header, then the body. It is written with the next [`Active::write`].
+    pub(super) fn add(
         &mut self,
         kind: Kind,
-        bytes: &mut [u8],
+        mut record: Vec<u8>,
         body_crc: u32,
         sequence: u64,
         durable_through: u64,
-    ) -> io::Result<RecordAt> {
-        let body_length = (bytes.len() - HEADER_LENGTH) as u32;
+    ) -> RecordAt {
+        let body_length = (record.len() - HEADER_LENGTH) as u32;
         let epoch = self.segment.epoch;
         let header = RecordHeader { body_crc, body_length, kind, epoch, sequence, durable_through };
         let offset = self.offset;
-        bytes[..HEADER_LENGTH].copy_from_slice(&record::encode(&header, &self.segment.place(offset)));
-        self.segment.file.write(offset, bytes)?;
+        record[..HEADER_LENGTH].copy_from_slice(&record::encode(&header, &self.segment.place(offset)));
+        record.resize(header.record_length() as usize, 0);
         self.offset += header.record_length();
-        Ok(RecordAt { segment: self.segment.number, offset })
+        self.gathered_bytes += header.record_length();
+        self.gathered.push(record);
+        RecordAt { segment: self.segment.number, offset }
     }
 
-    /// Puts what was written on the disk.
+    /// Gives what was added to the file, at once.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        if !self.gathered.is_empty() {
+            let parts: Vec<_> = self.gathered.iter().map(|record| IoSlice::new(record)).collect();
+            self.segment.file.write(self.offset - self.gathered_bytes, &parts)?;
+            self.gathered.clear();
+            self.gathered_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Puts what was added on the disk.
     pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.write()?;
         if self.flushed < self.offset {
-            self.segment.file.flush(self.flushed, self.offset.min(self.segment.file.length()))?;
+            self.segment.file.flush(self.flushed, self.offset)?;
             self.flushed = self.offset;
         }
         Ok(())
@@ -116,20 +134,17 @@ impl Writer {
             released: self.released,
         };
         self.shared.segments_mut().insert(segment.number, Arc::clone(&segment));
-        let begun = Active::begin(segment, &header);
-        self.active =
-            begun.map_err(|error| Refusal::Failed(self.failed("begin the successor of", &error)))?;
-        self.append_snapshot(&snapshot).map_err(Refusal::Failed)
+        self.active = Active::begin(segment, &header);
+        self.add_record(Kind::Snapshot, &snapshot);
+        Ok(())
     }
 
-    /// Writes the snapshot that each segment begins with.
-    pub(super) fn append_snapshot(&mut self, snapshot: &[u8]) -> Result<(), StoreError> {
+    /// Adds a record with this body to the active segment, which has room for it.
+    pub(super) fn add_record(&mut self, kind: Kind, body: &[u8]) -> RecordAt {
         let mut record = vec![0; HEADER_LENGTH];
-        record.extend_from_slice(snapshot);
-        let crc = crc32fast::hash(snapshot);
-        let written = self.active.write(Kind::Snapshot, &mut record, crc, self.sequence_next, self.durable);
-        written.map_err(|error| self.failed("write to", &error))?;
+        record.extend_from_slice(body);
+        let at = self.active.add(kind, record, crc32fast::hash(body), self.sequence_next, self.durable);
         self.sequence_next += 1;
-        Ok(())
+        at
     }
 }

@@ -19,7 +19,7 @@ use crate::disk::Disk;
 use crate::election::random_id;
 use crate::format::RandomId;
 use crate::format::name::FileName;
-use crate::format::record::{self, HEADER_LENGTH, Kind};
+use crate::format::record::{self, Kind};
 use crate::format::seal::{self, Seal};
 use crate::format::segment::{self, SegmentHeader};
 use crate::format::snapshot;
@@ -80,7 +80,7 @@ impl Writer {
             before: replayed.end,
             released: replayed.released,
         };
-        let active = Active::begin(Arc::clone(&first), &header).map_err(cannot("write to the journal"))?;
+        let active = Active::begin(Arc::clone(&first), &header);
         let Replayed { index, mut segments, end, sequence_last, tail, released, damage, .. } =
             std::mem::take(&mut replayed);
         segments.insert(number, first);
@@ -129,23 +129,14 @@ impl Writer {
 
     /// The snapshot, then what was found beyond the end of the log before; all of it on the disk on return.
     fn write_first_records(&mut self, snapshot: &[u8], tail: Vec<Vec<u8>>) -> Result<(), BeginError> {
-        let failed = |error: kahawai_store::contract::StoreError| BeginError::Io {
-            doing: "write to the journal",
-            error: io::Error::other(error.to_string()),
-        };
-        self.append_snapshot(snapshot).map_err(failed)?;
+        self.add_record(Kind::Snapshot, snapshot);
         for body in tail {
             let Some((operations, trailer)) = replay::decode_batch_body(&body) else {
                 self.damage
                     .push("a record in the last flush holds no batch this program can read".to_owned());
                 continue;
             };
-            let mut record = vec![0; HEADER_LENGTH];
-            record.extend_from_slice(&body);
-            let crc = crc32fast::hash(&body);
-            let written = self.active.write(Kind::Batch, &mut record, crc, self.sequence_next, self.durable);
-            let at = written.map_err(cannot("write to the journal"))?;
-            self.sequence_next += 1;
+            let at = self.add_record(Kind::Batch, &body);
             let mut index = self.shared.index_mut();
             index.admit_replayed(&operations);
             index.apply(operations, at, &trailer);

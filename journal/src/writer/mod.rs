@@ -22,7 +22,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use kahawai_store::batch::{Batch, Operation};
+use kahawai_store::batch::{Batch, Operation, Urgency};
 use kahawai_store::catalog::Rejection;
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
@@ -50,10 +50,30 @@ pub(crate) enum Submission {
     Recover(Completion<Recovered>),
 }
 
+impl Submission {
+    /// How many bytes its record takes, about.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Commit(batch, _) => batch.record.len(),
+            Self::Reject(..) | Self::Recover(_) => 0,
+        }
+    }
+
+    /// Whether somebody waits for it.
+    pub(crate) fn is_urgent(&self) -> bool {
+        match self {
+            Self::Commit(batch, _) => batch.urgency == Urgency::Now,
+            Self::Reject(..) | Self::Recover(_) => true,
+        }
+    }
+}
+
 /// A batch as it goes into a record, encoded on its caller's thread.
 pub(crate) struct EncodedBatch {
     /// Room for the record's header, then the batch.
     pub(crate) record: Vec<u8>,
+    /// Whether somebody waits for it.
+    pub(crate) urgency: Urgency,
     /// The checksum of the batch.
     pub(crate) crc: u32,
     /// The operations, with their messages as spans of the batch.
@@ -66,14 +86,10 @@ impl EncodedBatch {
         let mut record =
             Vec::with_capacity(HEADER_LENGTH + Trailer::length(0) + codec::batch_size(&batch.operations));
         record.resize(HEADER_LENGTH, 0);
+        let urgency = batch.urgency;
         let operations = codec::encode_batch(batch, &mut record);
         let crc = crc32fast::hash(&record[HEADER_LENGTH..]);
-        Self { record, crc, operations }
-    }
-
-    /// How many bytes its record takes, about.
-    pub(crate) fn length(&self) -> usize {
-        self.record.len()
+        Self { record, urgency, crc, operations }
     }
 }
 
@@ -172,8 +188,7 @@ impl Writer {
             });
         }
         let release = self.append_release();
-        if self.is_written_beyond_durable() {
-            self.options.watch.reached(Step::CommitWritten);
+        if self.reaches_beyond_durable() {
             self.flush_and_prove();
         }
         self.answer(answers);
@@ -186,13 +201,12 @@ impl Writer {
     /// own, so that damage to the last batch can be told from a torn tail.
     pub(crate) fn idle(&mut self) {
         if self.shared.ended().is_none() && self.durable_said < self.durable {
-            match self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, true) {
-                Ok(_) | Err(Refusal::Full) => {}
-                Err(Refusal::Failed(error)) => {
-                    self.shared.end(error);
-                }
+            // Nobody waits for it: where there is no room, it is left out.
+            if self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, true).is_ok()
+                && let Err(error) = self.active.write()
+            {
+                self.shared.end(self.failed("write to", &error));
             }
-            // It says of itself only that it was written; nobody waits for it.
             self.durable_said = self.durable;
         }
         self.spares.replenish();
@@ -200,20 +214,15 @@ impl Writer {
 
     /// Writes and flushes the log's good end.
     pub(crate) fn close(&mut self) {
-        if self.shared.ended().is_none() {
-            match self.append(Kind::Close, vec![0; HEADER_LENGTH], 0, true) {
-                Ok(_) => self.flush_and_prove(),
-                // It is a courtesy to the next master, who does as well without.
-                Err(Refusal::Full) => {}
-                Err(Refusal::Failed(error)) => {
-                    self.shared.end(error);
-                }
-            }
+        // A courtesy to the next master, who does as well without.
+        if self.shared.ended().is_none() && self.append(Kind::Close, vec![0; HEADER_LENGTH], 0, true).is_ok()
+        {
+            self.flush_and_prove();
         }
         self.shared.end(StoreError::Closed);
     }
 
-    fn is_written_beyond_durable(&self) -> bool {
+    fn reaches_beyond_durable(&self) -> bool {
         self.active.flushed() < self.active.offset() && self.shared.ended().is_none()
     }
 
@@ -221,7 +230,7 @@ impl Writer {
         if let Some(error) = self.shared.ended() {
             return Err(error.clone());
         }
-        let EncodedBatch { mut record, crc, operations } = batch;
+        let EncodedBatch { mut record, crc, operations, urgency: _ } = batch;
         // Room first, and only then the catalogue: a batch that finds no room leaves nothing behind.
         let decisions =
             operations.iter().filter(|operation| matches!(operation, Operation::Decide { .. })).count();
@@ -243,20 +252,25 @@ impl Writer {
         Ok(Committed { arrival_first: trailer.arrival_first })
     }
 
-    /// Writes a record (with room for its header in front) and gives its place.
+    /// Adds a record (with room for its header in front) to the log and gives its place. It is written with the next flush.
+    ///
+    /// Where the disk fails, the store is ended.
     fn append(
         &mut self,
         kind: Kind,
-        mut record: Vec<u8>,
+        record: Vec<u8>,
         body_crc: u32,
         freeing: bool,
     ) -> Result<RecordAt, Refusal> {
-        self.make_room(record.len(), freeing)?;
-        let (sequence, durable) = (self.sequence_next, self.durable);
-        let written = self.active.write(kind, &mut record, body_crc, sequence, durable);
-        let at = written.map_err(|error| Refusal::Failed(self.failed("write to", &error)))?;
+        if let Err(refusal) = self.make_room(record.len(), freeing) {
+            if let Refusal::Failed(error) = &refusal {
+                self.shared.end(error.clone());
+            }
+            return Err(refusal);
+        }
+        let at = self.active.add(kind, record, body_crc, self.sequence_next, self.durable);
         self.sequence_next += 1;
-        self.durable_said = durable;
+        self.durable_said = self.durable;
         Ok(at)
     }
 
@@ -277,9 +291,14 @@ impl Writer {
         StoreError::Failed(format!("cannot {doing} segment {}: {error}", self.active.number()).into())
     }
 
-    /// Flushes what was written and asks whether this is still the master: **in this order**.
+    /// Writes and flushes what was added, and asks whether this is still the master: **in this order**.
     fn flush_and_prove(&mut self) {
         let through = self.sequence_next - 1;
+        if let Err(error) = self.active.write() {
+            self.shared.end(self.failed("write to", &error));
+            return;
+        }
+        self.options.watch.reached(Step::CommitWritten);
         if let Err(error) = self.active.flush() {
             // The bytes may or may not be on the disk, and no later flush would tell: nothing more is written.
             self.shared.end(self.failed("flush", &error));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kahawai_store::contract::StoreError;
 
-use super::{Refusal, Writer};
+use super::Writer;
 use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::log::segment::Segment;
 use crate::steps::Step;
@@ -32,17 +32,10 @@ impl Writer {
         let body = last.to_le_bytes();
         let mut record = vec![0; HEADER_LENGTH];
         record.extend_from_slice(&body);
-        match self.append(Kind::Release, record, crc32fast::hash(&body), true) {
-            Ok(_) => {
-                self.released = last;
-                Some(Release(last))
-            }
-            Err(Refusal::Full) => None,
-            Err(Refusal::Failed(error)) => {
-                self.shared.end(error);
-                None
-            }
-        }
+        // Where there is no room, it is tried again with the next round.
+        self.append(Kind::Release, record, crc32fast::hash(&body), true).ok()?;
+        self.released = last;
+        Some(Release(last))
     }
 
     /// Recycles or removes released segments. To be called after the release is durable and mastership proven.
