@@ -48,13 +48,22 @@ impl Error {
     /// As it is told to a caller who read: what is corrupt concerns what was asked for.
     pub(super) fn of_reading(self) -> StoreError {
         match self {
-            Self::Database(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
-                StoreError::Damaged(error.to_string().into())
-            }
+            Self::Database(error) if is_damage(&error) => StoreError::Damaged(error.to_string().into()),
             Self::Database(error) => StoreError::Failed(error.to_string().into()),
             Self::Store(error) => error,
         }
     }
+}
+
+/// Whether the database is there but does not hold what was written.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+        || matches!(
+            error,
+            rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::IntegralValueOutOfRange(..)
+        )
 }
 
 impl From<rusqlite::Error> for Error {

@@ -41,7 +41,7 @@ pub(super) fn decode(row: &Row<'_>, column: usize, id: u64) -> Result<Arc<Messag
     let Some(expected) = row.get::<_, Option<u32>>(column)? else {
         return Err(Error::damaged(format!("message {id} has no body")));
     };
-    let encoded = bytes(row, column + 1)?;
+    let encoded = bytes(row, column + 1).map_err(|error| Error::damaged(format!("message {id}: {error}")))?;
     let found = crc32fast::hash(&encoded);
     if found != expected {
         let what = format!("message {id}: its bytes have CRC {found:08x}, {expected:08x} was written");
