@@ -1,1 +1,16 @@
-//! The broker: protocols, routing, dispatch, transactions on top of the storage contract
+//! The broker: protocols, routing, dispatch, transactions, on top of the storage contract.
+//!
+//! | module | what it does | what it must not know |
+//! |---|---|---|
+//! | [`core`] | decides | sockets, threads, clocks, OpenWire |
+//! | [`openwire`] | translates commands to calls of the core, and its events to commands | sockets, threads, clocks |
+//! | [`shell`] | acts: sockets, tasks, time, the store's completions | what a message means |
+//!
+//! Start with [`shell::broker::Broker`]; the way of a message through the files is told in `README.md`.
+
+pub mod core;
+pub mod openwire;
+pub mod shell;
+
+pub use shell::broker::{Broker, StartError, SteppedDown};
+pub use shell::config::BrokerConfig;

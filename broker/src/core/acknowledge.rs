@@ -1,0 +1,162 @@
+//! Acknowledgements, as OpenWire's clients mean them: ranges over what was dispatched to a consumer, in that order.
+
+use kahawai_store::batch::Operation;
+use kahawai_store::names::MessageId;
+
+use super::Core;
+use super::consumer::Dispatched;
+use super::dead_letter::Reason;
+use super::failure::{Failure, FailureKind};
+use super::keys::{ConnectionKey, ConsumerKey, RequestId};
+use super::transaction::TransactionId;
+
+/// What is said of the messages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AcknowledgementKind {
+    /// The client has them in hand: more may be sent.
+    Delivered,
+    /// They are consumed.
+    Standard,
+    /// The last one named is consumed, and no other.
+    Individual,
+    /// They cannot be consumed, for this reason.
+    Poison(Option<String>),
+    /// The client will deliver them again by itself.
+    Redelivered,
+    /// They expired before they were consumed.
+    Expired,
+}
+
+/// An acknowledgement.
+#[derive(Clone, Debug)]
+pub struct Acknowledgement {
+    /// Whose.
+    pub consumer: ConsumerKey,
+    /// What is said.
+    pub kind: AcknowledgementKind,
+    /// The first message it is said of; `None` for the first that is not acknowledged.
+    pub first: Option<MessageId>,
+    /// The last one.
+    pub last: MessageId,
+    /// How many, as the client counts.
+    pub count: usize,
+    /// The transaction that it is part of.
+    pub transaction: Option<TransactionId>,
+}
+
+impl Core {
+    /// A client acknowledges. The answer, if one is wanted, comes when it is durable.
+    pub fn acknowledge(
+        &mut self,
+        connection: ConnectionKey,
+        acknowledgement: Acknowledgement,
+        request: Option<RequestId>,
+    ) {
+        let transaction = acknowledgement.transaction.clone();
+        match self.try_acknowledge(connection, acknowledgement) {
+            Ok(true) => match request {
+                // There is something to wait for among this turn's acknowledgements.
+                Some(request) if !self.turn.acknowledgements.is_empty() => {
+                    self.turn.acknowledgers.push((connection, request));
+                    self.flush_if_large();
+                }
+                _ => {
+                    self.answer(connection, request, Ok(()));
+                    self.flush_if_large();
+                }
+            },
+            Ok(false) => self.answer(connection, request, Ok(())),
+            Err(failure) => {
+                if let Some(transaction) = transaction {
+                    self.spoil_transaction(connection, &transaction, &failure);
+                }
+                // After a failover a client acknowledges what the master before us sent it: it comes again.
+                let reconnected =
+                    self.connections.get(&connection).is_some_and(|connection| connection.spec.reconnect);
+                let result = if reconnected { Ok(()) } else { Err(failure) };
+                self.answer(connection, request, result);
+            }
+        }
+    }
+
+    /// Gives whether something was said to the store.
+    fn try_acknowledge(
+        &mut self,
+        connection: ConnectionKey,
+        acknowledgement: Acknowledgement,
+    ) -> Result<bool, Failure> {
+        let Acknowledgement { consumer: key, kind, first, last, count, transaction } = acknowledgement;
+        let unmatched = |what: &str| {
+            Failure::new(FailureKind::General, format!("Unmatched acknowledge: could not find {what} in dispatched-list"))
+        };
+        let Some(consumer) = self.consumers.get_mut(&key).filter(|consumer| consumer.connection == connection)
+        else {
+            let message = "The subscription does not exist: no such consumer on this connection";
+            return Err(Failure::new(FailureKind::IllegalState, message));
+        };
+        let dispatched = &consumer.dispatched;
+        let end = dispatched.iter().position(|entry| entry.id == last);
+        let end = end.ok_or_else(|| unmatched(&format!("message {last} (end of ack)")))?;
+        let start = match first {
+            _ if kind == AcknowledgementKind::Individual => end,
+            None => 0,
+            Some(first) => dispatched
+                .range(..=end)
+                .position(|entry| entry.id == first)
+                .ok_or_else(|| unmatched(&format!("message {first} (start of ack)")))?,
+        };
+        match kind {
+            AcknowledgementKind::Redelivered => return Ok(false),
+            AcknowledgementKind::Delivered => {
+                if consumer.prefetch > 0 {
+                    let most = consumer.dispatched.len();
+                    consumer.extension = consumer.extension.saturating_add(count).min(most);
+                }
+                self.consumer_has_room(key);
+                return Ok(false);
+            }
+            AcknowledgementKind::Poison(_) if transaction.is_some() => {
+                return Err(Failure::new(FailureKind::General, "Poison ack cannot be transacted"));
+            }
+            _ => {}
+        }
+        if let Some(transaction) = &transaction {
+            self.check_transaction(connection, transaction)?;
+        }
+        let Some(consumer) = self.consumers.get_mut(&key) else { return Ok(false) };
+        let taken: Vec<Dispatched> = consumer.dispatched.drain(start..=end).collect();
+        consumer.extension = consumer.extension.saturating_sub(taken.len());
+        let mut stored = false;
+        for entry in taken {
+            match (&kind, &transaction) {
+                (AcknowledgementKind::Expired, _) => stored |= self.bury(entry, Reason::Expired),
+                (AcknowledgementKind::Poison(cause), _) => {
+                    stored |= self.bury(entry, Reason::Poison(cause.clone()));
+                }
+                (_, Some(transaction)) => self.acknowledge_in_transaction(connection, transaction, key, entry),
+                (_, None) => stored |= self.consume(&entry),
+            }
+        }
+        self.consumer_has_room(key);
+        Ok(stored)
+    }
+
+    /// A message is done with. Gives whether the store had it.
+    pub(crate) fn consume(&mut self, entry: &Dispatched) -> bool {
+        let Some((key, operation)) = self.acknowledgement_of(entry) else { return false };
+        self.turn.acknowledgements.push(operation);
+        self.turn.settled.push((key, entry.id));
+        true
+    }
+
+    /// What tells the store that a message is done with, if it has it.
+    pub(crate) fn acknowledgement_of(&self, entry: &Dispatched) -> Option<(super::keys::SourceKey, Operation)> {
+        if !entry.stored {
+            return None;
+        }
+        let key = entry.source?;
+        let source = self.sources.get(&key)?;
+        let destination = source.stored?;
+        Some((key, Operation::Acknowledge { destination, id: entry.id, subscription: source.subscription }))
+    }
+}

@@ -1,0 +1,225 @@
+//! Advisories: what the broker announces on topics of its own, for those who listen. None is built if nobody does.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+
+use super::Core;
+use super::address::{ADVISORY_PREFIX, Address};
+use super::connection::{ConnectionSpec, Producer};
+use super::consumer::{ConsumerSpec, Pending};
+use super::destination::destination_topic;
+use super::effects::Payload;
+use super::keys::{ConnectionKey, ConsumerKey};
+
+/// Something that is announced.
+#[derive(Clone, Debug)]
+pub enum Advisory {
+    /// A connection begins or ends.
+    Connection {
+        /// The connection.
+        spec: ConnectionSpec,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// A destination begins or ends.
+    Destination {
+        /// The destination.
+        address: Arc<Address>,
+        /// The connection a temporary one belongs to.
+        connection: Option<ByteString>,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// A consumer begins or ends.
+    Consumer {
+        /// The consumer.
+        spec: Arc<ConsumerSpec>,
+        /// Its connection's client id.
+        client_id: ByteString,
+        /// How many consumers its destination has now.
+        count: usize,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// A producer begins or ends.
+    Producer {
+        /// Its name.
+        name: ByteString,
+        /// Where it sends to.
+        address: Address,
+        /// How many producers its destination has now.
+        count: usize,
+        /// Whether it begins.
+        begins: bool,
+    },
+}
+
+impl Core {
+    /// Whether somebody listens on an advisory topic.
+    pub(crate) fn has_listeners(&self, topic: &str) -> bool {
+        let address = Address::topic(ByteString::from(topic));
+        match self.by_address.get(&address).and_then(|key| self.destinations.get(key)) {
+            Some(destination) => !destination.subscribers.is_empty(),
+            None => self.patterns.iter().any(|key| {
+                let pattern = self.consumers.get(key).map(|consumer| consumer.spec.address.parts());
+                pattern.unwrap_or_default().iter().any(|part| part.is_pattern() && part.matches(&address))
+            }),
+        }
+    }
+
+    /// Announces something on a topic, to all or to one.
+    pub(crate) fn announce(&mut self, topic: &str, advisory: Advisory, only: Option<ConsumerKey>) {
+        let address = Address::topic(ByteString::from(topic));
+        let Ok(key) = self.destination(&address) else { return };
+        let Some(destination) = self.destinations.get(&key) else { return };
+        let subscribers = destination.subscribers.clone();
+        let destination = Arc::clone(&destination.address);
+        let id = self.ids.transient();
+        let payload = Payload::Advisory(Arc::new(advisory));
+        for consumer in subscribers.into_iter().filter(|consumer| only.is_none_or(|only| only == *consumer)) {
+            let pending =
+                Pending { id, destination: Arc::clone(&destination), payload: payload.clone() };
+            self.add_pending(consumer, pending);
+        }
+    }
+
+    pub(crate) fn announce_consumer(&mut self, key: ConsumerKey, begins: bool) {
+        let Some(consumer) = self.consumers.get(&key) else { return };
+        let address = consumer.spec.address.clone();
+        for part in address.parts().into_iter().filter(|part| !part.is_advisory()) {
+            self.announce_consumer_on(key, &part, begins, None);
+        }
+    }
+
+    fn announce_consumer_on(
+        &mut self,
+        key: ConsumerKey,
+        part: &Address,
+        begins: bool,
+        only: Option<ConsumerKey>,
+    ) {
+        let topic = consumer_topic(part);
+        if !self.has_listeners(&topic) {
+            return;
+        }
+        let count = self.consumer_count(part);
+        let Some(consumer) = self.consumers.get(&key) else { return };
+        let client_id =
+            self.connections.get(&consumer.connection).map(|connection| connection.spec.client_id.clone());
+        let spec = Arc::new(consumer.spec.clone());
+        let client_id = client_id.unwrap_or_default();
+        self.announce(&topic, Advisory::Consumer { spec, client_id, count, begins }, only);
+    }
+
+    fn consumer_count(&self, address: &Address) -> usize {
+        let count = |key| {
+            let Some(destination) = self.destinations.get(&key) else { return 0 };
+            let sources = destination.queue.iter().chain(&destination.durables);
+            let of_sources: usize =
+                sources.filter_map(|key| self.sources.get(key)).map(|source| source.consumers.len()).sum();
+            of_sources + destination.subscribers.len()
+        };
+        if address.is_pattern() {
+            return self.destinations_matching(address).into_iter().map(count).sum();
+        }
+        self.by_address.get(address).map_or(0, |key| count(*key))
+    }
+
+    pub(crate) fn announce_producer(
+        &mut self,
+        _connection: ConnectionKey,
+        name: &ByteString,
+        producer: &Producer,
+        begins: bool,
+    ) {
+        let Some(address) = &producer.address else { return };
+        for part in address.parts().into_iter().filter(|part| !part.is_advisory()) {
+            self.announce_producer_on(name, part, begins, None);
+        }
+    }
+
+    fn announce_producer_on(
+        &mut self,
+        name: &ByteString,
+        address: Address,
+        begins: bool,
+        only: Option<ConsumerKey>,
+    ) {
+        let topic = producer_topic(&address);
+        if !self.has_listeners(&topic) {
+            return;
+        }
+        let producers = self.connections.values().flat_map(|connection| connection.producers.values());
+        let count = producers.filter(|producer| producer.address.as_ref() == Some(&address)).count();
+        let advisory = Advisory::Producer { name: name.clone(), address, count, begins };
+        self.announce(&topic, advisory, only);
+    }
+
+    /// Tells a new listener what was announced before it came.
+    pub(crate) fn replay_advisories(&mut self, key: ConsumerKey) {
+        let Some(consumer) = self.consumers.get(&key) else { return };
+        let parts = consumer.spec.address.parts();
+        let listens = |topic: &str| {
+            let topic = Address::topic(ByteString::from(topic));
+            parts.iter().any(|part| *part == topic || part.is_pattern() && part.matches(&topic))
+        };
+        if listens("ActiveMQ.Advisory.Connection") {
+            let specs: Vec<_> = self.connections.values().map(|connection| connection.spec.clone()).collect();
+            for spec in specs {
+                self.announce("ActiveMQ.Advisory.Connection", Advisory::Connection { spec, begins: true }, Some(key));
+            }
+        }
+        let destinations: Vec<_> = self
+            .destinations
+            .iter()
+            .filter(|(_, found)| !found.address.is_advisory() && listens(destination_topic(&found.address)))
+            .map(|(key, found)| (*key, destination_topic(&found.address)))
+            .collect();
+        for (destination, topic) in destinations {
+            if let Some(advisory) = self.destination_advisory(destination, true) {
+                self.announce(topic, advisory, Some(key));
+            }
+        }
+        if parts.iter().any(|part| part.name.starts_with("ActiveMQ.Advisory.Consumer.")) {
+            let mut found = Vec::new();
+            for (other, consumer) in &self.consumers {
+                for part in consumer.spec.address.parts() {
+                    if !part.is_advisory() && listens(&consumer_topic(&part)) {
+                        found.push((*other, part));
+                    }
+                }
+            }
+            found.sort();
+            for (other, part) in found {
+                self.announce_consumer_on(other, &part, true, Some(key));
+            }
+        }
+        if parts.iter().any(|part| part.name.starts_with("ActiveMQ.Advisory.Producer.")) {
+            let mut found = Vec::new();
+            for connection in self.connections.values() {
+                for (name, producer) in &connection.producers {
+                    for part in producer.address.iter().flat_map(Address::parts) {
+                        if !part.is_advisory() && listens(&producer_topic(&part)) {
+                            found.push((name.clone(), part));
+                        }
+                    }
+                }
+            }
+            found.sort();
+            for (name, part) in found {
+                self.announce_producer_on(&name, part, true, Some(key));
+            }
+        }
+    }
+}
+
+fn consumer_topic(address: &Address) -> String {
+    let kind = if address.kind.is_queue() { "Queue" } else { "Topic" };
+    format!("{ADVISORY_PREFIX}Consumer.{kind}.{}", address.name)
+}
+
+fn producer_topic(address: &Address) -> String {
+    let kind = if address.kind.is_queue() { "Queue" } else { "Topic" };
+    format!("{ADVISORY_PREFIX}Producer.{kind}.{}", address.name)
+}

@@ -1,0 +1,203 @@
+//! Queue browsers: they are shown what a queue holds, in order, and take nothing.
+//!
+//! What is stored is read page by page beside the dispatch, then comes what is only in memory, then the end marker: a
+//! dispatch without a message, which ActiveMQ's client waits for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use kahawai_store::contract::{Page, ReadRequest, StoreError};
+use kahawai_store::message::Message;
+use kahawai_store::names::{Cursor, MessageId};
+
+use super::Core;
+use super::consumer::Dispatched;
+use super::effects::{Delivery, Event, Notice, Payload, StoreCall};
+use super::keys::{ConsumerKey, ReadToken, SourceKey};
+use super::turn::ReadFor;
+use super::window::Position;
+
+/// How far a browser has got.
+#[derive(Debug, Default)]
+pub(crate) struct Browser {
+    /// Which of the consumer's queues is being shown.
+    source: usize,
+    after: Option<Cursor>,
+    reading: bool,
+    /// What the store holds of this queue was read.
+    stored_seen: bool,
+    /// Read and not shown yet.
+    buffer: VecDeque<(MessageId, Arc<Message>)>,
+    ended: bool,
+}
+
+enum Next {
+    Show(SourceKey, MessageId, Arc<Message>),
+    Read(SourceKey),
+    Memory(SourceKey),
+    Wait,
+    End,
+}
+
+impl Core {
+    pub(crate) fn begin_browsing(&mut self, key: ConsumerKey) {
+        if self.consumers.get(&key).is_some_and(|consumer| consumer.browser.is_some()) {
+            self.browse(key);
+        }
+    }
+
+    /// Shows a browser more, as far as its credit goes.
+    pub(crate) fn browse(&mut self, key: ConsumerKey) {
+        loop {
+            match self.browse_next(key) {
+                Next::Show(source, id, message) => self.show(key, source, id, message),
+                Next::Wait => return,
+                Next::Read(source) => {
+                    self.read_for_browser(key, source);
+                    return;
+                }
+                Next::Memory(source) => self.gather_for_browser(key, source),
+                Next::End => {
+                    let Some(consumer) = self.consumers.get_mut(&key) else { return };
+                    if let Some(browser) = &mut consumer.browser {
+                        browser.ended = true;
+                    }
+                    let delivery = Delivery {
+                        consumer: key,
+                        id: MessageId(0),
+                        destination: Arc::new(consumer.spec.address.clone()),
+                        payload: Payload::Nothing,
+                        redeliveries: 0,
+                    };
+                    self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+                    return;
+                }
+            }
+        }
+    }
+
+    fn browse_next(&mut self, key: ConsumerKey) -> Next {
+        let Some(consumer) = self.consumers.get_mut(&key) else { return Next::Wait };
+        let credit = consumer.has_credit();
+        let Some(browser) = &mut consumer.browser else { return Next::Wait };
+        if browser.ended || browser.reading {
+            return Next::Wait;
+        }
+        let Some(source) = consumer.sources.get(browser.source).copied() else { return Next::End };
+        let congested = self
+            .connections
+            .get(&consumer.connection)
+            .is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max);
+        if !browser.buffer.is_empty() {
+            if !credit || congested {
+                return Next::Wait;
+            }
+            return match browser.buffer.pop_front() {
+                Some((id, message)) => Next::Show(source, id, message),
+                None => Next::Wait,
+            };
+        }
+        let stored = self.sources.get(&source).is_some_and(|source| source.stored.is_some());
+        match (stored, browser.stored_seen) {
+            (true, false) => Next::Read(source),
+            _ => Next::Memory(source),
+        }
+    }
+
+    fn show(&mut self, key: ConsumerKey, source: SourceKey, id: MessageId, message: Arc<Message>) {
+        let expired = message.header.expiration > 0 && message.header.expiration <= self.now;
+        let destination = self.sources.get(&source).and_then(|source| self.destinations.get(&source.destination));
+        let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        if expired || !consumer.filter.accepts(&message) {
+            return;
+        }
+        consumer.serial += 1;
+        consumer.pull = None;
+        // Without a source: it goes nowhere when it is acknowledged, nor when the browser closes.
+        consumer.dispatched.push_back(Dispatched {
+            id,
+            serial: consumer.serial,
+            source: None,
+            position: Position { arrival: 0, minor: 0 },
+            message: None,
+            redeliveries: 0,
+            stored: false,
+        });
+        if let Some(connection) = self.connections.get_mut(&consumer.connection) {
+            connection.unwritten += message.size();
+        }
+        let delivery =
+            Delivery { consumer: key, id, destination, payload: Payload::Message(message), redeliveries: 0 };
+        self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+    }
+
+    fn read_for_browser(&mut self, key: ConsumerKey, source: SourceKey) {
+        let Some(destination) = self.sources.get(&source).and_then(|source| source.stored) else { return };
+        self.flush();
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+            return;
+        };
+        browser.reading = true;
+        let token = ReadToken(self.ids.key());
+        let request = ReadRequest {
+            destination,
+            subscription: None,
+            after: browser.after,
+            messages_max: self.limits.page_messages_max,
+            bytes_max: self.limits.page_bytes_max,
+        };
+        self.reads.insert(token, ReadFor::Browser(key));
+        self.effects.store.push(StoreCall::Read(token, request));
+    }
+
+    /// A page for a browser came.
+    pub(crate) fn browsed(&mut self, key: ConsumerKey, result: Result<Page, StoreError>) {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+            return;
+        };
+        browser.reading = false;
+        match result {
+            Ok(page) => {
+                browser.after = page.messages.last().map(|last| last.cursor).or(browser.after);
+                browser.stored_seen = page.end;
+                browser.buffer.extend(page.messages.into_iter().map(|found| (found.id, found.message)));
+            }
+            Err(error) => {
+                browser.stored_seen = true;
+                self.effects.notices.push(Notice { text: format!("a browser's page could not be read: {error}") });
+            }
+        }
+        self.browse(key);
+    }
+
+    /// What of a queue is only in memory: waiting, or dispatched and not acknowledged. Then on to the next queue.
+    fn gather_for_browser(&mut self, key: ConsumerKey, source_key: SourceKey) {
+        let Some(source) = self.sources.get(&source_key) else {
+            self.next_queue(key, Vec::new());
+            return;
+        };
+        let mut found: Vec<_> = source
+            .window
+            .iter()
+            .filter(|waiting| !waiting.stored)
+            .map(|waiting| (waiting.position, waiting.id, Arc::clone(&waiting.message)))
+            .collect();
+        for consumer in source.consumers.iter().filter_map(|key| self.consumers.get(key)) {
+            let own = consumer.dispatched.iter().filter(|entry| entry.source == Some(source_key) && !entry.stored);
+            found.extend(own.filter_map(|entry| Some((entry.position, entry.id, entry.message.clone()?))));
+        }
+        found.sort_by_key(|(position, ..)| *position);
+        self.next_queue(key, found.into_iter().map(|(_, id, message)| (id, message)).collect());
+    }
+
+    fn next_queue(&mut self, key: ConsumerKey, found: Vec<(MessageId, Arc<Message>)>) {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+            return;
+        };
+        browser.buffer.extend(found);
+        browser.source += 1;
+        browser.after = None;
+        browser.stored_seen = false;
+    }
+}

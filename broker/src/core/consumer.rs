@@ -1,0 +1,366 @@
+//! Consumers: credit, what was dispatched to them, and where it goes when they close.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use kahawai_store::message::Message;
+use kahawai_store::names::MessageId;
+
+use super::Core;
+use super::address::Address;
+use super::browser::Browser;
+use super::connection::LastDelivered;
+use super::effects::{Delivery, Event, Payload};
+use super::failure::{Failure, FailureKind};
+use super::filter::Filter;
+use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use super::window::{Position, Waiting};
+
+/// What a client wants to consume, and how.
+#[derive(Clone, Debug)]
+pub struct ConsumerSpec {
+    /// The consumer's name, unique in the world.
+    pub name: ByteString,
+    /// Where from; may be a composite or a pattern.
+    pub address: Address,
+    /// How many messages it takes before it acknowledges some; 0 asks for each.
+    pub prefetch: u32,
+    /// Higher ones are served first.
+    pub priority: i8,
+    /// Whether it wants to be the only one served.
+    pub exclusive: bool,
+    /// Whether it wants nothing that its own connection sent.
+    pub no_local: bool,
+    /// Whether it only looks.
+    pub browser: bool,
+    /// The selector, if any.
+    pub selector: Option<ByteString>,
+    /// The name of its durable subscription, if it is one.
+    pub subscription: Option<ByteString>,
+}
+
+/// A message that a consumer has and has not acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct Dispatched {
+    pub(crate) id: MessageId,
+    /// Counts deliveries to this consumer.
+    pub(crate) serial: u64,
+    /// Where it goes back to; topics take nothing back.
+    pub(crate) source: Option<SourceKey>,
+    pub(crate) position: Position,
+    /// `None` where memory is short: it is read again when needed.
+    pub(crate) message: Option<Arc<Message>>,
+    pub(crate) redeliveries: u32,
+    pub(crate) stored: bool,
+}
+
+/// What waits for a topic's subscriber.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    pub(crate) id: MessageId,
+    pub(crate) destination: Arc<Address>,
+    pub(crate) payload: Payload,
+}
+
+/// A request for one message, of a consumer without prefetch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pull {
+    /// When it ends with nothing; `None` for never.
+    pub(crate) deadline: Option<i64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) spec: ConsumerSpec,
+    pub(crate) filter: Filter,
+    pub(crate) prefetch: usize,
+    /// How many of the dispatched messages do not count against the prefetch: the client has them in hand.
+    pub(crate) extension: usize,
+    pub(crate) pull: Option<Pull>,
+    pub(crate) sources: Vec<SourceKey>,
+    pub(crate) topics: Vec<DestinationKey>,
+    pub(crate) dispatched: VecDeque<Dispatched>,
+    pub(crate) serial: u64,
+    pub(crate) pending: VecDeque<Pending>,
+    pub(crate) pending_bytes: usize,
+    pub(crate) dropped: u64,
+    pub(crate) browser: Option<Browser>,
+}
+
+impl Consumer {
+    pub(crate) fn has_credit(&self) -> bool {
+        if self.prefetch == 0 {
+            self.pull.is_some()
+        } else {
+            self.dispatched.len() < self.prefetch.saturating_add(self.extension)
+        }
+    }
+}
+
+impl Core {
+    /// A key for a consumer that is about to be added.
+    pub fn new_consumer_key(&mut self) -> ConsumerKey {
+        ConsumerKey(self.ids.key())
+    }
+
+    /// A consumer begins. The answer may come later, as an event.
+    pub fn add_consumer(
+        &mut self,
+        connection: ConnectionKey,
+        key: ConsumerKey,
+        spec: ConsumerSpec,
+        request: Option<RequestId>,
+    ) {
+        if let Err(failure) = self.begin_consumer(connection, key, spec, request) {
+            self.effects.events.push((connection, Event::ConsumerGone(key)));
+            self.answer(connection, request, Err(failure));
+        }
+    }
+
+    fn begin_consumer(
+        &mut self,
+        connection: ConnectionKey,
+        key: ConsumerKey,
+        spec: ConsumerSpec,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        self.check_name("consumer id", &spec.name)?;
+        self.check_name("destination", &spec.address.name)?;
+        let filter = {
+            let limit = self.limits.consumers_per_connection_max;
+            let connection = self.connection_mut(connection)?;
+            if connection.consumers.len() >= limit {
+                let message = format!("Can't add consumer on connection: at maximum limit: {limit}");
+                return Err(Failure::new(FailureKind::IllegalState, message));
+            }
+            let own = spec.no_local.then(|| connection.spec.name.clone());
+            Filter::new(spec.selector.as_deref(), own)?
+        };
+        let parts = spec.address.parts();
+        for part in parts.iter().filter(|part| part.kind.is_temporary()) {
+            self.check_temporary(part, connection)?;
+        }
+        if spec.subscription.is_some() {
+            return self.begin_durable(connection, key, spec, filter, request);
+        }
+        let announced = !spec.address.is_advisory();
+        self.insert_consumer(connection, key, spec, filter);
+        if parts.iter().any(Address::is_pattern) {
+            self.patterns.insert(key);
+        }
+        for part in &parts {
+            if part.is_pattern() {
+                let matching: Vec<_> = self.destinations_matching(part);
+                for destination in matching {
+                    self.attach(key, destination);
+                }
+            } else {
+                let destination = self.destination(part)?;
+                self.attach(key, destination);
+            }
+        }
+        self.answer(connection, request, Ok(()));
+        if announced {
+            self.announce_consumer(key, true);
+        } else {
+            self.replay_advisories(key);
+        }
+        self.begin_browsing(key);
+        self.consumer_has_room(key);
+        Ok(())
+    }
+
+    pub(crate) fn insert_consumer(
+        &mut self,
+        connection: ConnectionKey,
+        key: ConsumerKey,
+        spec: ConsumerSpec,
+        filter: Filter,
+    ) {
+        let consumer = Consumer {
+            connection,
+            filter,
+            prefetch: spec.prefetch as usize,
+            extension: 0,
+            pull: None,
+            sources: Vec::new(),
+            topics: Vec::new(),
+            dispatched: VecDeque::new(),
+            serial: 0,
+            pending: VecDeque::new(),
+            pending_bytes: 0,
+            dropped: 0,
+            browser: spec.browser.then(Browser::default),
+            spec,
+        };
+        self.consumers.insert(key, consumer);
+        if let Some(connection) = self.connections.get_mut(&connection) {
+            connection.consumers.insert(key);
+        }
+    }
+
+    /// A consumer ends; what it has and has not acknowledged waits again.
+    pub fn remove_consumer(&mut self, key: ConsumerKey, last: LastDelivered) {
+        self.drop_consumer(key, last);
+    }
+
+    pub(crate) fn drop_consumer(&mut self, key: ConsumerKey, last: LastDelivered) {
+        let announced = self.consumers.get(&key).is_some_and(|consumer| !consumer.spec.address.is_advisory());
+        for source in self.consumers.get(&key).map(|consumer| consumer.sources.clone()).unwrap_or_default() {
+            if let Some(source) = self.sources.get_mut(&source) {
+                source.consumers.retain(|other| *other != key);
+                source.next = 0;
+            }
+        }
+        for topic in self.consumers.get(&key).map(|consumer| consumer.topics.clone()).unwrap_or_default() {
+            if let Some(topic) = self.destinations.get_mut(&topic) {
+                topic.subscribers.retain(|other| *other != key);
+            }
+        }
+        self.patterns.remove(&key);
+        if announced {
+            self.announce_consumer(key, false);
+        }
+        let Some(consumer) = self.consumers.remove(&key) else { return };
+        if let Some(connection) = self.connections.get_mut(&consumer.connection) {
+            connection.consumers.remove(&key);
+        }
+        self.effects.events.push((consumer.connection, Event::ConsumerGone(key)));
+        // What the client saw counts as delivered once more: all of it if nobody knows, else up to the last one named.
+        let seen = match last {
+            LastDelivered::Unknown => consumer.dispatched.len(),
+            LastDelivered::Nothing => 0,
+            LastDelivered::Message(id) => {
+                consumer.dispatched.iter().position(|entry| entry.id == id).map_or(0, |index| index + 1)
+            }
+        };
+        for (index, mut entry) in consumer.dispatched.into_iter().enumerate() {
+            entry.redeliveries += u32::from(index < seen);
+            self.give_back(entry);
+        }
+        if let Some(subscription) = &consumer.spec.subscription {
+            self.durable_closed(consumer.connection, key, subscription);
+        }
+    }
+
+    /// A message that was dispatched waits again in its source.
+    pub(crate) fn give_back(&mut self, entry: Dispatched) {
+        let Some(key) = entry.source else { return };
+        let Some(source) = self.sources.get_mut(&key) else { return };
+        let Dispatched { id, position, redeliveries, stored, .. } = entry;
+        match entry.message {
+            Some(message) => {
+                source.window.give_back(Waiting { id, position, message, redeliveries, stored });
+            }
+            None => source.window.give_back_unseen(id, position, redeliveries),
+        }
+        self.touch(key);
+    }
+
+    /// How many messages a consumer takes before it acknowledges some, from now on.
+    pub fn set_prefetch(&mut self, key: ConsumerKey, prefetch: u32) {
+        if let Some(consumer) = self.consumers.get_mut(&key) {
+            consumer.prefetch = prefetch as usize;
+            self.consumer_has_room(key);
+        }
+    }
+
+    /// A consumer without prefetch asks for one message: at once or not at all (`None`), or within `timeout`
+    /// milliseconds (0 for however long it takes).
+    pub fn pull(&mut self, key: ConsumerKey, timeout: Option<u64>) {
+        let now = self.now;
+        let Some(consumer) = self.consumers.get_mut(&key).filter(|consumer| consumer.prefetch == 0) else {
+            return;
+        };
+        let deadline = match timeout {
+            None => Some(now),
+            Some(0) => None,
+            Some(timeout) => Some(now.saturating_add_unsigned(timeout)),
+        };
+        consumer.pull = Some(Pull { deadline });
+        if let Some(deadline) = deadline {
+            self.pulls.insert((deadline, key));
+        }
+        self.consumer_has_room(key);
+    }
+
+    /// Ends the pulls whose time has come, unless a page that is being read may still bring something.
+    pub(crate) fn end_pulls(&mut self) {
+        let mut waiting = Vec::new();
+        while let Some(&(deadline, key)) = self.pulls.first().filter(|(deadline, _)| *deadline <= self.now) {
+            self.pulls.pop_first();
+            let Some(consumer) = self.consumers.get_mut(&key) else { continue };
+            if consumer.pull.is_none_or(|pull| pull.deadline != Some(deadline)) {
+                continue;
+            }
+            let sources = &self.sources;
+            let behind = |source| sources.get(source).is_some_and(|source| source.window.is_behind());
+            if consumer.sources.iter().any(behind) {
+                waiting.push((deadline, key));
+                continue;
+            }
+            consumer.pull = None;
+            let delivery = Delivery {
+                consumer: key,
+                id: MessageId(0),
+                destination: Arc::new(consumer.spec.address.clone()),
+                payload: Payload::Nothing,
+                redeliveries: 0,
+            };
+            self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+        }
+        self.pulls.extend(waiting);
+    }
+
+    /// A consumer may have got room for more: look at everything it consumes.
+    pub(crate) fn consumer_has_room(&mut self, key: ConsumerKey) {
+        let Some(consumer) = self.consumers.get(&key) else { return };
+        if !consumer.pending.is_empty() {
+            self.deliver_pending(key);
+        }
+        let Some(consumer) = self.consumers.get(&key) else { return };
+        if consumer.browser.is_some() {
+            self.browse(key);
+            return;
+        }
+        for index in 0..consumer.sources.len() {
+            let Some(source) = self.consumers.get(&key).and_then(|consumer| consumer.sources.get(index)) else {
+                return;
+            };
+            self.touch(*source);
+        }
+    }
+
+    /// Delivers what waits for a topic's subscriber, as far as its credit goes.
+    pub(crate) fn deliver_pending(&mut self, key: ConsumerKey) {
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(connection) = self.connections.get_mut(&consumer.connection) else { return };
+        while consumer.has_credit() && connection.unwritten < self.limits.outbox_bytes_max {
+            let Some(pending) = consumer.pending.pop_front() else { break };
+            let size = pending.payload.size();
+            consumer.pending_bytes -= size;
+            connection.unwritten += size;
+            consumer.serial += 1;
+            consumer.pull = None;
+            consumer.dispatched.push_back(Dispatched {
+                id: pending.id,
+                serial: consumer.serial,
+                source: None,
+                position: Position { arrival: 0, minor: 0 },
+                message: None,
+                redeliveries: 0,
+                stored: false,
+            });
+            let delivery = Delivery {
+                consumer: key,
+                id: pending.id,
+                destination: pending.destination,
+                payload: pending.payload,
+                redeliveries: 0,
+            };
+            self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! Destinations: what exists, how it comes to be, how it goes.
+
+use std::sync::Arc;
+
+use kahawai_store::batch::{Destination as StoredDestination, Operation};
+use kahawai_store::names::DestinationId;
+
+use super::Core;
+use super::address::Address;
+use super::advisory::Advisory;
+use super::effects::Event;
+use super::connection::LastDelivered;
+use super::failure::{Failure, FailureKind};
+use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use super::source::Source;
+use super::turn::Completed;
+use super::window::Window;
+
+/// A queue or topic that exists.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(crate) address: Arc<Address>,
+    /// The connection it belongs to, if it is temporary.
+    pub(crate) owner: Option<ConnectionKey>,
+    /// Its name in the store, once it is there.
+    pub(crate) stored: Option<DestinationId>,
+    /// What a queue is dispatched from.
+    pub(crate) queue: Option<SourceKey>,
+    /// The subscribers of a topic that are not durable.
+    pub(crate) subscribers: Vec<ConsumerKey>,
+    /// A topic's parts of durable subscriptions.
+    pub(crate) durables: Vec<SourceKey>,
+}
+
+impl Core {
+    /// The destination with this plain name, which is made if it does not exist.
+    pub(crate) fn destination(
+        &mut self,
+        address: &Address,
+    ) -> Result<DestinationKey, Failure> {
+        if let Some(key) = self.by_address.get(address) {
+            return Ok(*key);
+        }
+        if address.kind.is_temporary() {
+            let message = format!("The destination {address} does not exist.");
+            return Err(Failure::new(FailureKind::NoDestination, message));
+        }
+        self.check_name("destination", &address.name)?;
+        if address.name.is_empty() {
+            return Err(Failure::new(FailureKind::InvalidDestination, "a destination needs a name"));
+        }
+        Ok(self.make_destination(address.clone(), None))
+    }
+
+    pub(crate) fn make_destination(
+        &mut self,
+        address: Address,
+        owner: Option<ConnectionKey>,
+    ) -> DestinationKey {
+        let key = self.put_destination(address, owner, None, Window::default());
+        self.announce_destination(key, true);
+        self.join_patterns(key);
+        key
+    }
+
+    pub(crate) fn put_destination(
+        &mut self,
+        address: Address,
+        owner: Option<ConnectionKey>,
+        stored: Option<DestinationId>,
+        window: Window,
+    ) -> DestinationKey {
+        let key = DestinationKey(self.ids.key());
+        let queue = address.kind.is_queue().then(|| {
+            let source = SourceKey(self.ids.key());
+            self.sources.insert(source, Source::new(key, None, window));
+            source
+        });
+        self.by_address.insert(address.clone(), key);
+        let destination = Destination {
+            address: Arc::new(address),
+            owner,
+            stored,
+            queue,
+            subscribers: Vec::new(),
+            durables: Vec::new(),
+        };
+        self.destinations.insert(key, destination);
+        key
+    }
+
+    /// Consumers of patterns, durable ones too, get a destination that has just come to be.
+    fn join_patterns(&mut self, key: DestinationKey) {
+        let Some(address) = self.destinations.get(&key).map(|destination| Arc::clone(&destination.address)) else {
+            return;
+        };
+        let matches = |pattern: &Address| {
+            pattern.parts().iter().any(|part| part.is_pattern() && part.matches(&address))
+        };
+        let consumers: Vec<_> = self
+            .patterns
+            .iter()
+            .filter(|key| self.consumers.get(key).is_some_and(|consumer| matches(&consumer.spec.address)))
+            .copied()
+            .collect();
+        for consumer in consumers {
+            self.attach(consumer, key);
+        }
+        self.extend_durables(key, &address);
+    }
+
+    /// A consumer gets a destination's messages.
+    pub(crate) fn attach(&mut self, key: ConsumerKey, destination: DestinationKey) {
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(destination_state) = self.destinations.get_mut(&destination) else { return };
+        match destination_state.queue {
+            Some(source) => {
+                if consumer.sources.contains(&source) {
+                    return;
+                }
+                consumer.sources.push(source);
+                if consumer.browser.is_none() {
+                    self.attach_source(key, source);
+                }
+            }
+            None => {
+                if !destination_state.subscribers.contains(&key) {
+                    destination_state.subscribers.push(key);
+                    consumer.topics.push(destination);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn attach_source(&mut self, key: ConsumerKey, source_key: SourceKey) {
+        let consumers = &self.consumers;
+        let priority = |key: &ConsumerKey| consumers.get(key).map_or(0, |consumer| consumer.spec.priority);
+        let own = priority(&key);
+        if let Some(source) = self.sources.get_mut(&source_key) {
+            let place = source.consumers.iter().position(|other| priority(other) < own);
+            source.consumers.insert(place.unwrap_or(source.consumers.len()), key);
+        }
+        self.touch(source_key);
+    }
+
+    pub(crate) fn destinations_matching(&self, pattern: &Address) -> Vec<DestinationKey> {
+        let of_pattern = |destination: &Destination| pattern.matches(&destination.address);
+        self.destinations.iter().filter(|(_, found)| of_pattern(found)).map(|(key, _)| *key).collect()
+    }
+
+    /// The destination's name in the store, where it is made if it is not there. What is given to the store after this
+    /// call may name it.
+    pub(crate) fn stored_destination(&mut self, key: DestinationKey) -> Option<DestinationId> {
+        let destination = self.destinations.get_mut(&key)?;
+        if destination.stored.is_some() {
+            return destination.stored;
+        }
+        let id = self.ids.destination();
+        destination.stored = Some(id);
+        let kind = destination.address.kind.stored();
+        let name = destination.address.name.clone();
+        if let Some(source) = destination.queue.and_then(|source| self.sources.get_mut(&source)) {
+            source.stored = Some(id);
+        }
+        let create = Operation::CreateDestination(StoredDestination { id, kind, name });
+        self.submit(vec![create], Completed::Created { destination: key, id });
+        Some(id)
+    }
+
+    /// The store could not make a destination after all.
+    pub(crate) fn destination_not_stored(&mut self, key: DestinationKey, id: DestinationId) {
+        if let Some(destination) = self.destinations.get_mut(&key).filter(|found| found.stored == Some(id)) {
+            destination.stored = None;
+            if let Some(source) = destination.queue.and_then(|source| self.sources.get_mut(&source)) {
+                source.stored = None;
+            }
+        }
+    }
+
+    /// A client makes a destination; a temporary one is its own.
+    pub fn add_destination(
+        &mut self,
+        connection: ConnectionKey,
+        address: &Address,
+        request: Option<RequestId>,
+    ) {
+        let result = self.try_add_destination(connection, address);
+        self.answer(connection, request, result);
+    }
+
+    fn try_add_destination(&mut self, key: ConnectionKey, address: &Address) -> Result<(), Failure> {
+        self.connection_mut(key)?;
+        for address in address.parts() {
+            if address.is_pattern() {
+                continue;
+            }
+            if !address.kind.is_temporary() {
+                let destination = self.destination(&address)?;
+                self.stored_destination(destination);
+                continue;
+            }
+            self.check_name("destination", &address.name)?;
+            if let Some(known) = self.by_address.get(&address).copied() {
+                self.check_owner(known, key)?;
+                continue;
+            }
+            let destination = self.make_destination(address, Some(key));
+            self.connection_mut(key)?.temporaries.push(destination);
+        }
+        Ok(())
+    }
+
+    fn check_owner(&self, destination: DestinationKey, client: ConnectionKey) -> Result<(), Failure> {
+        match self.destinations.get(&destination) {
+            Some(found) if found.owner.is_some_and(|owner| owner != client) => {
+                let message = format!("{} belongs to another connection", found.address);
+                Err(Failure::new(FailureKind::InvalidDestination, message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether a connection may consume from a temporary destination: it must exist and be its own.
+    pub(crate) fn check_temporary(&self, address: &Address, client: ConnectionKey) -> Result<(), Failure> {
+        let Some(key) = self.by_address.get(address) else {
+            let message = format!("The destination {address} does not exist.");
+            return Err(Failure::new(FailureKind::InvalidDestination, message));
+        };
+        self.check_owner(*key, client)
+    }
+
+    /// A client removes a destination with everything in it. Refused while somebody consumes from one that is not temporary.
+    pub fn remove_destination(
+        &mut self,
+        connection: ConnectionKey,
+        address: &Address,
+        request: Option<RequestId>,
+    ) {
+        let result = self.try_remove_destination(connection, address);
+        self.answer(connection, request, result);
+    }
+
+    fn try_remove_destination(&mut self, client: ConnectionKey, address: &Address) -> Result<(), Failure> {
+        self.connection_mut(client)?;
+        let mut keys = Vec::new();
+        for part in address.parts() {
+            if part.is_pattern() {
+                keys.extend(self.destinations_matching(&part));
+            } else if let Some(key) = self.by_address.get(&part) {
+                keys.push(*key);
+            }
+        }
+        for key in &keys {
+            self.check_owner(*key, client)?;
+            let Some(destination) = self.destinations.get(key) else { continue };
+            let consumed = destination
+                .queue
+                .and_then(|source| self.sources.get(&source))
+                .is_some_and(|source| !source.consumers.is_empty())
+                || !destination.subscribers.is_empty()
+                || !destination.durables.is_empty();
+            if consumed && !address.kind.is_temporary() {
+                let message = format!("Destination still has an active subscription: {}", destination.address);
+                return Err(Failure::new(FailureKind::General, message));
+            }
+        }
+        for key in keys {
+            self.drop_destination(key);
+        }
+        Ok(())
+    }
+
+    /// Takes a destination out of the world, and what is in it.
+    pub(crate) fn drop_destination(&mut self, key: DestinationKey) {
+        self.announce_destination(key, false);
+        let Some(destination) = self.destinations.remove(&key) else { return };
+        self.by_address.remove(&*destination.address);
+        if let Some(owner) = destination.owner.and_then(|owner| self.connections.get_mut(&owner)) {
+            owner.temporaries.retain(|other| *other != key);
+        }
+        if let Some((source, source_state)) =
+            destination.queue.and_then(|source| Some((source, self.sources.remove(&source)?)))
+        {
+            self.memory = self.memory.saturating_sub(source_state.window.bytes());
+            for consumer in source_state.consumers {
+                if let Some(consumer) = self.consumers.get_mut(&consumer) {
+                    consumer.sources.retain(|other| *other != source);
+                }
+            }
+        }
+        for subscriber in destination.subscribers {
+            if let Some(consumer) = self.consumers.get_mut(&subscriber) {
+                consumer.topics.retain(|other| *other != key);
+            }
+        }
+        if let Some(id) = destination.stored {
+            self.submit(vec![Operation::RemoveDestination(id)], Completed::Nothing);
+        }
+    }
+
+    fn announce_destination(&mut self, key: DestinationKey, begins: bool) {
+        let Some(destination) = self.destinations.get(&key) else { return };
+        if destination.address.is_advisory() {
+            return;
+        }
+        let topic = destination_topic(&destination.address);
+        if !self.has_listeners(topic) {
+            return;
+        }
+        let advisory = self.destination_advisory(key, begins);
+        if let Some(advisory) = advisory {
+            self.announce(topic, advisory, None);
+        }
+    }
+
+    pub(crate) fn destination_advisory(&self, key: DestinationKey, begins: bool) -> Option<Advisory> {
+        let destination = self.destinations.get(&key)?;
+        let owner = destination.owner.and_then(|owner| self.connections.get(&owner));
+        let connection = owner.map(|connection| connection.spec.name.clone());
+        Some(Advisory::Destination { address: Arc::clone(&destination.address), connection, begins })
+    }
+
+    /// Ends a consumer for a reason of the broker's; its client is told.
+    pub(crate) fn expel(&mut self, consumer: ConsumerKey, failure: Failure) {
+        if let Some(connection) = self.consumers.get(&consumer).map(|consumer| consumer.connection) {
+            self.drop_consumer(consumer, LastDelivered::Unknown);
+            self.effects.events.push((connection, Event::Trouble(failure)));
+        }
+    }
+}
+
+pub(crate) fn destination_topic(address: &Address) -> &'static str {
+    use super::address::AddressKind::{Queue, TemporaryQueue, TemporaryTopic, Topic};
+    match address.kind {
+        Queue => "ActiveMQ.Advisory.Queue",
+        Topic => "ActiveMQ.Advisory.Topic",
+        TemporaryQueue => "ActiveMQ.Advisory.TempQueue",
+        TemporaryTopic => "ActiveMQ.Advisory.TempTopic",
+    }
+}

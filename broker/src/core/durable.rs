@@ -1,0 +1,283 @@
+//! Durable subscriptions: a client id and a name, with one store subscription for each topic it is on.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use kahawai_store::batch::{Operation, Subscription};
+use kahawai_store::names::SubscriptionId;
+
+use super::Core;
+use super::address::{Address, AddressKind};
+use super::connection::LastDelivered;
+use super::consumer::ConsumerSpec;
+use super::failure::{Failure, FailureKind};
+use super::filter::Filter;
+use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use super::source::Source;
+use super::turn::Completed;
+use super::window::Window;
+
+/// The table of durable subscriptions as their clients asked for them: a pattern may match no topic yet.
+pub(crate) const DURABLES: ByteString = ByteString::from_static("durables");
+
+/// Client id and subscription name.
+pub(crate) type DurableName = (ByteString, ByteString);
+
+#[derive(Debug)]
+pub(crate) struct Durable {
+    pub(crate) address: Address,
+    pub(crate) no_local: bool,
+    /// One for each topic.
+    pub(crate) parts: Vec<SourceKey>,
+    /// The consumer it has at the moment.
+    pub(crate) consumer: Option<ConsumerKey>,
+}
+
+impl Core {
+    pub(crate) fn begin_durable(
+        &mut self,
+        connection: ConnectionKey,
+        key: ConsumerKey,
+        spec: ConsumerSpec,
+        filter: Filter,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let client_id = self.connection_mut(connection)?.spec.client_id.clone();
+        let subscription = spec.subscription.clone().unwrap_or_default();
+        self.check_name("subscription name", &subscription)?;
+        let name = (client_id, subscription);
+        let parts = spec.address.parts();
+        if parts.iter().any(|part| part.kind != AddressKind::Topic || part.is_advisory()) {
+            let message = format!("Cannot create a durable subscription for {}", spec.address);
+            return Err(Failure::new(FailureKind::InvalidDestination, message));
+        }
+        if let Some(known) = self.durables.get(&name) {
+            if known.consumer.is_some() {
+                let message = format!(
+                    "Durable consumer is in use for client: {} and subscriptionName: {}",
+                    name.0, name.1
+                );
+                return Err(Failure::new(FailureKind::General, message));
+            }
+            if known.address != spec.address || known.no_local != spec.no_local {
+                self.drop_durable(&name);
+            }
+        }
+        let new = !self.durables.contains_key(&name);
+        if new {
+            self.make_durable(&name, spec.address.clone(), spec.no_local);
+        }
+        self.insert_consumer(connection, key, spec, filter);
+        let Some(durable) = self.durables.get_mut(&name) else { return Ok(()) };
+        durable.consumer = Some(key);
+        let sources = durable.parts.clone();
+        if let Some(consumer) = self.consumers.get_mut(&key) {
+            consumer.sources.clone_from(&sources);
+        }
+        for source in sources {
+            self.attach_source(key, source);
+        }
+        if new {
+            let value = durable_value(&self.durables, &name);
+            let put = Operation::Put { table: DURABLES, key: durable_key(&name), value };
+            self.submit(vec![put], Completed::Subscribed { connection, request, consumer: Some(key) });
+        } else {
+            self.answer(connection, request, Ok(()));
+            self.announce_consumer(key, true);
+        }
+        Ok(())
+    }
+
+    fn make_durable(&mut self, name: &DurableName, address: Address, no_local: bool) {
+        let durable = Durable { address: address.clone(), no_local, parts: Vec::new(), consumer: None };
+        self.durables.insert(name.clone(), durable);
+        for part in address.parts() {
+            let topics = if part.is_pattern() {
+                self.destinations_matching(&part)
+            } else {
+                self.destination(&part).into_iter().collect()
+            };
+            for topic in topics {
+                self.add_part(name, topic);
+            }
+        }
+    }
+
+    /// A subscription gets one more topic.
+    fn add_part(&mut self, name: &DurableName, topic: DestinationKey) {
+        let advisory = self.destinations.get(&topic).is_none_or(|topic| topic.address.is_advisory());
+        if advisory {
+            return;
+        }
+        let Some(destination) = self.stored_destination(topic) else { return };
+        let Some(durable) = self.durables.get(name) else { return };
+        let id = self.ids.subscription();
+        let subscription = Subscription {
+            id,
+            destination,
+            client_id: name.0.clone(),
+            name: name.1.clone(),
+            selector: None,
+            no_local: durable.no_local,
+        };
+        let consumer = durable.consumer;
+        let source = self.put_part(name, topic, (destination, id), Window::default());
+        self.submit(vec![Operation::Subscribe(subscription)], Completed::Part { name: name.clone(), source });
+        if let Some(consumer) = consumer {
+            if let Some(consumer) = self.consumers.get_mut(&consumer) {
+                consumer.sources.push(source);
+            }
+            self.attach_source(consumer, source);
+        }
+    }
+
+    pub(crate) fn put_part(
+        &mut self,
+        name: &DurableName,
+        topic: DestinationKey,
+        stored: (kahawai_store::names::DestinationId, SubscriptionId),
+        window: Window,
+    ) -> SourceKey {
+        let source = SourceKey(self.ids.key());
+        self.sources.insert(source, Source::new(topic, Some(stored), window));
+        if let Some(topic) = self.destinations.get_mut(&topic) {
+            topic.durables.push(source);
+        }
+        if let Some(durable) = self.durables.get_mut(name) {
+            durable.parts.push(source);
+        }
+        source
+    }
+
+    /// A topic has come to be: subscriptions to patterns that match get it.
+    pub(crate) fn extend_durables(&mut self, topic: DestinationKey, address: &Address) {
+        let matches = |durable: &Durable| {
+            durable.address.parts().iter().any(|part| part.is_pattern() && part.matches(address))
+        };
+        let names: Vec<_> =
+            self.durables.iter().filter(|(_, durable)| matches(durable)).map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.add_part(&name, topic);
+        }
+    }
+
+    /// The store did not take a part of a subscription.
+    pub(crate) fn part_refused(&mut self, name: &DurableName, source: SourceKey) {
+        if let Some(durable) = self.durables.get_mut(name) {
+            durable.parts.retain(|other| *other != source);
+        }
+        self.forget_part(source);
+    }
+
+    /// The store did not take a new subscription: its consumer goes, and so does it.
+    pub(crate) fn durable_refused(&mut self, consumer: ConsumerKey) {
+        let Some((connection, name)) = self.consumers.get(&consumer).and_then(|consumer| {
+            Some((consumer.connection, consumer.spec.subscription.clone()?))
+        }) else {
+            return;
+        };
+        let Some(client_id) = self.connections.get(&connection).map(|found| found.spec.client_id.clone()) else {
+            return;
+        };
+        self.drop_consumer(consumer, LastDelivered::Nothing);
+        self.drop_durable(&(client_id, name));
+    }
+
+    /// A subscription's consumer is gone; what waits is in the store, and need not be in memory.
+    pub(crate) fn durable_closed(
+        &mut self,
+        connection: ConnectionKey,
+        consumer: ConsumerKey,
+        subscription: &ByteString,
+    ) {
+        let Some(client_id) = self.connections.get(&connection).map(|found| found.spec.client_id.clone()) else {
+            return;
+        };
+        let Some(durable) = self.durables.get_mut(&(client_id, subscription.clone())) else { return };
+        if durable.consumer != Some(consumer) {
+            return;
+        }
+        durable.consumer = None;
+        for source in durable.parts.clone() {
+            if let Some(source) = self.sources.get_mut(&source) {
+                let freed = source.window.shrink();
+                self.memory = self.memory.saturating_sub(freed);
+            }
+        }
+    }
+
+    /// A client ends its subscription for good. Answered when that is durable.
+    pub fn unsubscribe(
+        &mut self,
+        connection: ConnectionKey,
+        subscription: &ByteString,
+        request: Option<RequestId>,
+    ) {
+        let client_id = match self.connection_mut(connection) {
+            Ok(connection) => connection.spec.client_id.clone(),
+            Err(failure) => return self.answer(connection, request, Err(failure)),
+        };
+        let name = (client_id, subscription.clone());
+        let failure = match self.durables.get(&name) {
+            Some(durable) if durable.consumer.is_none() => {
+                self.drop_durable(&name);
+                self.submit(Vec::new(), Completed::Answer { connection, request });
+                return;
+            }
+            Some(_) => Failure::new(FailureKind::General, "Durable consumer is in use"),
+            None => Failure::new(
+                FailureKind::InvalidDestination,
+                format!("No durable subscription exists for clientID: {} and subscriptionName: {}", name.0, name.1),
+            ),
+        };
+        self.answer(connection, request, Err(failure));
+    }
+
+    fn drop_durable(&mut self, name: &DurableName) {
+        let Some(durable) = self.durables.remove(name) else { return };
+        let mut operations = Vec::new();
+        for source in durable.parts {
+            operations.extend(self.forget_part(source).map(Operation::Unsubscribe));
+        }
+        operations.push(Operation::Put { table: DURABLES, key: durable_key(name), value: None });
+        self.submit(operations, Completed::Nothing);
+    }
+
+    fn forget_part(&mut self, source: SourceKey) -> Option<SubscriptionId> {
+        let removed = self.sources.remove(&source)?;
+        self.memory = self.memory.saturating_sub(removed.window.bytes());
+        if let Some(topic) = self.destinations.get_mut(&removed.destination) {
+            topic.durables.retain(|other| *other != source);
+        }
+        for consumer in removed.consumers {
+            if let Some(consumer) = self.consumers.get_mut(&consumer) {
+                consumer.sources.retain(|other| *other != source);
+            }
+        }
+        removed.subscription
+    }
+}
+
+fn durable_key(name: &DurableName) -> Bytes {
+    let mut key = Vec::with_capacity(name.0.len() + name.1.len() + 4);
+    key.extend_from_slice(&(name.0.len() as u32).to_be_bytes());
+    key.extend_from_slice(name.0.as_bytes());
+    key.extend_from_slice(name.1.as_bytes());
+    Bytes::from(key)
+}
+
+fn durable_value(durables: &std::collections::BTreeMap<DurableName, Durable>, name: &DurableName) -> Option<Bytes> {
+    let durable = durables.get(name)?;
+    let mut value = vec![u8::from(durable.no_local)];
+    value.extend_from_slice(durable.address.to_string().as_bytes());
+    Some(Bytes::from(value))
+}
+
+/// Reads an entry of [`DURABLES`].
+pub(crate) fn read_durable(key: &Bytes, value: &Bytes) -> Option<(DurableName, Durable)> {
+    let length = u32::from_be_bytes(key.get(..4)?.try_into().ok()?) as usize;
+    let client_id = ByteString::try_from(key.get(4..4 + length).map(Bytes::copy_from_slice)?).ok()?;
+    let name = ByteString::try_from(Bytes::copy_from_slice(key.get(4 + length..)?)).ok()?;
+    let no_local = *value.first()? == 1;
+    let address = Address::parse(std::str::from_utf8(value.get(1..)?).ok()?, AddressKind::Topic);
+    Some(((client_id, name), Durable { address, no_local, parts: Vec::new(), consumer: None }))
+}

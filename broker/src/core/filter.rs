@@ -1,0 +1,49 @@
+//! Which messages a consumer wants. Selectors will live here.
+
+use bytestring::ByteString;
+use kahawai_store::message::Message;
+
+use super::failure::{Failure, FailureKind};
+
+/// Says of each message whether a consumer wants it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Filter {
+    /// The connection whose messages are left out (JMS's noLocal).
+    own: Option<ByteString>,
+}
+
+impl Filter {
+    pub(crate) fn new(selector: Option<&str>, own: Option<ByteString>) -> Result<Self, Failure> {
+        if let Some(selector) = selector.filter(|selector| !selector.trim().is_empty()) {
+            // Ignoring it would hand out messages that were not asked for.
+            let message = format!("selectors are not supported by this version: {selector}");
+            return Err(Failure::new(FailureKind::InvalidSelector, message));
+        }
+        Ok(Self { own })
+    }
+
+    pub(crate) fn accepts(&self, message: &Message) -> bool {
+        let Some(own) = &self.own else { return true };
+        // A message id begins with the name of the connection that sent it and a colon.
+        let id = &message.header.message_id;
+        !(id.starts_with(&**own) && id.as_bytes().get(own.len()) == Some(&b':'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kahawai_store::message::Header;
+
+    #[test]
+    fn no_local_looks_at_the_whole_connection_name() {
+        let filter = Filter::new(None, Some("ID:host-1:1".into())).unwrap();
+        let message = |id: &str| Message {
+            header: Header { message_id: id.into(), ..Header::default() },
+            ..Message::default()
+        };
+        assert!(!filter.accepts(&message("ID:host-1:1:1:1:5")));
+        assert!(filter.accepts(&message("ID:host-1:11:1:1:5")));
+        assert!(Filter::new(Some("a = 1"), None).is_err());
+    }
+}

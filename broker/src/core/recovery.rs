@@ -1,0 +1,138 @@
+//! From what a store holds to a core that serves it.
+
+use bytestring::ByteString;
+use kahawai_store::batch::{DestinationKind, Operation, Outcome};
+use kahawai_store::contract::Recovered;
+
+use super::Core;
+use super::address::{Address, AddressKind};
+use super::durable::{DURABLES, Durable, read_durable};
+use super::effects::Notice;
+use super::identity::Identities;
+use super::keys::{DestinationKey, KeyMap, SourceKey};
+use super::limits::Limits;
+use super::producer_audit::{OUTCOMES, PRODUCERS, Remembered};
+use super::transaction::SPOOLED_FORMAT;
+use super::turn::{Completed, Turn};
+use super::window::Window;
+use super::{Effects, Settings};
+
+impl Core {
+    /// A core over a store that holds this. Its first effects may already ask something of the store.
+    pub fn new(settings: Settings, limits: Limits, recovered: Recovered, now: i64) -> Self {
+        let ids = Identities::new(
+            recovered.epoch.0,
+            recovered.message_id_next,
+            recovered.destination_id_next,
+            recovered.subscription_id_next,
+        );
+        let next_sweep = now + settings.expire_messages_period;
+        let mut core = Self {
+            settings,
+            limits,
+            now,
+            effects: Effects::default(),
+            turn: Turn::default(),
+            ids,
+            connections: Default::default(),
+            names: Default::default(),
+            clients: Default::default(),
+            consumers: KeyMap::default(),
+            patterns: Default::default(),
+            destinations: Default::default(),
+            by_address: Default::default(),
+            sources: KeyMap::default(),
+            touched: Vec::new(),
+            durables: Default::default(),
+            commits: KeyMap::default(),
+            reads: KeyMap::default(),
+            producers: Remembered::default(),
+            outcomes: Remembered::default(),
+            pulls: Default::default(),
+            deferred_letters: Vec::new(),
+            arrival_last: 0,
+            memory: 0,
+            next_sweep,
+            full_said: 0,
+        };
+        core.recover(recovered);
+        core.end_turn();
+        core
+    }
+
+    fn recover(&mut self, recovered: Recovered) {
+        for text in &recovered.damage {
+            self.effects.notices.push(Notice { text: format!("the store found damage: {text}") });
+        }
+        for state in &recovered.destinations {
+            let kind = match state.destination.kind {
+                DestinationKind::Queue => AddressKind::Queue,
+                DestinationKind::Topic => AddressKind::Topic,
+            };
+            let address = Address::new(kind, state.destination.name.clone());
+            let id = state.destination.id;
+            let window = Window::recovered(state.messages);
+            let key = self.put_destination(address, None, Some(id), window);
+            if let Some(source) = self.queue_source(key) {
+                source.stored = Some(id);
+            }
+        }
+        for entry in &recovered.tables {
+            if entry.table == DURABLES {
+                if let Some((name, durable)) = read_durable(&entry.key, &entry.value) {
+                    self.durables.insert(name, durable);
+                }
+            } else if entry.table == PRODUCERS || entry.table == OUTCOMES {
+                let name = ByteString::try_from(entry.key.clone());
+                let number = entry.value.as_ref().try_into().map(i64::from_be_bytes);
+                if let (Ok(name), Ok(number)) = (name, number) {
+                    let (table, most) = if entry.table == PRODUCERS {
+                        (&mut self.producers, self.limits.producers_max)
+                    } else {
+                        (&mut self.outcomes, self.limits.outcomes_max)
+                    };
+                    table.set(&name, number, true, most);
+                }
+            }
+        }
+        for state in &recovered.subscriptions {
+            let subscription = &state.subscription;
+            let Some(topic) = self.destination_by_id(subscription.destination) else { continue };
+            let name = (subscription.client_id.clone(), subscription.name.clone());
+            let address = self.destinations.get(&topic).map(|topic| (*topic.address).clone());
+            self.durables.entry(name.clone()).or_insert_with(|| Durable {
+                address: address.unwrap_or_else(|| Address::topic("")),
+                no_local: subscription.no_local,
+                parts: Vec::new(),
+                consumer: None,
+            });
+            let stored = (subscription.destination, subscription.id);
+            self.put_part(&name, topic, stored, Window::recovered(state.messages));
+        }
+        for prepared in recovered.prepared {
+            if prepared.xid.format == SPOOLED_FORMAT {
+                // Its broker ended before it decided: presumed aborted.
+                let decide = Operation::Decide { xid: prepared.xid, outcome: Outcome::Rollback };
+                self.submit(vec![decide], Completed::RolledBack);
+                continue;
+            }
+            for (destination, id, subscription) in prepared.acknowledges {
+                let found = self.sources.values_mut().find(|source| {
+                    source.stored == Some(destination) && source.subscription == subscription
+                });
+                if let Some(source) = found {
+                    source.window.hold(id);
+                }
+            }
+        }
+    }
+
+    fn queue_source(&mut self, key: DestinationKey) -> Option<&mut super::source::Source> {
+        let source: SourceKey = self.destinations.get(&key)?.queue?;
+        self.sources.get_mut(&source)
+    }
+
+    fn destination_by_id(&self, id: kahawai_store::names::DestinationId) -> Option<DestinationKey> {
+        self.destinations.iter().find(|(_, found)| found.stored == Some(id)).map(|(key, _)| *key)
+    }
+}

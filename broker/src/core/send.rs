@@ -1,0 +1,270 @@
+//! Sending: where a message goes, and whether the store must have it before its sender is answered.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use kahawai_store::batch::Operation;
+use kahawai_store::message::Message;
+use kahawai_store::names::{Cursor, MessageId};
+
+use super::Core;
+use super::address::Address;
+use super::consumer::Pending;
+use super::effects::{Event, Notice, Payload};
+use super::failure::{Failure, FailureKind};
+use super::keys::{ConnectionKey, DestinationKey, RequestId};
+use super::transaction::TransactionId;
+use super::turn::{Completed, Sent, Waiter};
+use super::window::{Position, Waiting};
+
+/// A message that a client sends.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// Where to; may be a composite or a pattern.
+    pub address: Address,
+    /// What.
+    pub message: Arc<Message>,
+    /// Who sends it.
+    pub producer: Option<ByteString>,
+    /// The producer's number for it, by which one that is sent again is known.
+    pub sequence: Option<i64>,
+    /// The transaction it is part of.
+    pub transaction: Option<TransactionId>,
+    /// How many bytes it takes by the producer's reckoning, for its window.
+    pub window_bytes: u32,
+}
+
+impl Core {
+    /// A client sends a message. The answer comes as an event, once it is durable if it has to be.
+    pub fn send(&mut self, connection: ConnectionKey, sending: Sending, request: Option<RequestId>) {
+        let transaction = sending.transaction.clone();
+        if let Err(failure) = self.try_send(connection, sending, request) {
+            if let Some(transaction) = transaction.filter(|_| request.is_none()) {
+                // Nobody will hear of it but through the outcome.
+                self.spoil_transaction(connection, &transaction, &failure);
+            }
+            self.answer(connection, request, Err(failure));
+        }
+    }
+
+    fn try_send(
+        &mut self,
+        key: ConnectionKey,
+        sending: Sending,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let reconnected = self.connection_mut(key)?.spec.reconnect;
+        let parts = sending.address.parts();
+        for part in &parts {
+            if part.kind.is_temporary() && !self.by_address.contains_key(part) {
+                let message = format!("The destination {part} does not exist.");
+                return Err(Failure::new(FailureKind::NoDestination, message));
+            }
+            if part.is_advisory() {
+                let message = format!("{part} is for the broker's own announcements");
+                return Err(Failure::new(FailureKind::InvalidDestination, message));
+            }
+            self.check_name("destination", &part.name)?;
+        }
+        if reconnected && self.is_duplicate(sending.producer.as_ref(), sending.sequence) {
+            // It was given to the store, and its sender missed the answer. Whatever was given to the store before is
+            // durable when this is.
+            if let (Some(producer), Some(sequence)) = (sending.producer, sending.sequence) {
+                let again = self.sequence_operation(&producer);
+                self.submit(again, Completed::Duplicate { connection: key, request, producer, sequence });
+            }
+            return Ok(());
+        }
+        if let Some(transaction) = sending.transaction.clone() {
+            self.send_in_transaction(key, &transaction, sending, parts)?;
+            self.answer(key, request, Ok(()));
+            return Ok(());
+        }
+        let persistent = sending.message.header.persistent;
+        let mut stored = false;
+        for part in &parts {
+            for destination in self.route(part)? {
+                stored |= self.place(destination, &sending.message)?;
+            }
+        }
+        let waiter = Waiter {
+            connection: key,
+            request,
+            producer: sending.producer.clone(),
+            sequence: sending.sequence,
+            window_bytes: sending.window_bytes,
+            inflight: 0,
+        };
+        self.note_sequence(sending.producer.as_ref(), sending.sequence, stored && persistent);
+        if !stored {
+            self.answer_sender(&waiter, Ok(()));
+            return Ok(());
+        }
+        // A message that need not survive is not waited for, but counts among what its sender has under way.
+        let size = sending.message.size();
+        let waiter = if persistent {
+            Waiter { inflight: size, ..waiter }
+        } else {
+            self.answer_sender(&waiter, Ok(()));
+            Waiter { request: None, producer: None, inflight: size, ..waiter }
+        };
+        if let Some(connection) = self.connections.get_mut(&key) {
+            connection.inflight += size;
+        }
+        self.turn.senders.push(waiter);
+        self.flush_if_large();
+        Ok(())
+    }
+
+    /// The destinations that a plain name or pattern means for a sender.
+    pub(crate) fn route(&mut self, part: &Address) -> Result<Vec<DestinationKey>, Failure> {
+        if part.is_pattern() {
+            return Ok(self.destinations_matching(part));
+        }
+        Ok(vec![self.destination(part)?])
+    }
+
+    /// Puts a message into a destination: at once, or by way of the store. Returns whether the store was given it.
+    fn place(&mut self, key: DestinationKey, message: &Arc<Message>) -> Result<bool, Failure> {
+        let Some(destination) = self.destinations.get(&key) else { return Ok(false) };
+        let temporary = destination.address.kind.is_temporary();
+        let full = self.memory >= self.limits.memory_bytes_max;
+        let stored = match destination.queue {
+            // Where memory is short, what need not be stored is stored all the same rather than refused.
+            Some(_) => !temporary && (message.header.persistent || full),
+            None => !destination.durables.is_empty(),
+        };
+        if stored {
+            let id = self.ids.message();
+            let Some(destination) = self.stored_destination(key) else { return Ok(false) };
+            self.turn.sends.push(Operation::Enqueue { id, destination, rank: 0, message: Arc::clone(message) });
+            self.turn.sends_bytes += message.size() + 64;
+            self.turn.sent.push(Sent { destination: key, id, message: Arc::clone(message) });
+            return Ok(true);
+        }
+        if full && temporary && destination.queue.is_some() {
+            let message = format!(
+                "Usage Manager Memory Limit reached: {} bytes of messages wait, limit {}; {} takes no more until some are consumed",
+                self.memory, self.limits.memory_bytes_max, destination.address
+            );
+            self.effects.notices.push(Notice { text: message.clone() });
+            return Err(Failure::new(FailureKind::ResourceAllocation, message));
+        }
+        let id = self.ids.transient();
+        self.place_in_memory(key, id, message);
+        Ok(false)
+    }
+
+    /// Puts a message that is not stored into a destination.
+    pub(crate) fn place_in_memory(&mut self, key: DestinationKey, id: MessageId, message: &Arc<Message>) {
+        let Some(destination) = self.destinations.get(&key) else { return };
+        let Some(source) = destination.queue else {
+            self.publish(key, id, message);
+            return;
+        };
+        let position = Position { arrival: self.arrival_last, minor: self.ids.key() };
+        let waiting =
+            Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: false };
+        if let Some(source) = self.sources.get_mut(&source) {
+            source.window.insert(waiting);
+            self.memory += message.size();
+        }
+        self.touch(source);
+    }
+
+    /// A message was committed to a destination at an arrival number.
+    pub(crate) fn arrived(&mut self, sent: &Sent, arrival: u64) {
+        let Some(destination) = self.destinations.get(&sent.destination) else { return };
+        let cursor = Cursor { rank: 0, arrival };
+        let size = sent.message.size();
+        let sources: Vec<_> = destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
+        let plenty = self.memory + size <= self.limits.memory_bytes_max;
+        for key in sources {
+            let Some(source) = self.sources.get_mut(&key) else { continue };
+            let window = &mut source.window;
+            let listened = source.subscription.is_none() || !source.consumers.is_empty();
+            let room = plenty
+                && listened
+                && window.len() < self.limits.window_messages_max
+                && window.bytes() + size <= self.limits.window_bytes_max
+                || window.is_empty() && !source.consumers.is_empty();
+            if window.committed(sent.id, cursor, &sent.message, room) {
+                self.memory += size;
+            }
+            self.touch(key);
+        }
+        self.publish(sent.destination, sent.id, &sent.message);
+    }
+
+    /// Gives a message to a topic's subscribers that are not durable.
+    pub(crate) fn publish(&mut self, key: DestinationKey, id: MessageId, message: &Arc<Message>) {
+        let Some(destination) = self.destinations.get(&key) else { return };
+        if destination.subscribers.is_empty() {
+            return;
+        }
+        if message.header.expiration > 0 && message.header.expiration <= self.now {
+            return;
+        }
+        let address = Arc::clone(&destination.address);
+        for consumer in destination.subscribers.clone() {
+            let wanted = self.consumers.get(&consumer).is_some_and(|consumer| consumer.filter.accepts(message));
+            if wanted {
+                let pending = Pending {
+                    id,
+                    destination: Arc::clone(&address),
+                    payload: Payload::Message(Arc::clone(message)),
+                };
+                self.add_pending(consumer, pending);
+            }
+        }
+    }
+
+    pub(crate) fn add_pending(&mut self, key: super::keys::ConsumerKey, pending: Pending) {
+        let limit = self.limits.topic_pending_bytes_max;
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        consumer.pending_bytes += pending.payload.size();
+        consumer.pending.push_back(pending);
+        self.deliver_pending(key);
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        while consumer.pending_bytes > limit {
+            let Some(dropped) = consumer.pending.pop_front() else { break };
+            consumer.pending_bytes -= dropped.payload.size();
+            consumer.dropped += 1;
+            // Said at 1, 2, 4, 8, …: often enough to be seen, too seldom to flood.
+            if consumer.dropped.is_power_of_two() {
+                let text = format!(
+                    "topic subscriber {} of {} is slow: more than {limit} bytes wait for it; {} of its oldest messages were dropped so far",
+                    consumer.spec.name, consumer.spec.address, consumer.dropped
+                );
+                self.effects.notices.push(Notice { text });
+            }
+        }
+    }
+
+    /// Answers a sender and opens its window.
+    pub(crate) fn answer_sender(&mut self, waiter: &Waiter, result: Result<(), Failure>) {
+        let answered = waiter.request.is_some();
+        self.answer(waiter.connection, waiter.request, result);
+        if answered {
+            return;
+        }
+        let Some(producer) = &waiter.producer else { return };
+        let window = self
+            .connections
+            .get(&waiter.connection)
+            .and_then(|connection| connection.producers.get(producer))
+            .map_or(0, |producer| producer.window_bytes);
+        if window > 0 {
+            let event = Event::ProducerTaken { producer: producer.clone(), bytes: waiter.window_bytes };
+            self.effects.events.push((waiter.connection, event));
+        }
+    }
+
+    /// Ends every consumer of a destination that can no longer be read.
+    pub(crate) fn unreadable(&mut self, source: super::keys::SourceKey, why: &str) {
+        let consumers = self.sources.get(&source).map(|source| source.consumers.clone()).unwrap_or_default();
+        for consumer in consumers {
+            self.expel(consumer, Failure::new(FailureKind::General, why));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Dispatch: from what waits, in order, to consumers that have credit.
+
+use std::sync::Arc;
+
+use kahawai_store::contract::ReadRequest;
+use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
+
+use super::Core;
+use super::consumer::Dispatched;
+use super::dead_letter::Reason;
+use super::effects::{Delivery, Event, Payload, StoreCall};
+use super::keys::{ConsumerKey, DestinationKey, KeyMap, ReadToken, SourceKey};
+use super::turn::ReadFor;
+use super::window::{Position, Waiting, Window};
+
+/// A queue, or one topic of a durable subscription.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) destination: DestinationKey,
+    /// Its destination's name in the store.
+    pub(crate) stored: Option<DestinationId>,
+    pub(crate) subscription: Option<SubscriptionId>,
+    pub(crate) window: Window,
+    /// What is buried instead of dispatched when it is read again.
+    pub(crate) condemned: KeyMap<MessageId, Reason>,
+    /// Highest priority first; among equals the oldest.
+    pub(crate) consumers: Vec<ConsumerKey>,
+    /// Where the next round begins.
+    pub(crate) next: usize,
+    /// Whether it is on the list of those to look at before the turn ends.
+    touched: bool,
+}
+
+impl Source {
+    pub(crate) fn new(
+        destination: DestinationKey,
+        stored: Option<(DestinationId, SubscriptionId)>,
+        window: Window,
+    ) -> Self {
+        Self {
+            destination,
+            stored: stored.map(|(destination, _)| destination),
+            subscription: stored.map(|(_, subscription)| subscription),
+            window,
+            condemned: KeyMap::default(),
+            consumers: Vec::new(),
+            next: 0,
+            touched: false,
+        }
+    }
+}
+
+/// The least that is read where memory is short, so that everything still moves.
+const SCARCE_PAGE_MESSAGES: usize = 8;
+const SCARCE_PAGE_BYTES: usize = 64 << 10;
+
+impl Core {
+    /// Something changed: dispatch from this source before the turn ends.
+    pub(crate) fn touch(&mut self, key: SourceKey) {
+        if let Some(source) = self.sources.get_mut(&key).filter(|source| !source.touched) {
+            source.touched = true;
+            self.touched.push(key);
+        }
+    }
+
+    /// Dispatches from everything that changed.
+    pub(crate) fn dispatch(&mut self) {
+        while let Some(key) = self.touched.pop() {
+            if let Some(source) = self.sources.get_mut(&key) {
+                source.touched = false;
+                self.dispatch_source(key);
+                self.ask_page(key);
+            }
+        }
+    }
+
+    fn dispatch_source(&mut self, key: SourceKey) {
+        let mut passed: Option<Position> = None;
+        loop {
+            let Some(source) = self.sources.get(&key) else { return };
+            let Some(next) = source.window.first_after(passed) else { return };
+            let position = next.position;
+            if next.message.header.expiration > 0 && next.message.header.expiration <= self.now {
+                let taken = self.sources.get_mut(&key).and_then(|source| source.window.take(position));
+                if let Some(waiting) = taken {
+                    self.expire(key, waiting);
+                }
+                continue;
+            }
+            if !source.condemned.is_empty() && source.condemned.contains_key(&next.id) {
+                self.bury_condemned(key, position);
+                continue;
+            }
+            match self.choose(source, next) {
+                Choice::Nobody => return,
+                Choice::NotThis => passed = Some(position),
+                Choice::Consumer { consumer, next } => {
+                    let Some(source) = self.sources.get_mut(&key) else { return };
+                    source.next = next;
+                    if let Some(waiting) = source.window.take(position) {
+                        self.deliver(key, consumer, waiting);
+                    }
+                }
+            }
+        }
+    }
+
+    fn bury_condemned(&mut self, key: SourceKey, position: Position) {
+        let Some(source) = self.sources.get_mut(&key) else { return };
+        let Some(waiting) = source.window.take(position) else { return };
+        let reason = source.condemned.remove(&waiting.id).unwrap_or(Reason::Poison(None));
+        self.bury_waiting(key, waiting, reason);
+    }
+
+    /// Who gets a message: the next in turn among those of the highest priority that have room and want it.
+    fn choose(&self, source: &Source, waiting: &Waiting) -> Choice {
+        let count = source.consumers.len();
+        let mut room = false;
+        let mut chosen: Option<(i8, usize)> = None;
+        let exclusive = source
+            .consumers
+            .iter()
+            .position(|key| self.consumers.get(key).is_some_and(|consumer| consumer.spec.exclusive));
+        for step in 0..count {
+            let index = exclusive.unwrap_or((source.next + step) % count);
+            let Some(consumer) = source.consumers.get(index).and_then(|key| self.consumers.get(key)) else {
+                continue;
+            };
+            let priority = consumer.spec.priority;
+            if chosen.is_none_or(|(best, _)| priority > best) && consumer.has_credit() {
+                let congested = self.is_congested(consumer.connection);
+                room |= !congested;
+                if !congested && consumer.filter.accepts(&waiting.message) {
+                    chosen = Some((priority, index));
+                }
+            }
+            if exclusive.is_some() {
+                break;
+            }
+        }
+        match chosen {
+            Some((_, index)) => {
+                Choice::Consumer { consumer: source.consumers[index], next: (index + 1) % count }
+            }
+            None if room => Choice::NotThis,
+            None => Choice::Nobody,
+        }
+    }
+
+    fn deliver(&mut self, key: SourceKey, consumer_key: ConsumerKey, waiting: Waiting) {
+        let Some(destination) = self
+            .sources
+            .get(&key)
+            .and_then(|source| self.destinations.get(&source.destination))
+            .map(|destination| Arc::clone(&destination.address))
+        else {
+            return;
+        };
+        let Some(consumer) = self.consumers.get_mut(&consumer_key) else { return };
+        let size = waiting.message.size();
+        self.memory = self.memory.saturating_sub(size);
+        if let Some(connection) = self.connections.get_mut(&consumer.connection) {
+            connection.unwritten += size;
+        }
+        consumer.serial += 1;
+        consumer.pull = None;
+        // What the store has can be read again if it comes back; keep it only where memory is plenty.
+        let keep = !waiting.stored
+            || consumer.dispatched.len() < self.limits.window_messages_max
+                && self.memory < self.limits.memory_bytes_max / 2
+                && size < self.limits.page_bytes_max / 16;
+        consumer.dispatched.push_back(Dispatched {
+            id: waiting.id,
+            serial: consumer.serial,
+            source: Some(key),
+            position: waiting.position,
+            message: keep.then(|| Arc::clone(&waiting.message)),
+            redeliveries: waiting.redeliveries,
+            stored: waiting.stored,
+        });
+        let delivery = Delivery {
+            consumer: consumer_key,
+            id: waiting.id,
+            destination,
+            payload: Payload::Message(waiting.message),
+            redeliveries: waiting.redeliveries,
+        };
+        self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+    }
+
+    /// Asks for a page where somebody waits for it.
+    fn ask_page(&mut self, key: SourceKey) {
+        let Some(source) = self.sources.get_mut(&key) else { return };
+        let Some(destination) = source.stored else { return };
+        let window = &source.window;
+        let few = window.len() < self.limits.page_messages_max / 2 && window.bytes() < self.limits.page_bytes_max / 2;
+        let wanted = window.wants_page() && (few || window.first_after(None).is_none());
+        let consumers = &self.consumers;
+        let has_credit = |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);
+        if !wanted || !source.consumers.iter().any(has_credit) {
+            return;
+        }
+        let scarce = self.memory >= self.limits.memory_bytes_max;
+        let (messages_max, bytes_max) = if scarce {
+            (SCARCE_PAGE_MESSAGES, SCARCE_PAGE_BYTES)
+        } else {
+            (self.limits.page_messages_max, self.limits.page_bytes_max)
+        };
+        let token = ReadToken(self.ids.key());
+        let subscription = source.subscription;
+        let after = source.window.page_asked(token);
+        self.reads.insert(token, ReadFor::Source(key));
+        self.flush();
+        let request = ReadRequest { destination, subscription, after, messages_max, bytes_max };
+        self.effects.store.push(StoreCall::Read(token, request));
+    }
+
+    /// Lets waiting messages that the store has go from memory, of sources that nobody consumes.
+    pub(crate) fn shrink(&mut self) {
+        let mut freed = 0;
+        for source in self.sources.values_mut() {
+            if source.consumers.is_empty() && source.stored.is_some() {
+                freed += source.window.shrink();
+            }
+        }
+        self.memory = self.memory.saturating_sub(freed);
+    }
+
+    /// Removes what has expired among the messages in memory.
+    pub(crate) fn sweep_expired(&mut self) {
+        let now = self.now;
+        let mut expired = Vec::new();
+        for (key, source) in &mut self.sources {
+            let due = |waiting: &&Waiting| {
+                waiting.message.header.expiration > 0 && waiting.message.header.expiration <= now
+            };
+            let positions: Vec<_> = source.window.iter().filter(due).map(|waiting| waiting.position).collect();
+            for position in positions {
+                expired.extend(source.window.take(position).map(|waiting| (*key, waiting)));
+            }
+        }
+        for (key, waiting) in expired {
+            self.expire(key, waiting);
+        }
+    }
+}
+
+enum Choice {
+    /// Nobody has room for anything.
+    Nobody,
+    /// Somebody has room, but does not want this one.
+    NotThis,
+    /// This one gets it; the next round begins there.
+    Consumer { consumer: ConsumerKey, next: usize },
+}

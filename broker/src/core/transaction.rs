@@ -1,0 +1,474 @@
+//! Local transactions: what is sent and acknowledged in one becomes one batch, or nothing.
+//!
+//! A transaction too large for memory is given to the store in chunks, prepared under an id of the broker's own
+//! (a negative XA format), and decided by its last batch. Such transactions that a broker finds when it starts were never
+//! decided: it rolls them back.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use kahawai_store::batch::{Operation, Outcome};
+use kahawai_store::contract::Committed;
+use kahawai_store::message::Message;
+use kahawai_store::names::Xid;
+
+use super::Core;
+use super::address::Address;
+use super::consumer::Dispatched;
+use super::failure::{Failure, FailureKind};
+use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
+use super::send::Sending;
+use super::turn::{Completed, Sent, Settled};
+
+/// The XA format of the broker's own prepared transactions.
+pub const SPOOLED_FORMAT: i32 = -1;
+
+/// How often the spool threshold a transaction may hold of what only lives in memory.
+const MEMORY_ONLY_FACTOR: usize = 16;
+
+/// A client's name for a local transaction.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId {
+    /// The connection that began it, by its name.
+    pub client: ByteString,
+    /// Its number there; each is greater than those before it.
+    pub number: i64,
+}
+
+#[derive(Debug)]
+struct Prepared {
+    address: Address,
+    message: Arc<Message>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Transaction {
+    sends: Vec<Prepared>,
+    bytes: usize,
+    acknowledged: Vec<(ConsumerKey, Dispatched)>,
+    sequences: Vec<(ByteString, i64)>,
+    /// What was prepared in the store already.
+    spooled: Option<Spooled>,
+    /// Chunks that the store has not answered. The decision waits for them: it must not commit what one of them lacks.
+    chunks: usize,
+    /// The request to commit that waits so.
+    committing: Option<Option<RequestId>>,
+    /// Why it can only be rolled back.
+    spoiled: Option<Failure>,
+}
+
+#[derive(Debug)]
+struct Spooled {
+    xid: Xid,
+    destinations: BTreeSet<DestinationKey>,
+    /// What is not stored, and what topics' subscribers get, who are not served from the store.
+    publish: Vec<(DestinationKey, Arc<Message>)>,
+    publish_bytes: usize,
+    enqueues: u64,
+}
+
+/// What remains to be done when a transaction's batch has been answered.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    connection: ConnectionKey,
+    request: Option<RequestId>,
+    sent: Vec<Sent>,
+    memory_only: Vec<(DestinationKey, Arc<Message>)>,
+    settled: Vec<Settled>,
+    acknowledged: Vec<(ConsumerKey, Dispatched)>,
+    spooled: Option<Spooled>,
+    inflight: usize,
+    sequences: Vec<(ByteString, i64)>,
+}
+
+impl Core {
+    /// A client begins a transaction. One that is open already stays as it is.
+    ///
+    /// # Errors
+    /// [`FailureKind::IllegalState`] for too many.
+    pub fn begin(&mut self, key: ConnectionKey, id: TransactionId) -> Result<(), Failure> {
+        let limit = self.limits.transactions_per_connection_max;
+        let connection = self.connection_mut(key)?;
+        if connection.transactions.len() >= limit {
+            let message = format!("too many open transactions on the connection: the limit is {limit}");
+            return Err(Failure::new(FailureKind::IllegalState, message));
+        }
+        connection.transactions.entry(id).or_insert_with(|| Transaction {
+            sends: Vec::new(),
+            bytes: 0,
+            acknowledged: Vec::new(),
+            sequences: Vec::new(),
+            spooled: None,
+            chunks: 0,
+            committing: None,
+            spoiled: None,
+        });
+        Ok(())
+    }
+
+    pub(crate) fn check_transaction(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<(), Failure> {
+        self.transaction_mut(key, id).map(|_| ())
+    }
+
+    fn transaction_mut(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<&mut Transaction, Failure> {
+        self.connection_mut(key)?.transactions.get_mut(id).ok_or_else(|| not_started(id))
+    }
+
+    pub(crate) fn send_in_transaction(
+        &mut self,
+        key: ConnectionKey,
+        id: &TransactionId,
+        sending: Sending,
+        parts: Vec<Address>,
+    ) -> Result<(), Failure> {
+        let share = {
+            let open = self.connection_mut(key)?.transactions.len().max(1);
+            self.limits.transaction_bytes_max / open
+        };
+        let transaction = self.transaction_mut(key, id)?;
+        for address in parts {
+            transaction.bytes += sending.message.size();
+            transaction.sends.push(Prepared { address, message: Arc::clone(&sending.message) });
+        }
+        if let (Some(producer), Some(sequence)) = (sending.producer, sending.sequence) {
+            match transaction.sequences.iter_mut().find(|(known, _)| *known == producer) {
+                Some((_, last)) => *last = sequence,
+                None => transaction.sequences.push((producer, sequence)),
+            }
+        }
+        if transaction.bytes > share {
+            self.spool(key, id)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn acknowledge_in_transaction(
+        &mut self,
+        key: ConnectionKey,
+        id: &TransactionId,
+        consumer: ConsumerKey,
+        entry: Dispatched,
+    ) {
+        match self.transaction_mut(key, id) {
+            Ok(transaction) => transaction.acknowledged.push((consumer, entry)),
+            Err(_) => self.give_back(entry),
+        }
+    }
+
+    /// From here on a transaction can only be rolled back.
+    pub(crate) fn spoil_transaction(&mut self, key: ConnectionKey, id: &TransactionId, failure: &Failure) {
+        if let Ok(transaction) = self.transaction_mut(key, id) {
+            transaction.spoiled.get_or_insert_with(|| failure.clone());
+        }
+    }
+
+    /// Gives what a transaction has sent so far to the store, prepared and not decided.
+    fn spool(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<(), Failure> {
+        let transaction = self.transaction_mut(key, id)?;
+        let sends = std::mem::take(&mut transaction.sends);
+        let bytes = std::mem::take(&mut transaction.bytes);
+        let spooled = transaction.spooled.take();
+        let mut spooled = spooled.unwrap_or_else(|| Spooled {
+            xid: self.ids.xid(),
+            destinations: BTreeSet::new(),
+            publish: Vec::new(),
+            publish_bytes: 0,
+            enqueues: 0,
+        });
+        let mut gathered = Gathered::default();
+        for send in sends {
+            self.gather(send, &mut gathered);
+        }
+        let topics = gathered.sent.iter().map(|sent| (sent.destination, &sent.message));
+        let topics = topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
+        let publish = gathered.memory_only.iter().map(|(key, message)| (*key, message)).chain(topics);
+        for (destination, message) in publish {
+            spooled.publish_bytes += message.size();
+            spooled.publish.push((destination, Arc::clone(message)));
+        }
+        let most = self.limits.transaction_bytes_max * MEMORY_ONLY_FACTOR;
+        if spooled.publish_bytes > most {
+            let message =
+                format!("the transaction holds more than {most} bytes of messages that are not stored");
+            return Err(Failure::new(FailureKind::ResourceAllocation, message));
+        }
+        spooled.destinations.extend(gathered.sent.iter().map(|sent| sent.destination));
+        spooled.enqueues += gathered.sent.len() as u64;
+        let xid = spooled.xid.clone();
+        let transaction = self.transaction_mut(key, id)?;
+        transaction.spooled = Some(spooled);
+        transaction.chunks += 1;
+        self.connection_mut(key)?.inflight += bytes;
+        let prepare = Operation::Prepare { xid, operations: gathered.operations };
+        self.submit(vec![prepare], Completed::Chunk { connection: key, transaction: id.clone(), inflight: bytes });
+        Ok(())
+    }
+
+    fn gather(&mut self, send: Prepared, gathered: &mut Gathered) {
+        // It was there when the message was sent; a temporary destination may have gone since, and its messages with it.
+        for key in self.route(&send.address).unwrap_or_default() {
+            let Some(destination) = self.destinations.get(&key) else { continue };
+            let temporary = destination.address.kind.is_temporary();
+            let stored = match destination.queue {
+                Some(_) => !temporary && send.message.header.persistent,
+                None => !destination.durables.is_empty(),
+            };
+            if !stored {
+                gathered.memory_only.push((key, Arc::clone(&send.message)));
+                continue;
+            }
+            let id = self.ids.message();
+            let Some(destination) = self.stored_destination(key) else { continue };
+            let message = Arc::clone(&send.message);
+            gathered.operations.push(Operation::Enqueue { id, destination, rank: 0, message });
+            gathered.sent.push(Sent { destination: key, id, message: Arc::clone(&send.message) });
+        }
+    }
+
+    /// A client commits. Answered when it is durable.
+    pub fn commit(&mut self, key: ConnectionKey, id: &TransactionId, request: Option<RequestId>) {
+        if let Err(failure) = self.try_commit(key, id, request) {
+            self.answer(key, request, Err(failure));
+        }
+    }
+
+    fn try_commit(
+        &mut self,
+        key: ConnectionKey,
+        id: &TransactionId,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        if let Ok(transaction) = self.transaction_mut(key, id)
+            && transaction.chunks > 0
+        {
+            transaction.committing = Some(request);
+            return Ok(());
+        }
+        let Some(transaction) = self.connection_mut(key)?.transactions.remove(id) else {
+            if !self.was_committed(id) {
+                return Err(not_started(id));
+            }
+            // It was given to the store, and its client missed the answer; it is durable when this is.
+            let again = self.outcome_operations(id);
+            self.submit(again, Completed::Answer { connection: key, request });
+            return Ok(());
+        };
+        if let Some(failure) = transaction.spoiled.clone() {
+            self.undo_transaction(transaction);
+            let message = format!("the transaction was rolled back: {failure}");
+            return Err(Failure::new(FailureKind::TransactionRolledBack, message));
+        }
+        let mut gathered = Gathered::default();
+        for send in transaction.sends {
+            self.gather(send, &mut gathered);
+        }
+        let mut settled = Vec::new();
+        for (_, entry) in &transaction.acknowledged {
+            if let Some((source, operation)) = self.acknowledgement_of(entry) {
+                gathered.operations.push(operation);
+                settled.push((source, entry.id));
+            }
+        }
+        let mut ending = Ending {
+            connection: key,
+            request,
+            sent: gathered.sent,
+            memory_only: gathered.memory_only,
+            settled,
+            acknowledged: transaction.acknowledged,
+            spooled: transaction.spooled,
+            inflight: transaction.bytes,
+            sequences: transaction.sequences,
+        };
+        if gathered.operations.is_empty() && ending.spooled.is_none() {
+            for (producer, sequence) in std::mem::take(&mut ending.sequences) {
+                self.sequence_operations(&producer, sequence, false);
+            }
+            ending.inflight = 0;
+            self.transaction_ended(ending, Ok(Committed { arrival_first: self.arrival_last }));
+            return Ok(());
+        }
+        for (producer, sequence) in &ending.sequences {
+            gathered.operations.extend(self.sequence_operations(producer, *sequence, true));
+        }
+        gathered.operations.extend(self.outcome_operations(id));
+        self.connection_mut(key)?.inflight += ending.inflight;
+        let operations = match &ending.spooled {
+            None => gathered.operations,
+            Some(spooled) => {
+                let xid = spooled.xid.clone();
+                vec![
+                    Operation::Prepare { xid: xid.clone(), operations: gathered.operations },
+                    Operation::Decide { xid, outcome: Outcome::Commit },
+                ]
+            }
+        };
+        self.submit(operations, Completed::Transaction(Box::new(ending)));
+        Ok(())
+    }
+
+    /// The store has answered a chunk of a transaction.
+    pub(crate) fn chunk_ended(&mut self, key: ConnectionKey, id: &TransactionId, result: Result<(), Failure>) {
+        if let Err(failure) = result {
+            self.spoil_transaction(key, id, &failure);
+        }
+        let Ok(transaction) = self.transaction_mut(key, id) else { return };
+        transaction.chunks -= 1;
+        if transaction.chunks == 0
+            && let Some(request) = transaction.committing.take()
+        {
+            self.commit(key, id, request);
+        }
+    }
+
+    /// A client rolls back. What it acknowledged is in its hands again, to be delivered again by itself.
+    pub fn rollback(&mut self, key: ConnectionKey, id: &TransactionId, request: Option<RequestId>) {
+        let result = match self.connection_mut(key) {
+            Err(failure) => Err(failure),
+            Ok(connection) => match connection.transactions.remove(id) {
+                None => Err(not_started(id)),
+                Some(transaction) => {
+                    self.undo_transaction(transaction);
+                    Ok(())
+                }
+            },
+        };
+        self.answer(key, request, result);
+    }
+
+    pub(crate) fn undo_transaction(&mut self, transaction: Transaction) {
+        if let Some(spooled) = transaction.spooled {
+            let decide = Operation::Decide { xid: spooled.xid, outcome: Outcome::Rollback };
+            self.submit(vec![decide], Completed::RolledBack);
+        }
+        self.unacknowledge(transaction.acknowledged);
+    }
+
+    /// Rolls back what a connection that is gone has left open.
+    pub(crate) fn abort_transaction(&mut self, key: ConnectionKey, mut transaction: Transaction) {
+        if let Some(request) = transaction.committing.take() {
+            let message = "the connection was lost before the transaction was decided";
+            let failure = Failure::new(FailureKind::TransactionRolledBack, message);
+            self.answer(key, request, Err(failure));
+        }
+        self.undo_transaction(transaction);
+    }
+
+    /// What a transaction acknowledged is its consumers' again, in the old order; where the consumer is gone it waits again.
+    fn unacknowledge(&mut self, acknowledged: Vec<(ConsumerKey, Dispatched)>) {
+        let mut consumers = BTreeSet::new();
+        for (key, mut entry) in acknowledged {
+            match self.consumers.get_mut(&key) {
+                Some(consumer) => {
+                    consumer.dispatched.push_back(entry);
+                    // The client has it in hand: it takes no room.
+                    if consumer.prefetch > 0 {
+                        consumer.extension += 1;
+                    }
+                    consumers.insert(key);
+                }
+                None => {
+                    entry.redeliveries += 1;
+                    self.give_back(entry);
+                }
+            }
+        }
+        for key in consumers {
+            if let Some(consumer) = self.consumers.get_mut(&key) {
+                consumer.dispatched.make_contiguous().sort_by_key(|entry| entry.serial);
+            }
+        }
+    }
+
+    /// The store has answered a transaction's batch.
+    pub(crate) fn transaction_ended(&mut self, ending: Ending, result: Result<Committed, Failure>) {
+        let Ending { connection, request, sent, memory_only, settled, acknowledged, spooled, inflight, sequences } =
+            ending;
+        self.landed(connection, inflight);
+        let committed = match result {
+            Ok(committed) => committed,
+            Err(failure) => {
+                for (producer, sequence) in sequences {
+                    self.retract_sequence(Some(&producer), Some(sequence));
+                }
+                if let Some(spooled) = spooled {
+                    let decide = Operation::Decide { xid: spooled.xid, outcome: Outcome::Rollback };
+                    self.submit(vec![decide], Completed::RolledBack);
+                }
+                self.unacknowledge(acknowledged);
+                let message = format!("the transaction was rolled back: {failure}");
+                let failure = Failure::new(FailureKind::TransactionRolledBack, message);
+                self.answer(connection, request, Err(failure));
+                return;
+            }
+        };
+        match spooled {
+            None => {
+                for (arrival, sent) in (committed.arrival_first..).zip(&sent) {
+                    self.arrived(sent, arrival);
+                    self.arrival_last = self.arrival_last.max(arrival);
+                }
+            }
+            Some(spooled) => {
+                // They are in the store and nowhere else: whoever consumes reads them.
+                let arrivals = spooled.enqueues + sent.len() as u64;
+                self.arrival_last = self.arrival_last.max((committed.arrival_first + arrivals).saturating_sub(1));
+                let destinations = spooled.destinations.into_iter().chain(sent.iter().map(|sent| sent.destination));
+                for destination in destinations.collect::<BTreeSet<_>>() {
+                    self.arrived_unseen(destination);
+                }
+                for (destination, message) in spooled.publish {
+                    let id = self.ids.transient();
+                    self.place_in_memory(destination, id, &message);
+                }
+                for sent in &sent {
+                    self.publish(sent.destination, sent.id, &sent.message);
+                }
+            }
+        }
+        self.settle(&settled);
+        for (destination, message) in memory_only {
+            let id = self.ids.transient();
+            self.place_in_memory(destination, id, &message);
+        }
+        self.answer(connection, request, Ok(()));
+        let consumers: BTreeSet<_> = acknowledged.iter().map(|(consumer, _)| *consumer).collect();
+        for consumer in consumers {
+            self.consumer_has_room(consumer);
+        }
+    }
+
+    /// Messages were committed to a destination that are not in memory.
+    fn arrived_unseen(&mut self, key: DestinationKey) {
+        let Some(destination) = self.destinations.get(&key) else { return };
+        let sources: Vec<_> = destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
+        for key in sources {
+            if let Some(source) = self.sources.get_mut(&key) {
+                source.window.committed_unseen();
+            }
+            self.touch(key);
+        }
+    }
+}
+
+/// A transaction's sends, sorted by whether the store takes them.
+#[derive(Default)]
+struct Gathered {
+    operations: Vec<Operation>,
+    sent: Vec<Sent>,
+    memory_only: Vec<(DestinationKey, Arc<Message>)>,
+}
+
+fn not_started(id: &TransactionId) -> Failure {
+    let message = format!("Transaction 'TX:{}:{}' has not been started.", id.client, id.number);
+    Failure::new(FailureKind::General, message)
+}
+
+pub(crate) fn spooled_xid(epoch: u64, number: u64) -> Xid {
+    let mut global = Vec::with_capacity(16);
+    global.extend_from_slice(&epoch.to_be_bytes());
+    global.extend_from_slice(&number.to_be_bytes());
+    Xid { format: SPOOLED_FORMAT, global: Bytes::from(global), branch: Bytes::new() }
+}

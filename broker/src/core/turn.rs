@@ -1,0 +1,281 @@
+//! What one turn gathers for the store, and what is done when the store has answered.
+//!
+//! A turn is everything that is decided while the core is held once: usually all the frames that one read brought. Its sends
+//! share a batch, and so do its acknowledgements; they stay apart because a full store refuses the former only.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use kahawai_store::batch::{Batch, Operation};
+use kahawai_store::contract::{Committed, Page, StoreError};
+use kahawai_store::message::Message;
+use kahawai_store::names::{DestinationId, MessageId};
+
+use super::Core;
+use super::dead_letter::Deferred;
+use super::durable::DurableName;
+use super::effects::{Event, Notice, StoreCall};
+use super::failure::{Failure, FailureKind};
+use super::keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, ReadToken, RequestId, SourceKey};
+use super::transaction::Ending;
+
+/// A message that was given to the store.
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) destination: DestinationKey,
+    pub(crate) id: MessageId,
+    pub(crate) message: Arc<Message>,
+}
+
+/// Somebody who is told when a batch is durable.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) connection: ConnectionKey,
+    pub(crate) request: Option<RequestId>,
+    pub(crate) producer: Option<ByteString>,
+    pub(crate) sequence: Option<i64>,
+    pub(crate) window_bytes: u32,
+    /// Bytes that stop counting against the connection then.
+    pub(crate) inflight: usize,
+}
+
+/// A message that an acknowledgement takes out of a source once it is durable.
+pub(crate) type Settled = (SourceKey, MessageId);
+
+/// What is gathered.
+#[derive(Debug, Default)]
+pub(crate) struct Turn {
+    pub(crate) sends: Vec<Operation>,
+    pub(crate) sends_bytes: usize,
+    pub(crate) sent: Vec<Sent>,
+    pub(crate) senders: Vec<Waiter>,
+    pub(crate) acknowledgements: Vec<Operation>,
+    pub(crate) settled: Vec<Settled>,
+    pub(crate) acknowledgers: Vec<(ConnectionKey, RequestId)>,
+}
+
+/// What to do when a batch was committed.
+#[derive(Debug)]
+pub(crate) enum Completed {
+    Nothing,
+    /// A transaction that may never have got as far as the store.
+    RolledBack,
+    Sends { sent: Vec<Sent>, senders: Vec<Waiter> },
+    Acknowledgements { settled: Vec<Settled>, acknowledgers: Vec<(ConnectionKey, RequestId)> },
+    Created { destination: DestinationKey, id: DestinationId },
+    Transaction(Box<Ending>),
+    /// A chunk of a large transaction.
+    Chunk { connection: ConnectionKey, transaction: super::transaction::TransactionId, inflight: usize },
+    /// Dead letters: what left a source, and what arrived in the dead-letter queue.
+    DeadLetters { operations: Vec<Operation>, settled: Vec<Settled>, sent: Vec<Sent> },
+    /// A message that was sent again: it was stored if its sequence still stands.
+    Duplicate { connection: ConnectionKey, request: Option<RequestId>, producer: ByteString, sequence: i64 },
+    Subscribed { connection: ConnectionKey, request: Option<RequestId>, consumer: Option<ConsumerKey> },
+    /// One topic of a durable subscription.
+    Part { name: DurableName, source: SourceKey },
+    Answer { connection: ConnectionKey, request: Option<RequestId> },
+}
+
+/// Whom a page is for.
+#[derive(Debug)]
+pub(crate) enum ReadFor {
+    Source(SourceKey),
+    Browser(ConsumerKey),
+}
+
+impl Core {
+    /// Gives a batch to the store, after everything gathered so far.
+    pub(crate) fn submit(&mut self, operations: Vec<Operation>, then: Completed) {
+        self.flush();
+        self.submit_now(operations, then);
+    }
+
+    fn submit_now(&mut self, operations: Vec<Operation>, then: Completed) {
+        let token = CommitToken(self.ids.key());
+        self.commits.insert(token, then);
+        self.effects.store.push(StoreCall::Commit(token, Batch::new(operations)));
+    }
+
+    /// Gives the store what was gathered.
+    pub(crate) fn flush(&mut self) {
+        let turn = &mut self.turn;
+        if !turn.acknowledgements.is_empty() {
+            let operations = std::mem::take(&mut turn.acknowledgements);
+            let settled = std::mem::take(&mut turn.settled);
+            let acknowledgers = std::mem::take(&mut turn.acknowledgers);
+            self.submit_now(operations, Completed::Acknowledgements { settled, acknowledgers });
+        }
+        let turn = &mut self.turn;
+        if !turn.sends.is_empty() {
+            turn.sends_bytes = 0;
+            let operations = std::mem::take(&mut turn.sends);
+            let sent = std::mem::take(&mut turn.sent);
+            let senders = std::mem::take(&mut turn.senders);
+            self.submit_now(operations, Completed::Sends { sent, senders });
+        }
+    }
+
+    /// Keeps batches within what an engine takes.
+    pub(crate) fn flush_if_large(&mut self) {
+        let large = self.settings.batch_bytes_max / 2;
+        if self.turn.sends_bytes >= large || self.turn.acknowledgements.len() >= large / 64 {
+            self.flush();
+        }
+    }
+
+    /// Ends a turn: dispatches what can be dispatched and gives the store what was gathered.
+    pub fn end_turn(&mut self) {
+        self.flush();
+        self.dispatch();
+        self.end_pulls();
+        self.flush();
+        if self.memory > self.limits.memory_bytes_max {
+            self.shrink();
+        }
+    }
+
+    /// The store has answered a batch.
+    ///
+    /// An error that leaves the outcome unknown must not be brought here: nobody may be answered any more.
+    pub fn committed(&mut self, token: CommitToken, result: Result<Committed, StoreError>) {
+        let Some(then) = self.commits.remove(&token) else { return };
+        if matches!(then, Completed::RolledBack) {
+            return;
+        }
+        let result = result.map_err(|error| self.store_failure(&error));
+        if let Ok(committed) = &result {
+            self.arrival_last = self.arrival_last.max(committed.arrival_first);
+        }
+        match then {
+            Completed::Nothing | Completed::RolledBack => {}
+            Completed::Sends { sent, senders } => {
+                if let Ok(committed) = &result {
+                    for (arrival, sent) in (committed.arrival_first..).zip(&sent) {
+                        self.arrived(sent, arrival);
+                        self.arrival_last = self.arrival_last.max(arrival);
+                    }
+                }
+                let result = result.map(|_| ());
+                for waiter in senders {
+                    self.landed(waiter.connection, waiter.inflight);
+                    if result.is_err() {
+                        self.retract_sequence(waiter.producer.as_ref(), waiter.sequence);
+                    }
+                    self.answer_sender(&waiter, result.clone());
+                }
+            }
+            Completed::Acknowledgements { settled, acknowledgers } => {
+                self.settle(&settled);
+                for (connection, request) in acknowledgers {
+                    self.answer(connection, Some(request), result.clone().map(|_| ()));
+                }
+            }
+            Completed::Created { destination, id } => {
+                if result.is_err() {
+                    self.destination_not_stored(destination, id);
+                }
+            }
+            Completed::Transaction(ending) => self.transaction_ended(*ending, result),
+            Completed::Chunk { connection, transaction, inflight } => {
+                self.landed(connection, inflight);
+                self.chunk_ended(connection, &transaction, result.map(|_| ()));
+            }
+            Completed::DeadLetters { operations, settled, sent } => match result {
+                Ok(committed) => {
+                    self.settle(&settled);
+                    for (arrival, sent) in (committed.arrival_first..).zip(&sent) {
+                        self.arrived(sent, arrival);
+                        self.arrival_last = self.arrival_last.max(arrival);
+                    }
+                }
+                Err(failure) => self.dead_letters_failed(Deferred { operations, settled, sent }, &failure),
+            },
+            Completed::Subscribed { connection, request, consumer } => match result {
+                Ok(_) => {
+                    self.answer(connection, request, Ok(()));
+                    if let Some(consumer) = consumer {
+                        self.announce_consumer(consumer, true);
+                        self.consumer_has_room(consumer);
+                    }
+                }
+                Err(failure) => {
+                    if let Some(consumer) = consumer {
+                        self.durable_refused(consumer);
+                    }
+                    self.answer(connection, request, Err(failure));
+                }
+            },
+            Completed::Part { name, source } => {
+                if result.is_err() {
+                    self.part_refused(&name, source);
+                }
+            }
+            Completed::Duplicate { connection, request, producer, sequence } => {
+                let stands = self.is_duplicate(Some(&producer), Some(sequence));
+                let lost = || Failure::new(FailureKind::ResourceAllocation, "the store had no room for it");
+                let result = result.map(|_| ()).and_then(|()| if stands { Ok(()) } else { Err(lost()) });
+                self.answer(connection, request, result);
+            }
+            Completed::Answer { connection, request } => {
+                self.answer(connection, request, result.map(|_| ()));
+            }
+        }
+    }
+
+    /// The store has answered a read.
+    pub fn page(&mut self, token: ReadToken, result: Result<Page, StoreError>) {
+        let Some(purpose) = self.reads.remove(&token) else { return };
+        match purpose {
+            ReadFor::Browser(consumer) => self.browsed(consumer, result),
+            ReadFor::Source(key) => {
+                let Some(source) = self.sources.get_mut(&key) else { return };
+                match result {
+                    Ok(page) => {
+                        self.memory += source.window.page_came(token, page);
+                        self.touch(key);
+                    }
+                    Err(error) => {
+                        source.window.page_failed(token);
+                        let text = format!("a page could not be read: {error}");
+                        self.effects.notices.push(Notice { text: text.clone() });
+                        self.unreadable(key, &text);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Held messages are gone from the store.
+    pub(crate) fn settle(&mut self, settled: &[Settled]) {
+        for (key, id) in settled {
+            if let Some(source) = self.sources.get_mut(key) {
+                source.window.settle(*id);
+            }
+        }
+    }
+
+    fn store_failure(&mut self, error: &StoreError) -> Failure {
+        match error {
+            StoreError::Full(why) => {
+                let now = self.now;
+                // One line a second says it as well as a thousand.
+                if now - self.full_said >= 1000 || self.full_said == 0 {
+                    self.full_said = now;
+                    let text = format!("senders of persistent messages are refused: the store is full: {why}");
+                    self.effects.notices.push(Notice { text });
+                }
+                let message = format!("Usage Manager Store is Full: {why}");
+                Failure::new(FailureKind::ResourceAllocation, message)
+            }
+            other => {
+                self.effects.notices.push(Notice { text: format!("the store refused a batch: {other}") });
+                Failure::new(FailureKind::General, other.to_string())
+            }
+        }
+    }
+
+    /// Ends a connection for a reason of the broker's.
+    pub fn close(&mut self, key: ConnectionKey, reason: impl Into<String>) {
+        self.effects.events.push((key, Event::Close { reason: reason.into() }));
+    }
+}

@@ -1,0 +1,271 @@
+//! The part of a queue, or of one topic of a durable subscription, that is held in memory.
+//!
+//! A window shows the messages in order from some place onward; what stands behind `read_to` is in the store alone and is read in
+//! pages. The difficulty is that three things cross: pages being read, batches being committed, and acknowledgements that
+//! are submitted but not applied yet. The rules that keep every message from being lost, stuck or shown twice:
+//!
+//! - a message that commits at or before `read_to` was already seen in a page and is ignored;
+//! - one that commits beyond it joins the window only if nothing stands between (`behind` is false) and there is room;
+//!   otherwise it is forgotten and `behind` is set, so that a page brings it later;
+//! - a page never brings what is waiting already, what is `held` (dispatched, or acknowledged and not yet durable), or
+//!   what settled while the page was being read: the page may have been made before that;
+//! - a page that ends the store's list clears `behind` only if nothing was forgotten while it was being read.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasherDefault;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use kahawai_store::contract::Page;
+use kahawai_store::message::Message;
+use kahawai_store::names::{Cursor, MessageId};
+
+use super::keys::{KeyHasher, KeyMap, ReadToken};
+
+type IdSet = HashSet<MessageId, BuildHasherDefault<KeyHasher>>;
+
+/// Where a message stands among those that wait: stored messages by their arrival, messages that are only in memory
+/// behind the last arrival known when they came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Position {
+    /// The arrival number in the store.
+    pub(crate) arrival: u64,
+    /// 0 for a stored message; counts up for the others.
+    pub(crate) minor: u64,
+}
+
+impl Position {
+    pub(crate) fn stored(cursor: Cursor) -> Self {
+        Self { arrival: cursor.arrival, minor: 0 }
+    }
+}
+
+/// A message that waits to be dispatched.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) id: MessageId,
+    pub(crate) position: Position,
+    pub(crate) message: Arc<Message>,
+    /// How often it was delivered and came back.
+    pub(crate) redeliveries: u32,
+    /// Whether the store has it.
+    pub(crate) stored: bool,
+}
+
+/// A page that was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Reading {
+    token: ReadToken,
+    /// A message was forgotten since: the page's end is not the end.
+    forgotten: bool,
+    /// `read_to` was set back since: the page's place says nothing.
+    rewound: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    ready: BTreeMap<Position, Waiting>,
+    ready_bytes: usize,
+    /// Everything in the store up to here was seen.
+    read_to: Option<Cursor>,
+    /// Something may stand beyond `read_to`.
+    behind: bool,
+    reading: Option<Reading>,
+    held: IdSet,
+    settled_while_reading: IdSet,
+    /// Counts of messages that came back and were then dropped from memory.
+    redelivered: KeyMap<MessageId, u32>,
+}
+
+impl Window {
+    /// A window over what the store already holds.
+    pub(crate) fn recovered(messages: u64) -> Self {
+        Self { behind: messages > 0, ..Self::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.ready.len()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.ready_bytes
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ready.is_empty()
+    }
+
+    /// Whether a page should be asked for, as far as the window knows.
+    pub(crate) fn wants_page(&self) -> bool {
+        self.behind && self.reading.is_none()
+    }
+
+    /// Whether something may wait in the store that is not in memory.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Notes that a page was asked for; gives the cursor to read after.
+    pub(crate) fn page_asked(&mut self, token: ReadToken) -> Option<Cursor> {
+        self.reading = Some(Reading { token, forgotten: false, rewound: false });
+        self.read_to
+    }
+
+    /// Takes a page; gives how many bytes were added.
+    pub(crate) fn page_came(&mut self, token: ReadToken, page: Page) -> usize {
+        let Some(reading) = self.reading.take_if(|reading| reading.token == token) else { return 0 };
+        let before = self.ready_bytes;
+        let last = page.messages.last().map(|message| message.cursor);
+        for found in page.messages {
+            let position = Position::stored(found.cursor);
+            let known = self.ready.contains_key(&position) || self.held.contains(&found.id);
+            if !known && !self.settled_while_reading.contains(&found.id) {
+                let redeliveries = self.redelivered.remove(&found.id).unwrap_or(0);
+                self.insert(Waiting { id: found.id, position, message: found.message, redeliveries, stored: true });
+            }
+        }
+        self.settled_while_reading.clear();
+        if !reading.rewound {
+            self.read_to = self.read_to.max(last);
+            self.behind = !page.end || reading.forgotten;
+        }
+        self.ready_bytes - before
+    }
+
+    /// The page could not be read; it may be asked for again.
+    pub(crate) fn page_failed(&mut self, token: ReadToken) {
+        if self.reading.take_if(|reading| reading.token == token).is_some() {
+            self.settled_while_reading.clear();
+        }
+    }
+
+    /// A message was committed here. Returns whether it was taken into memory.
+    pub(crate) fn committed(
+        &mut self,
+        id: MessageId,
+        cursor: Cursor,
+        message: &Arc<Message>,
+        room: bool,
+    ) -> bool {
+        if self.read_to.is_some_and(|read_to| cursor <= read_to) {
+            return false;
+        }
+        if self.behind || !room {
+            self.committed_unseen();
+            return false;
+        }
+        self.read_to = Some(cursor);
+        let position = Position::stored(cursor);
+        self.insert(Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: true });
+        true
+    }
+
+    /// Messages were committed here that nobody has in memory.
+    pub(crate) fn committed_unseen(&mut self) {
+        self.behind = true;
+        if let Some(reading) = &mut self.reading {
+            reading.forgotten = true;
+        }
+    }
+
+    /// Adds a message: one that is only in memory, or one that came back.
+    pub(crate) fn insert(&mut self, waiting: Waiting) {
+        let size = waiting.message.size();
+        if self.ready.insert(waiting.position, waiting).is_none() {
+            self.ready_bytes += size;
+        }
+    }
+
+    /// Takes one that waits at a known place, and holds it.
+    pub(crate) fn take(&mut self, position: Position) -> Option<Waiting> {
+        let waiting = self.ready.remove(&position)?;
+        self.taken(&waiting);
+        Some(waiting)
+    }
+
+    fn taken(&mut self, waiting: &Waiting) {
+        self.ready_bytes -= waiting.message.size();
+        if waiting.stored {
+            self.held.insert(waiting.id);
+        }
+    }
+
+    /// The first message that may be dispatched now, behind a place already passed over.
+    ///
+    /// After messages came back that have to be read again, some that stand behind them may still be in memory: they wait
+    /// until everything before them was read, so that order is kept.
+    pub(crate) fn first_after(&self, passed: Option<Position>) -> Option<&Waiting> {
+        let from = passed.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut waiting = self.ready.range((from, Bound::Unbounded)).map(|(_, waiting)| waiting);
+        waiting.find(|waiting| self.may_go(waiting))
+    }
+
+    fn may_go(&self, waiting: &Waiting) -> bool {
+        !waiting.stored
+            || !self.behind
+            || self.read_to.is_some_and(|read_to| waiting.position <= Position::stored(read_to))
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Waiting> {
+        self.ready.values()
+    }
+
+    /// Holds a message back that is not in the window: a prepared transaction acknowledges it.
+    pub(crate) fn hold(&mut self, id: MessageId) {
+        self.held.insert(id);
+    }
+
+    /// A held message is gone from the store.
+    pub(crate) fn settle(&mut self, id: MessageId) {
+        if self.held.remove(&id) && self.reading.is_some() {
+            self.settled_while_reading.insert(id);
+        }
+    }
+
+    /// A held message waits again, at its old place.
+    pub(crate) fn give_back(&mut self, waiting: Waiting) {
+        self.held.remove(&waiting.id);
+        self.insert(waiting);
+    }
+
+    /// A held message waits again, but nobody has it in memory any more: it is read again.
+    pub(crate) fn give_back_unseen(&mut self, id: MessageId, position: Position, redeliveries: u32) {
+        self.held.remove(&id);
+        if redeliveries > 0 {
+            self.redelivered.insert(id, redeliveries);
+        }
+        self.rewind(position);
+    }
+
+    /// Forgets the stored messages that wait; they are read again when wanted. Gives how many bytes were freed.
+    pub(crate) fn shrink(&mut self) -> usize {
+        let before = self.ready_bytes;
+        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position) else {
+            return 0;
+        };
+        let mut freed = 0;
+        let redelivered = &mut self.redelivered;
+        self.ready.retain(|_, waiting| {
+            if waiting.stored {
+                freed += waiting.message.size();
+                if waiting.redeliveries > 0 {
+                    redelivered.insert(waiting.id, waiting.redeliveries);
+                }
+            }
+            !waiting.stored
+        });
+        self.ready_bytes = before - freed;
+        self.rewind(first);
+        freed
+    }
+
+    fn rewind(&mut self, to: Position) {
+        let before = to.arrival.checked_sub(1).map(|arrival| Cursor { rank: 0, arrival });
+        self.read_to = self.read_to.min(before);
+        self.behind = true;
+        if let Some(reading) = &mut self.reading {
+            reading.rewound = true;
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! Messages: between OpenWire's form and the stored form.
+//!
+//! What OpenWire alone knows of a message is kept in the header's extra fields:
+//!
+//! | tag | field | value |
+//! |---|---|---|
+//! | 64 | producer id, where the message id does not begin with it | `connection:session:producer` |
+//! | 65 | the message id's producer and sequence, where the id is a text of another system's | `connection:session:producer:sequence` |
+//! | 66 | when the first broker took it (`JMSActiveMQBrokerInTime`) | i64, big-endian |
+//! | 67 | blob: URL, MIME type, whether the broker deletes it | texts with a zero byte behind each, then a byte |
+//! | 68 | droppable | nothing |
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use kahawai_openwire::ids::{MessageId, ProducerId};
+use kahawai_openwire::message::{BlobReference, Message, MessageKind};
+use kahawai_openwire::primitive::{self, Value};
+use kahawai_openwire::text::Text;
+use kahawai_store::message::{BodyKind, Encoding, Header, Message as Stored};
+
+use super::translate::{numbered, qualified_destination, string, text};
+use crate::core::dead_letter::Property;
+
+const PRODUCER: u32 = 64;
+const STRUCTURED_ID: u32 = 65;
+const BROKER_IN_TIME: u32 = 66;
+const BLOB: u32 = 67;
+const DROPPABLE: u32 = 68;
+
+/// Payloads up to this size are copied out of the buffer they were read into, so that a small message does not keep a
+/// large buffer alive, uncounted.
+const COPY_BYTES_MAX: usize = 8 << 10;
+
+/// A message that a client sends, as it is stored.
+pub fn to_stored(message: &Message, now: i64) -> Stored {
+    let id = message.message_id.as_ref();
+    let mut extras = Vec::new();
+    let same_producer = id.is_some_and(|id| id.text_view.is_none() && id.producer_id == message.producer_id);
+    if let Some(producer) = message.producer_id.as_ref().filter(|_| !same_producer) {
+        extras.push((PRODUCER, Bytes::from(producer.to_string())));
+    }
+    if let Some(id) = id.filter(|id| id.text_view.is_some()) {
+        let structured = MessageId { text_view: None, ..id.clone() };
+        extras.push((STRUCTURED_ID, Bytes::from(structured.to_string())));
+    }
+    extras.push((BROKER_IN_TIME, Bytes::copy_from_slice(&now.to_be_bytes())));
+    if let Some(blob) = &message.blob {
+        extras.push((BLOB, blob_bytes(blob)));
+    }
+    if message.droppable {
+        extras.push((DROPPABLE, Bytes::new()));
+    }
+    let (properties, body) = payload(message);
+    let optional = |text: &Option<Text>| text.as_ref().map(string);
+    Stored {
+        header: Header {
+            message_id: id.map(|id| ByteString::from(id.to_string())).unwrap_or_default(),
+            timestamp: message.timestamp,
+            expiration: message.expiration,
+            priority: message.priority.min(9),
+            persistent: message.persistent,
+            body_kind: body_kind(message.kind),
+            encoding: Encoding::OpenWire,
+            compressed: message.compressed,
+            redeliveries: 0,
+            correlation_id: optional(&message.correlation_id),
+            reply_to: message.reply_to.as_ref().map(|reply_to| reply_to.to_string().into()),
+            message_type: optional(&message.message_type),
+            user_id: optional(&message.user_id),
+            group_id: optional(&message.group_id),
+            group_sequence: message.group_sequence,
+            original_destination: message.original_destination.as_ref().map(|found| found.to_string().into()),
+            extras,
+        },
+        properties,
+        body,
+    }
+}
+
+/// Properties and body, in one allocation of their own where they are small.
+fn payload(message: &Message) -> (Bytes, Bytes) {
+    let properties = message.marshalled_properties.clone().unwrap_or_default();
+    let body = message.content.clone().unwrap_or_default();
+    let size = properties.len() + body.len();
+    if size > COPY_BYTES_MAX {
+        return (properties, body);
+    }
+    let mut both = Vec::with_capacity(size);
+    both.extend_from_slice(&properties);
+    both.extend_from_slice(&body);
+    let mut properties_and_body = Bytes::from(both);
+    let copied = properties_and_body.split_to(properties.len());
+    (copied, properties_and_body)
+}
+
+fn body_kind(kind: MessageKind) -> BodyKind {
+    match kind {
+        MessageKind::Plain => BodyKind::Empty,
+        MessageKind::Bytes => BodyKind::Bytes,
+        MessageKind::Map => BodyKind::Map,
+        MessageKind::Object => BodyKind::Object,
+        MessageKind::Stream => BodyKind::Stream,
+        MessageKind::Text => BodyKind::Text,
+        MessageKind::Blob => BodyKind::Blob,
+    }
+}
+
+fn message_kind(kind: BodyKind) -> MessageKind {
+    match kind {
+        BodyKind::Empty => MessageKind::Plain,
+        BodyKind::Bytes => MessageKind::Bytes,
+        BodyKind::Map => MessageKind::Map,
+        BodyKind::Object => MessageKind::Object,
+        BodyKind::Stream => MessageKind::Stream,
+        BodyKind::Text => MessageKind::Text,
+        BodyKind::Blob => MessageKind::Blob,
+    }
+}
+
+/// Makes messages of stored ones for one connection. Remembers the last producer: messages mostly come in runs.
+#[derive(Debug, Default)]
+pub struct Restorer {
+    producer_name: String,
+    producer: Option<Arc<ProducerId>>,
+}
+
+impl Restorer {
+    /// A stored message as a client gets it, but for its destination.
+    pub fn restore(&mut self, stored: &Stored, broker_sequence: i64, redeliveries: u32) -> Message {
+        let header = &stored.header;
+        let extra = |tag: u32| header.extras.iter().find(|(found, _)| *found == tag).map(|(_, bytes)| bytes);
+        let extra_text = |tag| extra(tag).and_then(|bytes| std::str::from_utf8(bytes).ok());
+        let structured = extra_text(STRUCTURED_ID);
+        let (id_producer, sequence) = self.split_id(structured.unwrap_or(&header.message_id));
+        let producer_id = match extra_text(PRODUCER) {
+            Some(name) => self.producer(name),
+            None => id_producer.clone(),
+        };
+        // What is no producer's id at all is shown as it is.
+        let foreign = structured.is_some() || id_producer.is_none();
+        let message_id = MessageId {
+            text_view: foreign.then(|| text(&header.message_id)),
+            producer_id: id_producer,
+            producer_sequence_id: sequence,
+            broker_sequence_id: broker_sequence,
+        };
+        let optional = |string: &Option<ByteString>| string.as_ref().map(text);
+        let present = |bytes: &Bytes| (!bytes.is_empty()).then(|| bytes.clone());
+        Message {
+            kind: message_kind(header.body_kind),
+            blob: extra(BLOB).and_then(read_blob).map(Box::new),
+            producer_id,
+            message_id: Some(message_id),
+            original_destination: header.original_destination.as_deref().map(qualified_destination),
+            group_id: optional(&header.group_id),
+            group_sequence: header.group_sequence,
+            correlation_id: optional(&header.correlation_id),
+            persistent: header.persistent,
+            expiration: header.expiration,
+            priority: header.priority,
+            reply_to: header.reply_to.as_deref().map(qualified_destination),
+            timestamp: header.timestamp,
+            message_type: optional(&header.message_type),
+            content: present(&stored.body),
+            marshalled_properties: present(&stored.properties),
+            compressed: header.compressed,
+            redelivery_counter: i32::try_from(redeliveries).unwrap_or(i32::MAX),
+            user_id: optional(&header.user_id),
+            droppable: extra(DROPPABLE).is_some(),
+            broker_in_time: extra(BROKER_IN_TIME).and_then(|bytes| bytes[..].try_into().ok()).map_or(0, i64::from_be_bytes),
+            ..Message::default()
+        }
+    }
+
+    fn split_id(&mut self, id: &str) -> (Option<Arc<ProducerId>>, i64) {
+        let Some((producer, [sequence])) = numbered::<1>(id) else { return (None, 0) };
+        (self.producer(producer), sequence)
+    }
+
+    fn producer(&mut self, name: &str) -> Option<Arc<ProducerId>> {
+        if self.producer_name != name || self.producer.is_none() {
+            let (connection, [session_id, value]) = numbered::<2>(name)?;
+            self.producer_name = name.to_owned();
+            self.producer = Some(Arc::new(ProducerId { connection_id: connection.into(), value, session_id }));
+        }
+        self.producer.clone()
+    }
+}
+
+fn blob_bytes(blob: &BlobReference) -> Bytes {
+    let mut bytes = Vec::new();
+    for text in [&blob.remote_blob_url, &blob.mime_type] {
+        bytes.extend_from_slice(text.as_deref().unwrap_or_default().as_bytes());
+        bytes.push(0);
+    }
+    bytes.push(u8::from(blob.deleted_by_broker));
+    Bytes::from(bytes)
+}
+
+fn read_blob(bytes: &Bytes) -> Option<BlobReference> {
+    let mut parts = bytes.splitn(3, |byte| *byte == 0);
+    let mut text = || {
+        let part = std::str::from_utf8(parts.next()?).ok()?;
+        Some((!part.is_empty()).then(|| Text::from(part)))
+    };
+    let (remote_blob_url, mime_type) = (text()?, text()?);
+    let deleted_by_broker = bytes.last() == Some(&1);
+    Some(BlobReference { remote_blob_url, mime_type, deleted_by_broker })
+}
+
+/// The properties of a message with some more: see [`crate::core::dead_letter::Annotate`]. Properties that
+/// cannot be read stay as they are.
+pub fn annotate(message: &Stored, more: &[(&str, Property<'_>)]) -> Bytes {
+    let mut properties = if message.properties.is_empty() {
+        primitive::PrimitiveMap::new()
+    } else {
+        match primitive::decode_map(&message.properties, &primitive::Limits::MESSAGE) {
+            Ok(properties) => properties,
+            Err(_) => return message.properties.clone(),
+        }
+    };
+    for (name, value) in more {
+        let value = match value {
+            Property::Text(text) => Value::Text(Text::from(*text)),
+            Property::Long(number) => Value::Long(*number),
+        };
+        properties.put(*name, value);
+    }
+    primitive::encode_map(Some(&properties))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_comes_back_as_it_was_sent() {
+        let producer =
+            Arc::new(ProducerId { connection_id: "ID:host-1-2:1".into(), value: 4, session_id: 3 });
+        let sent = Message {
+            kind: MessageKind::Text,
+            producer_id: Some(producer.clone()),
+            message_id: Some(MessageId {
+                text_view: None,
+                producer_id: Some(producer),
+                producer_sequence_id: 77,
+                broker_sequence_id: 0,
+            }),
+            persistent: true,
+            priority: 7,
+            content: Some(Bytes::from_static(b"body")),
+            marshalled_properties: Some(Bytes::from_static(b"properties")),
+            reply_to: Some(qualified_destination("temp-queue://ID:x:1:1")),
+            correlation_id: Some("c".into()),
+            ..Message::default()
+        };
+        let restored = Restorer::default().restore(&to_stored(&sent, 99), 5, 2);
+        let mut expected = Message { broker_in_time: 99, redelivery_counter: 2, ..sent };
+        expected.message_id.as_mut().unwrap().broker_sequence_id = 5;
+        assert_eq!(restored, expected);
+    }
+
+    #[test]
+    fn a_blob_keeps_its_reference() {
+        let blob =
+            BlobReference { remote_blob_url: Some("http://x".into()), mime_type: None, deleted_by_broker: true };
+        assert_eq!(read_blob(&blob_bytes(&blob)), Some(blob));
+    }
+}

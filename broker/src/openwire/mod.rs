@@ -1,0 +1,8 @@
+//! The OpenWire session: from a client's commands to calls of the core, and from the core's events to commands.
+
+pub mod advisory;
+pub mod failure;
+pub mod message;
+pub mod outgoing;
+pub mod session;
+pub mod translate;

@@ -1,0 +1,512 @@
+//! The reading half of a connection: from a client's commands to calls of the core.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use kahawai_openwire::command::Command;
+use kahawai_openwire::connection::{
+    ConnectionControl, ConnectionInfo, DestinationInfo, KeepAliveInfo, RemoveInfo, WireFormatInfo,
+};
+use kahawai_openwire::consumer::{ConsumerControl, ConsumerInfo, MessagePull, RemoveSubscriptionInfo};
+use kahawai_openwire::destination::Destination;
+use kahawai_openwire::ids::{ConsumerId, MessageId as WireMessageId, ProducerId, RemovedId};
+use kahawai_openwire::message::{Message, MessageAck};
+use kahawai_openwire::producer::ProducerInfo;
+use kahawai_openwire::response::{DataArrayResponse, IntegerResponse};
+use kahawai_openwire::transaction::{TransactionId as WireTransactionId, TransactionInfo};
+use kahawai_store::names::MessageId;
+
+use super::message::to_stored;
+use super::outgoing::Outgoing;
+use super::translate::{address, string};
+use crate::core::Core;
+use crate::core::acknowledge::{Acknowledgement, AcknowledgementKind};
+use crate::core::address::Address;
+use crate::core::connection::{ConnectionSpec, LastDelivered};
+use crate::core::consumer::ConsumerSpec;
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::keys::{ConnectionKey, ConsumerKey, RequestId};
+use crate::core::send::Sending;
+use crate::core::transaction::TransactionId;
+
+/// What to do after a command.
+#[derive(Debug)]
+pub enum Flow {
+    /// Read on.
+    Continue,
+    /// The peer says how it wants to write: agree, then read on.
+    Negotiate(Box<WireFormatInfo>),
+    /// The peer is leaving.
+    Shutdown,
+    /// The connection was refused and told so; it is closed if the peer does not do it.
+    Refused(Failure),
+}
+
+/// The session id of what a connection consumes by itself: advisories.
+const CONNECTION_SESSION: i64 = -1;
+/// How many destinations a connection remembers in the core's form.
+const ADDRESSES_MAX: usize = 64;
+/// What the client's memory accounting adds to each message (`Message.DEFAULT_MINIMUM_MESSAGE_SIZE`).
+const MESSAGE_OVERHEAD: usize = 1024;
+
+/// One connection's state, as far as OpenWire has any.
+#[derive(Debug)]
+pub struct Session {
+    key: ConnectionKey,
+    remote: ByteString,
+    negotiated: bool,
+    connection: Option<Arc<kahawai_openwire::ids::ConnectionId>>,
+    sessions: HashSet<i64>,
+    consumers: HashMap<ConsumerId, ConsumerKey>,
+    producers: HashMap<ProducerId, ByteString>,
+    addresses: HashMap<Arc<Destination>, Address>,
+}
+
+type Push<'a> = &'a mut dyn FnMut(Outgoing);
+
+impl Session {
+    /// A session of a connection from this address.
+    pub fn new(key: ConnectionKey, remote: impl Into<ByteString>) -> Self {
+        Self {
+            key,
+            remote: remote.into(),
+            negotiated: false,
+            connection: None,
+            sessions: HashSet::from([CONNECTION_SESSION]),
+            consumers: HashMap::new(),
+            producers: HashMap::new(),
+            addresses: HashMap::new(),
+        }
+    }
+
+    /// Whether the client has said who it is and was let in.
+    pub fn is_connected(&self) -> bool {
+        self.connection.is_some()
+    }
+
+    /// Takes one command. What must be said at once is pushed; everything else comes as the core's events.
+    ///
+    /// # Errors
+    /// Where the peer breaks the protocol: it is told and closed.
+    pub fn handle(
+        &mut self,
+        core: &mut Core,
+        now: i64,
+        command: Command,
+        push: Push<'_>,
+    ) -> Result<Flow, Failure> {
+        let request = command.response_required().then(|| RequestId(command.command_id()));
+        if let Command::WireFormatInfo(info) = command {
+            if self.negotiated {
+                return Err(protocol("a second WireFormatInfo"));
+            }
+            self.negotiated = true;
+            return Ok(Flow::Negotiate(info));
+        }
+        if !self.negotiated {
+            return Err(protocol(&format!("{} before WireFormatInfo", command.name())));
+        }
+        // What may come before the connection is known.
+        let command = match command {
+            Command::ConnectionInfo(info) => return self.connect(core, &info, request, push),
+            Command::KeepAliveInfo(info) => {
+                if info.response_required {
+                    push(Outgoing::Command(KeepAliveInfo::default().into()));
+                }
+                return Ok(Flow::Continue);
+            }
+            // What the failover transport says of itself first.
+            Command::ConnectionControl(_) => {
+                core.answer(self.key, request, Ok(()));
+                return Ok(Flow::Continue);
+            }
+            Command::ShutdownInfo(_) => {
+                core.answer(self.key, request, Ok(()));
+                return Ok(Flow::Shutdown);
+            }
+            command => command,
+        };
+        if self.connection.is_none() {
+            return Err(protocol(&format!("{} before ConnectionInfo", command.name())));
+        }
+        let result = self.handle_connected(core, now, command, request, push);
+        if let Err(failure) = result {
+            core.answer(self.key, request, Err(failure));
+        }
+        Ok(Flow::Continue)
+    }
+
+    fn handle_connected(
+        &mut self,
+        core: &mut Core,
+        now: i64,
+        command: Command,
+        request: Option<RequestId>,
+        push: Push<'_>,
+    ) -> Result<(), Failure> {
+        match command {
+            Command::Message(message) => return self.send(core, now, &message, request),
+            Command::MessageAck(ack) => return self.acknowledge(core, &ack, request),
+            Command::ConsumerInfo(info) => return self.add_consumer(core, &info, request, push),
+            Command::TransactionInfo(info) => return self.transaction(core, &info, request, push),
+            Command::DestinationInfo(info) => return self.destination(core, &info, request),
+            Command::RemoveSubscriptionInfo(info) => return self.unsubscribe(core, &info, request),
+            Command::SessionInfo(info) => {
+                let id = info.session_id.ok_or_else(|| missing("SessionInfo", "session id"))?;
+                self.sessions.insert(id.value);
+            }
+            Command::ProducerInfo(info) => self.add_producer(core, *info)?,
+            Command::RemoveInfo(info) => self.remove(core, &info)?,
+            Command::MessagePull(pull) => self.pull(core, &pull)?,
+            Command::ConsumerControl(control) => self.control(core, &control)?,
+            Command::FlushCommand(_)
+            | Command::ControlCommand(_)
+            | Command::Response(_)
+            | Command::ConnectionError(_)
+            | Command::ProducerAck(_) => {}
+            command => {
+                let message = format!("{} is not supported by this broker", command.name());
+                return Err(Failure::new(FailureKind::NotSupported, message));
+            }
+        }
+        core.answer(self.key, request, Ok(()));
+        Ok(())
+    }
+
+    fn connect(
+        &mut self,
+        core: &mut Core,
+        info: &ConnectionInfo,
+        request: Option<RequestId>,
+        push: Push<'_>,
+    ) -> Result<Flow, Failure> {
+        let id = info.connection_id.clone().ok_or_else(|| missing("ConnectionInfo", "connection id"))?;
+        if let Some(known) = &self.connection {
+            if **known == *id {
+                core.answer(self.key, request, Ok(()));
+                return Ok(Flow::Continue);
+            }
+            return Err(protocol("a second connection on one transport"));
+        }
+        let spec = ConnectionSpec {
+            name: string(&id.value),
+            client_id: info.client_id.as_ref().map(string).unwrap_or_default(),
+            user: info.user_name.as_ref().map(string),
+            remote: self.remote.clone(),
+            reconnect: info.failover_reconnect,
+        };
+        if let Err(failure) = core.connect(self.key, spec) {
+            core.answer(self.key, request, Err(failure.clone()));
+            return Ok(Flow::Refused(failure));
+        }
+        self.connection = Some(id);
+        if info.manageable {
+            push(Outgoing::Command(ConnectionControl::default().into()));
+        }
+        core.answer(self.key, request, Ok(()));
+        Ok(Flow::Continue)
+    }
+
+    fn check_session(&self, what: &str, session: i64) -> Result<(), Failure> {
+        if self.sessions.contains(&session) {
+            return Ok(());
+        }
+        let message = format!("Cannot add a {what} to a session that had not been registered: {session}");
+        Err(Failure::new(FailureKind::IllegalState, message))
+    }
+
+    fn address(&mut self, destination: &Arc<Destination>) -> Address {
+        if let Some(address) = self.addresses.get(destination) {
+            return address.clone();
+        }
+        if self.addresses.len() >= ADDRESSES_MAX {
+            self.addresses.clear();
+        }
+        let made = address(destination);
+        self.addresses.insert(Arc::clone(destination), made.clone());
+        made
+    }
+
+    fn add_consumer(
+        &mut self,
+        core: &mut Core,
+        info: &ConsumerInfo,
+        request: Option<RequestId>,
+        push: Push<'_>,
+    ) -> Result<(), Failure> {
+        let id = info.consumer_id.clone().ok_or_else(|| missing("ConsumerInfo", "consumer id"))?;
+        let destination = info.destination.as_ref().ok_or_else(|| missing("ConsumerInfo", "destination"))?;
+        self.check_session("consumer", id.session_id)?;
+        if self.consumers.contains_key(&*id) {
+            core.answer(self.key, request, Ok(()));
+            return Ok(());
+        }
+        let key = core.new_consumer_key();
+        self.consumers.insert((*id).clone(), key);
+        let spec = ConsumerSpec {
+            name: id.to_string().into(),
+            address: self.address(destination),
+            prefetch: info.prefetch_size.max(0) as u32,
+            // A byte on the wire, signed in Java.
+            priority: info.priority as i8,
+            exclusive: info.exclusive,
+            no_local: info.no_local,
+            browser: info.browser,
+            selector: info.selector.as_ref().map(string),
+            subscription: info.subscription_name.as_ref().map(string),
+        };
+        push(Outgoing::Consumer(key, id));
+        core.add_consumer(self.key, key, spec, request);
+        Ok(())
+    }
+
+    fn add_producer(&mut self, core: &mut Core, info: ProducerInfo) -> Result<(), Failure> {
+        let id = info.producer_id.ok_or_else(|| missing("ProducerInfo", "producer id"))?;
+        self.check_session("producer", id.session_id)?;
+        let name = ByteString::from(id.to_string());
+        let destination = info.destination.as_ref().map(|destination| self.address(destination));
+        core.add_producer(self.key, name.clone(), destination, info.window_size.max(0) as u32)?;
+        self.producers.insert((*id).clone(), name);
+        Ok(())
+    }
+
+    fn send(
+        &mut self,
+        core: &mut Core,
+        now: i64,
+        message: &Message,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let destination = message.destination.as_ref().ok_or_else(|| missing("message", "destination"))?;
+        let id = message.message_id.as_ref().ok_or_else(|| missing("message", "message id"))?;
+        let transaction = message.transaction_id.as_deref().map(local_transaction).transpose()?;
+        let producer = message.producer_id.as_ref().map(|id| match self.producers.get(&**id) {
+            Some(name) => name.clone(),
+            None => id.to_string().into(),
+        });
+        let own_id = id.producer_id.is_some() && id.producer_id == message.producer_id;
+        let payload = [&message.marshalled_properties, &message.content];
+        let payload: usize = payload.into_iter().flatten().map(bytes::Bytes::len).sum();
+        let sending = Sending {
+            address: self.address(destination),
+            message: Arc::new(to_stored(message, now)),
+            sequence: own_id.then_some(id.producer_sequence_id),
+            producer,
+            transaction,
+            window_bytes: (MESSAGE_OVERHEAD + payload) as u32,
+        };
+        core.send(self.key, sending, request);
+        Ok(())
+    }
+
+    fn acknowledge(
+        &mut self,
+        core: &mut Core,
+        ack: &MessageAck,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let id = ack.consumer_id.as_ref().ok_or_else(|| missing("MessageAck", "consumer id"))?;
+        let last = ack.last_message_id.as_ref().ok_or_else(|| missing("MessageAck", "last message id"))?;
+        let transaction = ack.transaction_id.as_deref().map(local_transaction).transpose()?;
+        let Some(consumer) = self.consumers.get(&**id).copied() else {
+            let message = format!("The subscription does not exist: {id}");
+            return Err(Failure::new(FailureKind::IllegalState, message));
+        };
+        let kind = match ack.ack_type {
+            MessageAck::DELIVERED => AcknowledgementKind::Delivered,
+            MessageAck::POISON => {
+                let cause = ack.poison_cause.as_deref().map(|cause| {
+                    let class = cause.class_name.as_deref().unwrap_or("java.lang.Throwable");
+                    match &cause.message {
+                        Some(message) => format!("{class}: {message}"),
+                        None => class.to_owned(),
+                    }
+                });
+                AcknowledgementKind::Poison(cause)
+            }
+            MessageAck::STANDARD | MessageAck::UNMATCHED => AcknowledgementKind::Standard,
+            MessageAck::REDELIVERED => AcknowledgementKind::Redelivered,
+            MessageAck::INDIVIDUAL => AcknowledgementKind::Individual,
+            MessageAck::EXPIRED => AcknowledgementKind::Expired,
+            found => return Err(protocol(&format!("acknowledgement type {found}"))),
+        };
+        let acknowledgement = Acknowledgement {
+            consumer,
+            kind,
+            first: ack.first_message_id.as_ref().map(message_id),
+            last: message_id(last),
+            count: ack.message_count.max(0) as usize,
+            transaction,
+        };
+        core.acknowledge(self.key, acknowledgement, request);
+        Ok(())
+    }
+
+    fn transaction(
+        &mut self,
+        core: &mut Core,
+        info: &TransactionInfo,
+        request: Option<RequestId>,
+        push: Push<'_>,
+    ) -> Result<(), Failure> {
+        if info.operation == TransactionInfo::RECOVER {
+            if let Some(request) = request {
+                let none = DataArrayResponse { correlation_id: request.0, ..DataArrayResponse::default() };
+                push(Outgoing::Command(none.into()));
+            }
+            return Ok(());
+        }
+        let id = info.transaction_id.as_deref().ok_or_else(|| missing("TransactionInfo", "transaction id"))?;
+        let id = local_transaction(id)?;
+        match info.operation {
+            TransactionInfo::BEGIN => core.begin(self.key, id)?,
+            TransactionInfo::COMMIT_ONE_PHASE | TransactionInfo::COMMIT_TWO_PHASE => {
+                core.commit(self.key, &id, request);
+                return Ok(());
+            }
+            TransactionInfo::ROLLBACK => {
+                core.rollback(self.key, &id, request);
+                return Ok(());
+            }
+            TransactionInfo::END | TransactionInfo::FORGET => {}
+            TransactionInfo::PREPARE => {
+                // A local transaction has one phase: nothing is promised here.
+                if let Some(request) = request {
+                    let ready = IntegerResponse { correlation_id: request.0, ..IntegerResponse::default() };
+                    push(Outgoing::Command(ready.into()));
+                }
+                return Ok(());
+            }
+            found => return Err(protocol(&format!("transaction operation {found}"))),
+        }
+        core.answer(self.key, request, Ok(()));
+        Ok(())
+    }
+
+    fn destination(
+        &mut self,
+        core: &mut Core,
+        info: &DestinationInfo,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let destination = info.destination.as_ref().ok_or_else(|| missing("DestinationInfo", "destination"))?;
+        let address = self.address(destination);
+        match info.operation {
+            DestinationInfo::ADD => core.add_destination(self.key, &address, request),
+            DestinationInfo::REMOVE => core.remove_destination(self.key, &address, request),
+            found => return Err(protocol(&format!("destination operation {found}"))),
+        }
+        Ok(())
+    }
+
+    fn unsubscribe(
+        &mut self,
+        core: &mut Core,
+        info: &RemoveSubscriptionInfo,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
+        let name = info.subscription_name.as_ref();
+        let name = name.ok_or_else(|| missing("RemoveSubscriptionInfo", "subscription name"))?;
+        core.unsubscribe(self.key, &string(name), request);
+        Ok(())
+    }
+
+    fn remove(&mut self, core: &mut Core, info: &RemoveInfo) -> Result<(), Failure> {
+        let last = last_delivered(info.last_delivered_sequence_id);
+        match info.object_id.as_ref().ok_or_else(|| missing("RemoveInfo", "object id"))? {
+            RemovedId::Consumer(id) => {
+                let Some(key) = self.consumers.remove(&**id) else {
+                    let message = format!("Cannot remove a consumer that had not been registered: {id}");
+                    return Err(Failure::new(FailureKind::IllegalState, message));
+                };
+                core.remove_consumer(key, last);
+            }
+            RemovedId::Producer(id) => {
+                let name = self.producers.remove(&**id).unwrap_or_else(|| id.to_string().into());
+                core.remove_producer(self.key, &name)?;
+            }
+            RemovedId::Session(id) => {
+                if !self.sessions.remove(&id.value) {
+                    let message = format!("Cannot remove session that had not been registered: {id}");
+                    return Err(Failure::new(FailureKind::IllegalState, message));
+                }
+                let mut consumers: Vec<_> =
+                    self.consumers.extract_if(|consumer, _| consumer.session_id == id.value).collect();
+                consumers.sort_by_key(|(_, key)| *key);
+                for (_, key) in consumers {
+                    core.remove_consumer(key, last);
+                }
+                let mut producers: Vec<_> =
+                    self.producers.extract_if(|producer, _| producer.session_id == id.value).collect();
+                producers.sort_by(|(_, one), (_, other)| one.cmp(other));
+                for (_, name) in producers {
+                    core.remove_producer(self.key, &name)?;
+                }
+            }
+            RemovedId::Connection(_) => {
+                core.disconnect(self.key, last, true);
+                self.connection = None;
+                self.consumers.clear();
+                self.producers.clear();
+                self.sessions = HashSet::from([CONNECTION_SESSION]);
+            }
+        }
+        Ok(())
+    }
+
+    fn pull(&mut self, core: &mut Core, pull: &MessagePull) -> Result<(), Failure> {
+        let id = pull.consumer_id.as_ref().ok_or_else(|| missing("MessagePull", "consumer id"))?;
+        if let Some(key) = self.consumers.get(&**id) {
+            // Below zero the client does not wait at all, at zero for however long it takes.
+            core.pull(*key, u64::try_from(pull.timeout).ok());
+        }
+        Ok(())
+    }
+
+    fn control(&mut self, core: &mut Core, control: &ConsumerControl) -> Result<(), Failure> {
+        let id = control.consumer_id.as_ref().ok_or_else(|| missing("ConsumerControl", "consumer id"))?;
+        let Some(key) = self.consumers.get(&**id).copied() else { return Ok(()) };
+        if control.close {
+            self.consumers.remove(&**id);
+            core.remove_consumer(key, LastDelivered::Unknown);
+        } else if !control.start && !control.stop && !control.flush {
+            core.set_prefetch(key, control.prefetch.max(0) as u32);
+        }
+        Ok(())
+    }
+}
+
+/// What the broker called a message when it sent it. Clients give it back as they got it.
+fn message_id(id: &WireMessageId) -> MessageId {
+    MessageId(id.broker_sequence_id as u64)
+}
+
+fn last_delivered(sequence: i64) -> LastDelivered {
+    match sequence {
+        RemoveInfo::LAST_DELIVERED_UNKNOWN => LastDelivered::Unknown,
+        sequence if sequence > 0 => LastDelivered::Message(MessageId(sequence as u64)),
+        _ => LastDelivered::Nothing,
+    }
+}
+
+fn local_transaction(id: &WireTransactionId) -> Result<TransactionId, Failure> {
+    match id {
+        WireTransactionId::Local(id) => Ok(TransactionId {
+            client: id.connection_id.as_ref().map(|connection| string(&connection.value)).unwrap_or_default(),
+            number: id.value,
+        }),
+        WireTransactionId::Xa(_) => {
+            let message = "XA transactions are not supported by this version";
+            Err(Failure::new(FailureKind::NotSupported, message))
+        }
+    }
+}
+
+fn missing(command: &str, what: &str) -> Failure {
+    protocol(&format!("{command} without {what}"))
+}
+
+fn protocol(what: &str) -> Failure {
+    Failure::new(FailureKind::General, format!("Protocol violation: {what}"))
+}

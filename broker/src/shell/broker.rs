@@ -1,0 +1,189 @@
+//! The broker as its owner sees it: start, addresses, stop, abandon, and the news that it must step down.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use kahawai_openwire::text::Text;
+use kahawai_store::contract::{Completion, Store, StoreError};
+use kahawai_store::election::Hold;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+use super::config::BrokerConfig;
+use super::connection;
+use super::engine::{Engine, Phase, now};
+use super::gate::Gate;
+use crate::core::{Core, Settings};
+use crate::openwire::advisory::Origin;
+use crate::openwire::message::annotate;
+
+/// Why a broker did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The store did not tell what it holds.
+    #[error("the store cannot be recovered: {0}")]
+    Store(#[from] StoreError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Bind {
+        /// The address, as configured.
+        address: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// No address was configured.
+    #[error("no address to listen on")]
+    NoAddress,
+}
+
+/// Why a running broker must step down: it has answered nobody since.
+#[derive(Clone, Debug, Error)]
+#[error("{0}")]
+pub struct SteppedDown(pub Arc<str>);
+
+/// A running broker.
+pub struct Broker {
+    engine: Arc<Engine>,
+    addresses: Vec<SocketAddr>,
+    tasks: JoinSet<()>,
+    connections: Arc<AtomicUsize>,
+}
+
+impl Broker {
+    /// Recovers from the store, listens, and serves. Must be called on a tokio runtime, on which it goes on.
+    ///
+    /// # Errors
+    /// See [`StartError`]. Nothing is left running then.
+    pub async fn start(
+        config: BrokerConfig,
+        store: Arc<dyn Store>,
+        hold: Arc<dyn Hold>,
+    ) -> Result<Self, StartError> {
+        let (sender, receiver) = oneshot::channel();
+        store.recover(Completion::new(move |result| {
+            let _ = sender.send(result);
+        }));
+        let recovered = receiver.await.unwrap_or(Err(StoreError::Closed))?;
+        let mut listeners = Vec::new();
+        for address in &config.bind {
+            let bind = |error| StartError::Bind { address: address.clone(), error };
+            listeners.push(TcpListener::bind(address).await.map_err(bind)?);
+        }
+        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
+        let first = addresses.first().ok_or(StartError::NoAddress)?;
+        let epoch = hold.epoch();
+        let origin = Origin {
+            broker_id: Text::from(format!("ID:{}-{epoch}-{}:0:1", config.broker_name, now())),
+            broker_name: Text::from(config.broker_name.as_str()),
+            broker_url: Text::from(format!("tcp://{first}")),
+        };
+        let settings = Settings {
+            broker_name: ByteString::from(config.broker_name.as_str()),
+            batch_bytes_max: store.limits().batch_bytes_max,
+            annotate,
+            expire_messages_period: i64::try_from(config.expire_messages_period.as_millis()).unwrap_or(i64::MAX),
+        };
+        let core = Core::new(settings, config.limits, recovered, now());
+        let gate = Gate::new(hold, config.lease);
+        let engine = Engine::new(config, origin, store, gate, core);
+        let connections = Arc::new(AtomicUsize::new(0));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(Arc::clone(&engine).run_ticker());
+        for listener in listeners {
+            tasks.spawn(accept(Arc::clone(&engine), listener, Arc::clone(&connections)));
+        }
+        Ok(Self { engine, addresses, tasks, connections })
+    }
+
+    /// The addresses that are listened on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Completes when the broker must step down, with the reason: mastership is lost, or the store has failed. Nobody
+    /// is answered from then on. Never completes for a broker that is stopped or abandoned by its owner.
+    pub fn stepped_down(&self) -> impl Future<Output = SteppedDown> + Send + 'static {
+        let mut phase = self.engine.phase();
+        async move {
+            loop {
+                if let Phase::Abandoned(Some(why)) = &*phase.borrow_and_update() {
+                    return SteppedDown(Arc::clone(why));
+                }
+                if phase.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+            }
+        }
+    }
+
+    /// Stops in good order: clients are told, connections closed, and what was given to the store is answered. The
+    /// store stays open.
+    pub async fn stop(mut self) {
+        self.engine.set_phase(Phase::Stopping);
+        while self.connections.load(Ordering::Acquire) > 0 || !self.engine.is_idle() {
+            if matches!(*self.engine.phase().borrow(), Phase::Abandoned(_)) {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.engine.abandon(None);
+        self.tasks.shutdown().await;
+    }
+
+    /// Drops everything at once and answers nobody: mastership is lost.
+    pub fn abandon(mut self) {
+        self.engine.abandon(None);
+        self.tasks.abort_all();
+    }
+}
+
+/// Takes connections until the broker ends.
+async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<AtomicUsize>) {
+    let mut phase = engine.phase();
+    let most = engine.config.maximum_connections;
+    let mut refused = 0_u64;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: give the others time to leave.
+                tracing::warn!("a connection could not be accepted: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let open = connections.fetch_add(1, Ordering::AcqRel) + 1;
+        let counted = Counted(Arc::clone(&connections));
+        if open > most {
+            refused += 1;
+            if refused.is_power_of_two() {
+                tracing::warn!(%peer, "connection refused: {most} are open (maximumConnections); {refused} refused so far");
+            }
+            continue;
+        }
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            let _counted = counted;
+            connection::serve(engine, stream, peer).await;
+        });
+    }
+}
+
+/// Counts a connection for as long as it lives.
+struct Counted(Arc<AtomicUsize>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,53 @@
+//! What a broker is told. Names are ActiveMQ's where it has the option; defaults are its own too unless said otherwise.
+
+use std::time::Duration;
+
+use crate::core::limits::Limits;
+
+/// A broker's configuration.
+#[derive(Clone, Debug)]
+pub struct BrokerConfig {
+    /// `brokerName`: told to clients, part of advisories.
+    pub broker_name: String,
+    /// The addresses to listen on, `host:port`; port 0 takes a free one (`transportConnector uri`).
+    pub bind: Vec<String>,
+    /// How long a mastership lasts without being proven. Nothing is written to a client when the last proof is older than half of it.
+    pub lease: Duration,
+    /// How long a client may take to say who it is (`connectionTimeout`, 30 s).
+    pub connection_timeout: Duration,
+    /// How many bytes a client may send before it has said who it is.
+    pub negotiation_bytes_max: usize,
+    /// `maximumConnections`, 1000 in the shipped configuration: the most open connections; more are closed at once.
+    pub maximum_connections: usize,
+    /// `wireFormat.maxFrameSize`, 100 MiB: the longest frame, in bytes.
+    pub max_frame_size: usize,
+    /// `wireFormat.maxInactivityDuration`, 30 s: a connection that says nothing for so long is closed; zero for never.
+    pub max_inactivity_duration: Duration,
+    /// `wireFormat.maxInactivityDurationInitalDelay`, 10 s (sic): when the first look is taken.
+    pub max_inactivity_duration_initial_delay: Duration,
+    /// How long a client may read nothing while something waits for it (`soWriteTimeout`; 30 s here, never in ActiveMQ).
+    pub write_timeout: Duration,
+    /// `expireMessagesPeriod`, 30 s: how often expired messages are looked for among those in memory; zero for never.
+    pub expire_messages_period: Duration,
+    /// What bounds memory.
+    pub limits: Limits,
+}
+
+impl Default for BrokerConfig {
+    fn default() -> Self {
+        Self {
+            broker_name: "localhost".into(),
+            bind: vec!["127.0.0.1:61616".into()],
+            lease: Duration::from_secs(2),
+            connection_timeout: Duration::from_secs(30),
+            negotiation_bytes_max: 256 << 10,
+            maximum_connections: 20_000,
+            max_frame_size: 100 << 20,
+            max_inactivity_duration: Duration::from_secs(30),
+            max_inactivity_duration_initial_delay: Duration::from_secs(10),
+            write_timeout: Duration::from_secs(30),
+            expire_messages_period: Duration::from_secs(30),
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,382 @@
+//! One connection's task: reads, hands commands over, goes on writing where the socket was full, and looks at the time.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use kahawai_openwire::command::Command;
+use kahawai_openwire::connection::{BrokerInfo, KeepAliveInfo, ShutdownInfo, WireFormatInfo};
+use kahawai_openwire::frame::{frame_bytes_missing, take_frame};
+use kahawai_openwire::ids::BrokerId;
+use kahawai_openwire::negotiation::{Negotiated, Preferences, negotiate};
+use kahawai_openwire::wire_format::{Decoder, WireFormat};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::config::BrokerConfig;
+use super::engine::{Engine, Phase, now};
+use super::outbox::Outbox;
+use crate::core::failure::{Failure, FailureKind};
+use crate::openwire::failure::connection_error;
+use crate::openwire::outgoing::{Outgoing, Writer};
+use crate::openwire::session::{Flow, Session};
+
+/// How much is read at once.
+const READ_BYTES: usize = 64 << 10;
+/// How many commands are handled while the core is held once, so that others get their turn.
+const COMMANDS_PER_TURN: usize = 256;
+/// How long a refused client may take to leave by itself (ActiveMQ: 2 s).
+const REFUSED_GRACE: Duration = Duration::from_secs(2);
+/// How long what was said last may take to be written when a connection ends.
+const FAREWELL_GRACE: Duration = Duration::from_millis(500);
+
+/// Why a connection ended.
+#[derive(Debug)]
+enum End {
+    /// As connections do.
+    Quiet,
+    /// Because of this, which the log tells.
+    Loud(String),
+    /// The broker is stopping.
+    Stopped,
+}
+
+struct Connection {
+    engine: Arc<Engine>,
+    outbox: Arc<Outbox>,
+    session: Session,
+    decoder: Decoder,
+    received: BytesMut,
+    negotiated: Negotiated,
+    /// Bytes received before the client said who it is.
+    early_bytes: usize,
+    /// Cut from the stream and not handled yet: the disk has to catch up first.
+    paused: bool,
+    started: Instant,
+    last_read: Instant,
+    blocked_since: Option<Instant>,
+    refused_at: Option<Instant>,
+}
+
+/// Serves a connection until it ends.
+pub(crate) async fn serve(engine: Arc<Engine>, stream: TcpStream, peer: SocketAddr) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let negotiated = Negotiated::initial();
+    let (decoder, encoder) = WireFormat::new(&negotiated).split();
+    let writer = Writer::new(encoder, Arc::clone(&engine.origin));
+    let key = engine.new_key();
+    let outbox = Arc::new(Outbox::new(key, Arc::new(stream), writer));
+    engine.register(&outbox);
+    let mut connection = Connection {
+        session: Session::new(key, format!("tcp://{peer}")),
+        decoder,
+        received: BytesMut::new(),
+        negotiated,
+        early_bytes: 0,
+        paused: false,
+        started: Instant::now(),
+        last_read: Instant::now(),
+        blocked_since: None,
+        refused_at: None,
+        engine: Arc::clone(&engine),
+        outbox: Arc::clone(&outbox),
+    };
+    let end = connection.run().await;
+    engine.unregister(key);
+    match end {
+        End::Quiet => tracing::debug!(%peer, "connection closed"),
+        End::Stopped => connection.farewell(ShutdownInfo::default().into()).await,
+        End::Loud(reason) => {
+            tracing::warn!(%peer, "connection closed: {reason}");
+            let failure = Failure::new(FailureKind::General, reason);
+            connection.farewell(connection_error(&failure).into()).await;
+        }
+    }
+    outbox.break_off();
+}
+
+impl Connection {
+    async fn run(&mut self) -> End {
+        let ours = preferences(&self.engine.config);
+        self.outbox.push(Outgoing::Command(ours.to_info().into()));
+        self.engine.flush(&self.outbox);
+        let mut phase = self.engine.phase();
+        let stream = Arc::clone(&self.outbox.stream);
+        loop {
+            let deadline = self.deadline();
+            let blocked = self.outbox.is_blocked();
+            let step = tokio::select! {
+                biased;
+                found = stream.readable(), if !self.paused && self.refused_at.is_none() => {
+                    found.map_err(|error| read_error(&error)).and_then(|()| self.read())
+                }
+                found = stream.writable(), if blocked => found.map_err(|error| read_error(&error)).map(|()| {
+                    self.outbox.unblock();
+                    self.blocked_since = None;
+                    self.engine.flush(&self.outbox);
+                }),
+                () = self.outbox.wake.notified() => Ok(()),
+                () = tokio::time::sleep_until(deadline.into()) => self.look_at_time(),
+                end = stopped(&mut phase) => Err(end),
+            };
+            if let Err(end) = step.and_then(|()| self.after_step()) {
+                return end;
+            }
+        }
+    }
+
+    /// Reads what is there and handles it.
+    fn read(&mut self) -> Result<(), End> {
+        let wanted = frame_bytes_missing(&self.received, self.frame_limit()).map_err(|error| loud(&error))?;
+        // Room grows with what has come, not with what is promised.
+        let room = wanted.clamp(READ_BYTES, READ_BYTES.max(self.received.len()));
+        self.received.reserve(room);
+        match self.outbox.stream.try_read_buf(&mut self.received) {
+            Ok(0) => return Err(End::Quiet),
+            Ok(count) => {
+                self.last_read = Instant::now();
+                if !self.session.is_connected() {
+                    self.early_bytes += count;
+                    let most = self.engine.config.negotiation_bytes_max;
+                    if self.early_bytes > most {
+                        return Err(End::Loud(format!("more than {most} bytes before ConnectionInfo")));
+                    }
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) => return Err(read_error(&error)),
+        }
+        self.handle_received()
+    }
+
+    fn frame_limit(&self) -> usize {
+        if self.session.is_connected() {
+            self.negotiated.frame_limit.min(self.engine.config.max_frame_size)
+        } else {
+            Negotiated::initial().frame_limit
+        }
+    }
+
+    /// Handles the whole frames that have come, many in each turn.
+    fn handle_received(&mut self) -> Result<(), End> {
+        loop {
+            let mut commands = Vec::new();
+            let mut broken = None;
+            while commands.len() < COMMANDS_PER_TURN {
+                match self.next_command() {
+                    Ok(Some(command)) => {
+                        // What follows is decoded by what this agrees on.
+                        let last = matches!(command, Command::WireFormatInfo(_) | Command::ConnectionInfo(_));
+                        commands.push(command);
+                        if last {
+                            break;
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(end) => {
+                        broken = Some(end);
+                        break;
+                    }
+                }
+            }
+            if commands.is_empty() {
+                if self.received.is_empty() {
+                    // An idle connection holds no buffer.
+                    self.received = BytesMut::new();
+                }
+                return broken.map_or(Ok(()), Err);
+            }
+            self.handle(commands)?;
+            if let Some(end) = broken {
+                return Err(end);
+            }
+            if self.paused {
+                return Ok(());
+            }
+        }
+    }
+
+    fn next_command(&mut self) -> Result<Option<Command>, End> {
+        let limit = self.frame_limit();
+        let Some(frame) = take_frame(&mut self.received, limit).map_err(|error| loud(&error))? else {
+            return Ok(None);
+        };
+        self.decoder.decode(frame).map(Some).map_err(|error| loud(&error))
+    }
+
+    fn handle(&mut self, commands: Vec<Command>) -> Result<(), End> {
+        let engine = Arc::clone(&self.engine);
+        let outbox = Arc::clone(&self.outbox);
+        let key = outbox.key;
+        let session = &mut self.session;
+        let now = now();
+        let (outcome, may_read) = engine.turn(|core| {
+            core.written(key, outbox.take_written());
+            let mut outcome = Ok(Flow::Continue);
+            for command in commands {
+                outcome = session.handle(core, now, command, &mut |outgoing| outbox.push(outgoing));
+                if !matches!(outcome, Ok(Flow::Continue)) {
+                    break;
+                }
+            }
+            (outcome, core.may_read(key))
+        });
+        self.paused = !may_read;
+        engine.flush(&outbox);
+        match outcome {
+            Ok(Flow::Continue) => Ok(()),
+            Ok(Flow::Negotiate(info)) => self.negotiate(&info),
+            Ok(Flow::Shutdown) => Err(End::Quiet),
+            Ok(Flow::Refused(failure)) => {
+                tracing::warn!("connection refused: {failure}");
+                self.refused_at = Some(Instant::now());
+                Ok(())
+            }
+            Err(failure) => Err(End::Loud(failure.message)),
+        }
+    }
+
+    fn negotiate(&mut self, theirs: &WireFormatInfo) -> Result<(), End> {
+        let ours = preferences(&self.engine.config);
+        self.negotiated = negotiate(&ours, theirs).map_err(|error| loud(&error))?;
+        let (decoder, encoder) = WireFormat::new(&self.negotiated).split();
+        self.decoder = decoder;
+        let origin = &self.engine.origin;
+        let info = BrokerInfo {
+            broker_id: Some(Arc::new(BrokerId::new(origin.broker_id.clone()))),
+            broker_url: Some(origin.broker_url.clone()),
+            broker_name: Some(origin.broker_name.clone()),
+            ..BrokerInfo::default()
+        };
+        self.outbox.push(Outgoing::Encoder(Box::new(encoder)));
+        self.outbox.push(Outgoing::Command(info.into()));
+        self.engine.flush(&self.outbox);
+        Ok(())
+    }
+
+    /// What every step may have made necessary.
+    fn after_step(&mut self) -> Result<(), End> {
+        if let Some(reason) = self.outbox.close_asked() {
+            return Err(End::Loud(reason));
+        }
+        if self.outbox.is_blocked() {
+            self.blocked_since.get_or_insert_with(Instant::now);
+        }
+        let key = self.outbox.key;
+        if self.outbox.congested.load(std::sync::atomic::Ordering::Acquire) && self.outbox.has_written() {
+            let outbox = Arc::clone(&self.outbox);
+            self.engine.turn(|core| core.written(key, outbox.take_written()));
+        }
+        if self.paused {
+            self.paused = !self.engine.turn(|core| core.may_read(key));
+            if !self.paused {
+                return self.handle_received();
+            }
+        }
+        Ok(())
+    }
+
+    /// When to look at the time next.
+    fn deadline(&self) -> Instant {
+        let config = &self.engine.config;
+        let mut deadline = self.last_read + Duration::from_secs(3600);
+        if let Some(inactivity) = self.negotiated.max_inactivity_duration {
+            deadline = deadline.min(self.outbox.last_write().unwrap_or_else(Instant::now) + inactivity / 3);
+            deadline = deadline.min(self.read_deadline(inactivity));
+        }
+        if !self.session.is_connected() {
+            deadline = deadline.min(self.started + config.connection_timeout);
+        }
+        if let Some(since) = self.blocked_since {
+            deadline = deadline.min(since + config.write_timeout);
+        }
+        if let Some(refused) = self.refused_at {
+            deadline = deadline.min(refused + REFUSED_GRACE);
+        }
+        deadline
+    }
+
+    fn read_deadline(&self, inactivity: Duration) -> Instant {
+        let first = self.started + self.negotiated.max_inactivity_duration_initial_delay + inactivity;
+        (self.last_read + inactivity).max(first)
+    }
+
+    fn look_at_time(&mut self) -> Result<(), End> {
+        let config = &self.engine.config;
+        let now = Instant::now();
+        if self.refused_at.is_some_and(|refused| now >= refused + REFUSED_GRACE) {
+            return Err(End::Quiet);
+        }
+        if !self.session.is_connected() && now >= self.started + config.connection_timeout {
+            let waited = config.connection_timeout.as_secs();
+            return Err(End::Loud(format!("no ConnectionInfo within {waited} s (connectionTimeout)")));
+        }
+        if self.blocked_since.is_some_and(|since| now >= since + config.write_timeout) {
+            let waited = config.write_timeout.as_secs();
+            return Err(End::Loud(format!("the client read nothing for {waited} s while messages waited for it")));
+        }
+        if let Some(inactivity) = self.negotiated.max_inactivity_duration {
+            // A paused connection is not read: that it is silent says nothing.
+            if !self.paused && now >= self.read_deadline(inactivity) {
+                let waited = inactivity.as_millis();
+                return Err(End::Loud(format!("the client was inactive for too long (>{waited} ms)")));
+            }
+            let idle = self.outbox.last_write().is_some_and(|last| now >= last + inactivity / 3);
+            if idle && !self.outbox.is_blocked() {
+                self.outbox.push(Outgoing::Command(KeepAliveInfo::default().into()));
+                self.engine.flush(&self.outbox);
+            }
+        }
+        Ok(())
+    }
+
+    /// Says one last thing, if the socket takes it soon.
+    async fn farewell(&mut self, command: Command) {
+        self.outbox.push(Outgoing::Command(command));
+        let until = tokio::time::Instant::now() + FAREWELL_GRACE;
+        loop {
+            self.outbox.unblock();
+            self.engine.flush(&self.outbox);
+            if self.outbox.is_empty() {
+                return;
+            }
+            tokio::select! {
+                found = self.outbox.stream.writable() => if found.is_err() { return },
+                () = tokio::time::sleep_until(until) => return,
+            }
+        }
+    }
+}
+
+/// What we would like of the wire format.
+fn preferences(config: &BrokerConfig) -> Preferences {
+    let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+    Preferences {
+        max_inactivity_duration: milliseconds(config.max_inactivity_duration),
+        max_inactivity_duration_initial_delay: milliseconds(config.max_inactivity_duration_initial_delay),
+        max_frame_size: i64::try_from(config.max_frame_size).unwrap_or(i64::MAX),
+        ..Preferences::default()
+    }
+}
+
+async fn stopped(phase: &mut watch::Receiver<Phase>) -> End {
+    match phase.wait_for(|phase| *phase != Phase::Serving).await.as_deref() {
+        Ok(Phase::Stopping) => End::Stopped,
+        _ => End::Quiet,
+    }
+}
+
+fn loud(error: &dyn std::fmt::Display) -> End {
+    End::Loud(error.to_string())
+}
+
+fn read_error(error: &io::Error) -> End {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => End::Quiet,
+        _ => End::Loud(error.to_string()),
+    }
+}

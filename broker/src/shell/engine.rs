@@ -1,0 +1,323 @@
+//! The core behind its lock: turns, the store's completions, and carrying out what was decided.
+//!
+//! A turn locks the core, decides, adds what is for clients to their outboxes and gives the store its calls, in that order;
+//! then it lets go and writes to the sockets it has something for. A completion never waits for the lock: it leaves
+//! its answer in the inbox, and whoever holds the core takes it before and after letting go.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kahawai_store::contract::{Committed, Completion, Page, Store, StoreError};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+
+use super::config::BrokerConfig;
+use super::gate::Gate;
+use super::outbox::{Flushed, Outbox};
+use crate::core::Core;
+use crate::core::effects::{Effects, StoreCall};
+use crate::core::keys::{CommitToken, ConnectionKey, ReadToken};
+use crate::openwire::advisory::Origin;
+use crate::openwire::outgoing::Outgoing;
+
+/// An answer of the store's.
+enum Answer {
+    Commit(CommitToken, Result<Committed, StoreError>),
+    Read(ReadToken, Result<Page, StoreError>),
+}
+
+/// How far the broker is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    /// In good order.
+    Stopping,
+    /// At once, answering nobody; why, if there is a reason.
+    Abandoned(Option<Arc<str>>),
+}
+
+struct Locked {
+    core: Core,
+    outboxes: HashMap<ConnectionKey, Arc<Outbox>>,
+    dirty: Vec<Arc<Outbox>>,
+}
+
+pub(crate) struct Engine {
+    pub(crate) config: BrokerConfig,
+    pub(crate) origin: Arc<Origin>,
+    store: Arc<dyn Store>,
+    gate: Gate,
+    locked: Mutex<Locked>,
+    inbox: Mutex<Vec<Answer>>,
+    answered: AtomicBool,
+    abandoned: AtomicBool,
+    phase: watch::Sender<Phase>,
+    runtime: Handle,
+    /// When the ticker wakes, in milliseconds since 1970.
+    next_tick: AtomicU64,
+    ticker: Notify,
+    key_next: AtomicU64,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        config: BrokerConfig,
+        origin: Origin,
+        store: Arc<dyn Store>,
+        gate: Gate,
+        core: Core,
+    ) -> Arc<Self> {
+        let engine = Arc::new(Self {
+            config,
+            origin: Arc::new(origin),
+            store,
+            gate,
+            locked: Mutex::new(Locked { core, outboxes: HashMap::new(), dirty: Vec::new() }),
+            inbox: Mutex::new(Vec::new()),
+            answered: AtomicBool::new(false),
+            abandoned: AtomicBool::new(false),
+            phase: watch::Sender::new(Phase::Serving),
+            runtime: Handle::current(),
+            next_tick: AtomicU64::new(u64::MAX),
+            ticker: Notify::new(),
+            key_next: AtomicU64::new(1),
+        });
+        engine.turn(|_| ());
+        engine
+    }
+
+    pub(crate) fn new_key(&self) -> ConnectionKey {
+        ConnectionKey(self.key_next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
+        self.phase.subscribe()
+    }
+
+    pub(crate) fn set_phase(&self, phase: Phase) {
+        self.phase.send_if_modified(|now| {
+            // The first reason stands, and nothing undoes an abandonment.
+            let change = !matches!(now, Phase::Abandoned(_)) && *now != phase;
+            if change {
+                *now = phase;
+            }
+            change
+        });
+    }
+
+    /// Nobody is answered any more.
+    pub(crate) fn abandon(&self, why: Option<Arc<str>>) {
+        if !self.abandoned.swap(true, Ordering::AcqRel) {
+            if let Some(why) = &why {
+                tracing::error!("stepping down: {why}");
+            }
+            let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+            for (_, outbox) in locked.outboxes.drain() {
+                outbox.break_off();
+                outbox.wake.notify_one();
+            }
+            locked.dirty.clear();
+            drop(locked);
+            self.set_phase(Phase::Abandoned(why));
+        }
+    }
+
+    /// A connection begins to get what the core has for it.
+    pub(crate) fn register(&self, outbox: &Arc<Outbox>) {
+        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.abandoned.load(Ordering::Acquire) {
+            locked.outboxes.insert(outbox.key, Arc::clone(outbox));
+        }
+    }
+
+    /// A connection is gone.
+    pub(crate) fn unregister(self: &Arc<Self>, key: ConnectionKey) {
+        self.turn(|locked| {
+            let unknown = crate::core::connection::LastDelivered::Unknown;
+            locked.disconnect(key, unknown, false);
+        });
+        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        locked.outboxes.remove(&key);
+    }
+
+    /// Whether the store owes no answer.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.locked.lock().unwrap_or_else(PoisonError::into_inner).core.is_idle()
+    }
+
+    /// Decides something, and carries out what follows.
+    pub(crate) fn turn<T>(self: &Arc<Self>, decide: impl FnOnce(&mut Core) -> T) -> T {
+        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        locked.core.begin_turn(now());
+        self.take_answers(&mut locked.core);
+        let result = decide(&mut locked.core);
+        self.finish(locked);
+        self.drain();
+        result
+    }
+
+    /// Takes the store's answers, if nobody holds the core; whoever does takes them before going.
+    fn drain(self: &Arc<Self>) {
+        while self.answered.load(Ordering::Acquire) {
+            let Ok(mut locked) = self.locked.try_lock() else { return };
+            locked.core.begin_turn(now());
+            self.take_answers(&mut locked.core);
+            self.finish(locked);
+        }
+    }
+
+    fn take_answers(&self, core: &mut Core) {
+        if !self.answered.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let answers = std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        for answer in answers {
+            match answer {
+                Answer::Commit(token, result) => core.committed(token, result),
+                Answer::Read(token, result) => core.page(token, result),
+            }
+        }
+    }
+
+    fn finish(self: &Arc<Self>, mut locked: std::sync::MutexGuard<'_, Locked>) {
+        locked.core.end_turn();
+        let effects = locked.core.take_effects();
+        if !effects.is_empty() {
+            self.carry_out(&mut locked, effects);
+        }
+        let next_tick = u64::try_from(locked.core.next_tick()).unwrap_or(0);
+        let dirty = std::mem::take(&mut locked.dirty);
+        drop(locked);
+        if next_tick < self.next_tick.load(Ordering::Acquire) {
+            self.ticker.notify_one();
+        }
+        for outbox in dirty {
+            self.flush(&outbox);
+        }
+    }
+
+    fn carry_out(self: &Arc<Self>, locked: &mut Locked, effects: Effects) {
+        if self.abandoned.load(Ordering::Acquire) {
+            return;
+        }
+        for notice in effects.notices {
+            tracing::warn!("{}", notice.text);
+        }
+        let Locked { core, outboxes, dirty } = locked;
+        let mut last: Option<ConnectionKey> = None;
+        for (key, event) in effects.events {
+            let Some(outbox) = outboxes.get(&key) else { continue };
+            outbox.push(Outgoing::Event(event));
+            if last != Some(key) {
+                last = Some(key);
+                if !dirty.iter().any(|known| known.key == key) {
+                    dirty.push(Arc::clone(outbox));
+                }
+            }
+        }
+        for outbox in dirty.iter() {
+            outbox.congested.store(core.is_congested(outbox.key), Ordering::Release);
+        }
+        for call in effects.store {
+            match call {
+                StoreCall::Commit(token, batch) => {
+                    let engine = Arc::clone(self);
+                    let done = Completion::new(move |result| engine.answer(Answer::Commit(token, result)));
+                    self.store.commit(batch, done);
+                }
+                StoreCall::Read(token, request) => {
+                    let engine = Arc::clone(self);
+                    let done = Completion::new(move |result| engine.answer(Answer::Read(token, result)));
+                    self.store.read(request, done);
+                }
+            }
+        }
+    }
+
+    /// The store answers, on a thread of its own.
+    fn answer(self: &Arc<Self>, answer: Answer) {
+        let error = match &answer {
+            Answer::Commit(_, Err(error)) | Answer::Read(_, Err(error)) => Some(error),
+            _ => None,
+        };
+        if let Some(error) = error.filter(|error| error.outcome_unknown()) {
+            // The core may be held by the caller, and the lock is needed to silence everyone: not here.
+            self.abandoned_later(error.to_string().into());
+            return;
+        }
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
+        self.answered.store(true, Ordering::Release);
+        self.drain();
+    }
+
+    fn abandoned_later(self: &Arc<Self>, why: Arc<str>) {
+        if self.abandoned.load(Ordering::Acquire) {
+            return;
+        }
+        let engine = Arc::clone(self);
+        self.runtime.spawn_blocking(move || engine.abandon(Some(why)));
+    }
+
+    /// Writes what waits for a connection, and sees to what follows.
+    pub(crate) fn flush(self: &Arc<Self>, outbox: &Arc<Outbox>) -> Flushed {
+        if self.abandoned.load(Ordering::Acquire) {
+            return Flushed::Broken;
+        }
+        let flushed = outbox.flush(&self.gate);
+        if flushed == Flushed::Unproven {
+            self.prove();
+        }
+        if outbox.congested.load(Ordering::Acquire) && outbox.has_written() {
+            // The core waits to hear of it. Its task tells: this may be the store's thread, which has more to do.
+            outbox.wake.notify_one();
+        }
+        flushed
+    }
+
+    /// Asks for a proof of mastership, off the executor; then writes what waited for it.
+    fn prove(self: &Arc<Self>) {
+        if !self.gate.begin_proof() {
+            return;
+        }
+        let engine = Arc::clone(self);
+        self.runtime.spawn_blocking(move || match engine.gate.prove() {
+            Err(lost) => engine.abandon(Some(lost.to_string().into())),
+            Ok(()) => {
+                let outboxes: Vec<_> = {
+                    let locked = engine.locked.lock().unwrap_or_else(PoisonError::into_inner);
+                    locked.outboxes.values().cloned().collect()
+                };
+                for outbox in outboxes {
+                    engine.flush(&outbox);
+                }
+            }
+        });
+    }
+
+    /// Calls the core when time itself makes something due. Ends when the broker does.
+    pub(crate) async fn run_ticker(self: Arc<Self>) {
+        let mut phase = self.phase();
+        loop {
+            let next = self.turn(|core| {
+                core.tick();
+                core.next_tick()
+            });
+            let next = u64::try_from(next).unwrap_or(0);
+            self.next_tick.store(next, Ordering::Release);
+            let wait = next.saturating_sub(now().unsigned_abs()).clamp(1, 60_000);
+            tokio::select! {
+                () = tokio::time::sleep(std::time::Duration::from_millis(wait)) => {}
+                () = self.ticker.notified() => {}
+                _ = phase.wait_for(|phase| matches!(phase, Phase::Abandoned(_))) => return,
+            }
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

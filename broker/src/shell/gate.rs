@@ -1,0 +1,42 @@
+//! The last look before anything goes out: is this still the master?
+//!
+//! A process can be stopped between any two instructions for longer than its lease. Answers to persistent sends are safe
+//! all the same, as the store proves mastership after each flush; but a message handed to a consumer, or an answer
+//! that needed no flush, must not come from a broker that was replaced while it slept. So nothing is written while
+//! the youngest proof is older than half the lease; a new proof is asked for, off the executor, and then everything goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use kahawai_store::election::{Hold, Lost};
+
+/// See the module.
+pub(crate) struct Gate {
+    hold: Arc<dyn Hold>,
+    proof_age_max: Duration,
+    proving: AtomicBool,
+}
+
+impl Gate {
+    pub(crate) fn new(hold: Arc<dyn Hold>, lease: Duration) -> Self {
+        Self { hold, proof_age_max: lease / 2, proving: AtomicBool::new(false) }
+    }
+
+    /// Whether something may be written now.
+    pub(crate) fn is_open(&self) -> bool {
+        self.hold.proof_age() <= self.proof_age_max
+    }
+
+    /// Whether the caller is the one to ask for a proof: nobody else is at it.
+    pub(crate) fn begin_proof(&self) -> bool {
+        !self.proving.swap(true, Ordering::AcqRel)
+    }
+
+    /// Asks; may block.
+    pub(crate) fn prove(&self) -> Result<(), Lost> {
+        let result = self.hold.prove();
+        self.proving.store(false, Ordering::Release);
+        result
+    }
+}

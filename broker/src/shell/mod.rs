@@ -1,0 +1,8 @@
+//! The part that acts: sockets, tasks, time, the store's completions, the log.
+
+pub mod broker;
+pub mod config;
+mod connection;
+mod engine;
+mod gate;
+mod outbox;

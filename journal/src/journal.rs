@@ -1,0 +1,323 @@
+//! The engine: threads around the writer and the reader, and the contract in front.
+//!
+//! A caller's thread encodes its batch and leaves it in the queue. The **writer** thread takes everything that has gathered while
+//! the last flush ran, and makes one round of it: group commit without a delay. A **reader** thread serves pages, so that a page
+//! fault holds up neither the callers nor the flushes.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use bytes::Bytes;
+use kahawai_store::batch::Batch;
+use kahawai_store::codec;
+use kahawai_store::contract::{
+    Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError, StoredMessage,
+};
+use kahawai_store::election::{Hold, Lost};
+
+use crate::directory::StoreDirectory;
+use crate::format::record::HEADER_LENGTH;
+use crate::index::Found;
+use crate::log::segment::{Body, Segment};
+use crate::options::JournalOptions;
+use crate::writer::{BeginError, EncodedBatch, Shared, Submission, Writer};
+
+/// Why a journal cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no room for the journal's first segment.
+    #[error("the disk is full: {0}")]
+    Full(io::Error),
+    /// Someone else has claimed the store meanwhile: wait as slave.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// The store cannot be read or written.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl From<BeginError> for OpenError {
+    fn from(error: BeginError) -> Self {
+        match error {
+            BeginError::Lost(lost) => Self::Lost(lost),
+            BeginError::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => Self::Full(error),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+/// A store in a journal, open under an epoch.
+pub struct Journal {
+    limits: Limits,
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+    reads: Mutex<Option<Sender<Read>>>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// A page that was asked for.
+type Read = (ReadRequest, Completion<Page>);
+
+/// What waits for the writer.
+#[derive(Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    submissions: VecDeque<Submission>,
+    /// Whether the writer sleeps, so that a caller wakes it only then.
+    asleep: bool,
+    closing: bool,
+}
+
+impl Queue {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves a submission; gives it back where the store is closed.
+    fn push(&self, submission: Submission) -> Result<(), Submission> {
+        let mut waiting = self.waiting();
+        if waiting.closing {
+            return Err(submission);
+        }
+        waiting.submissions.push_back(submission);
+        if waiting.asleep {
+            waiting.asleep = false;
+            drop(waiting);
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// What has gathered, up to a number of bytes, waiting for a first one at most `patience`; `None` when closed and empty.
+    fn take(&self, bytes_max: usize, patience: Duration) -> Option<Vec<Submission>> {
+        let mut waiting = self.waiting();
+        if waiting.submissions.is_empty() && !waiting.closing {
+            waiting.asleep = true;
+            let slept = self.wake.wait_timeout(waiting, patience);
+            waiting = slept.unwrap_or_else(PoisonError::into_inner).0;
+            waiting.asleep = false;
+        }
+        if waiting.submissions.is_empty() {
+            return (!waiting.closing).then(Vec::new);
+        }
+        let mut bytes = 0;
+        let mut count = 0;
+        for submission in &waiting.submissions {
+            if let Submission::Commit(batch, _) = submission {
+                bytes += batch.length();
+            }
+            if count > 0 && bytes > bytes_max {
+                break;
+            }
+            count += 1;
+        }
+        Some(waiting.submissions.drain(..count).collect())
+    }
+}
+
+/// Closes the queue when its thread ends, by a panic too, so that every caller gets an answer.
+struct CloseOnExit(Arc<Queue>);
+
+impl Drop for CloseOnExit {
+    fn drop(&mut self) {
+        let mut waiting = self.0.waiting();
+        waiting.closing = true;
+        let left = std::mem::take(&mut waiting.submissions);
+        drop(waiting);
+        drop(left);
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Journal").field("limits", &self.limits).finish_non_exhaustive()
+    }
+}
+
+impl Journal {
+    /// Opens a store under a mastership: reads the log before, seals it, and begins one of its own.
+    ///
+    /// Blocks as long as that takes, which depends on what the journal holds. Once it returns, what is acknowledged is
+    /// this epoch's.
+    ///
+    /// # Errors
+    /// [`OpenError`]. Nothing of an older epoch was changed then.
+    pub fn open(
+        store: &StoreDirectory,
+        hold: Arc<dyn Hold>,
+        options: JournalOptions,
+    ) -> Result<Self, OpenError> {
+        let limits =
+            Limits { batch_bytes_max: options.batch_bytes_max, message_bytes_max: options.message_bytes_max };
+        let (bytes_max, patience) = (options.journal_max_write_batch_size, options.idle_interval);
+        let mut writer = Writer::begin(Arc::clone(store.disk()), hold, store.id(), options, true)?;
+        let shared = Arc::clone(writer.shared());
+        let queue = Arc::new(Queue::default());
+        let failed = |error: io::Error| OpenError::Failed(format!("cannot start a thread: {error}"));
+
+        let taken = Arc::clone(&queue);
+        let writing = thread::Builder::new().name("kahawai-journal".into()).spawn(move || {
+            let _closing = CloseOnExit(Arc::clone(&taken));
+            while let Some(submissions) = taken.take(bytes_max, patience) {
+                if submissions.is_empty() {
+                    writer.idle();
+                } else {
+                    writer.round(submissions);
+                }
+            }
+            writer.close();
+        });
+        let writing = writing.map_err(failed)?;
+        let (reads, requests) = channel();
+        let read_from = Arc::clone(&shared);
+        let reading = thread::Builder::new()
+            .name("kahawai-read".into())
+            .spawn(move || serve_reads(&read_from, &requests))
+            .map_err(failed)?;
+        Ok(Self {
+            limits,
+            queue,
+            shared,
+            reads: Mutex::new(Some(reads)),
+            threads: Mutex::new(vec![writing, reading]),
+        })
+    }
+
+    fn ended(&self) -> StoreError {
+        self.shared.ended().cloned().unwrap_or(StoreError::Closed)
+    }
+}
+
+impl Store for Journal {
+    fn commit(&self, batch: Batch, done: Completion<Committed>) {
+        let submission = match self.limits.check(&batch.operations) {
+            Err(rejection) => Submission::Reject(rejection, done),
+            Ok(()) => {
+                let mut record = Vec::with_capacity(HEADER_LENGTH + 8 + codec::batch_size(&batch.operations));
+                record.resize(HEADER_LENGTH, 0);
+                let operations = codec::encode_batch(batch, &mut record);
+                let crc = crc32fast::hash(&record[HEADER_LENGTH..]);
+                Submission::Commit(EncodedBatch { record, crc, operations }, done)
+            }
+        };
+        match self.queue.push(submission) {
+            Err(Submission::Commit(_, done) | Submission::Reject(_, done)) => {
+                done.complete(Err(self.ended()))
+            }
+            Err(Submission::Recover(_)) | Ok(()) => {}
+        }
+    }
+
+    fn read(&self, request: ReadRequest, done: Completion<Page>) {
+        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match reads {
+            Some(reads) => {
+                if let Err(refused) = reads.send((request, done)) {
+                    refused.0.1.complete(Err(self.ended()));
+                }
+            }
+            None => done.complete(Err(self.ended())),
+        }
+    }
+
+    fn recover(&self, done: Completion<Recovered>) {
+        if let Err(Submission::Recover(done)) = self.queue.push(Submission::Recover(done)) {
+            done.complete(Err(self.ended()));
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn close(&self) {
+        self.queue.waiting().closing = true;
+        self.queue.wake.notify_all();
+        drop(self.reads.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            // A thread that panicked has answered its callers by dropping their completions.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn serve_reads(shared: &Shared, requests: &Receiver<Read>) {
+    while let Ok((request, done)) = requests.recv() {
+        done.complete(read_page(shared, &request));
+    }
+}
+
+fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, StoreError> {
+    if let Some(error) = shared.ended() {
+        return Err(error.clone());
+    }
+    let visible = shared.visible();
+    // Segments are looked up while the index is held, so that none of them is given up in between.
+    let (found, end) = {
+        let index = shared.index();
+        let (found, end) = index.read(request, visible)?;
+        let segments = shared.segments();
+        let found: Vec<_> =
+            found.into_iter().map(|found| (found, segments.get(&found.location.segment).cloned())).collect();
+        (found, end)
+    };
+    let mut page = Page { end, ..Page::default() };
+    let mut record = None;
+    let mut bytes = 0;
+    for (found, segment) in found {
+        let message = match segment {
+            Some(segment) => read_message(&segment, &found, &mut record).map_err(|error| {
+                shared.end(StoreError::Failed(
+                    format!("cannot read segment {}: {error}", segment.number).into(),
+                ))
+            })?,
+            None => None,
+        };
+        let Some(message) = message else {
+            page.damaged.push((found.id, found.cursor));
+            continue;
+        };
+        bytes += message.size();
+        if bytes > request.bytes_max && !page.messages.is_empty() {
+            page.end = false;
+            break;
+        }
+        page.messages.push(StoredMessage { id: found.id, cursor: found.cursor, message: Arc::new(message) });
+    }
+    Ok(page)
+}
+
+/// The record read last, by segment and offset, verified: the next message is often in the same.
+type LastRecord = Option<(u64, u64, Body)>;
+
+/// A message's bytes, verified and copied out; `None` where they are not what was written.
+fn read_message(
+    segment: &Segment,
+    found: &Found,
+    last: &mut LastRecord,
+) -> io::Result<Option<kahawai_store::message::Message>> {
+    let location = &found.location;
+    let body = match last {
+        Some((number, offset, body)) if (*number, *offset) == (location.segment, location.record) => body,
+        _ => &last.insert((location.segment, location.record, segment.read_record(location.record)?)).2,
+    };
+    let Body::Whole(body) = body else { return Ok(None) };
+    let bytes = body.get(location.span.range()).map(Bytes::copy_from_slice);
+    Ok(bytes.and_then(|bytes| codec::decode_message(&bytes).ok()))
+}

@@ -1,0 +1,309 @@
+//! Writing the log: one round takes what has gathered, writes it, flushes it once, proves mastership, and answers.
+//!
+//! Synchronous and single: one thread calls [`Writer::round`], or a test does. The order within a round is the whole of the
+//! durability argument: **write, flush, prove, then answer**; and only after that anything is destroyed.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`begin`] | begins an epoch's log: replays, seals the log before, sweeps |
+//! | [`active`] | the segment being written, and rolling to the next |
+//! | [`spare`] | segments prepared beforehand |
+//! | [`release`] | gives up segments that nothing live holds |
+
+mod active;
+mod begin;
+mod release;
+mod spare;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use kahawai_store::batch::Operation;
+use kahawai_store::catalog::Rejection;
+use kahawai_store::codec::Span;
+use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
+use kahawai_store::election::Hold;
+
+use crate::disk::Disk;
+use crate::format::RandomId;
+use crate::format::record::{HEADER_LENGTH, Kind};
+use crate::index::{Index, RecordAt};
+use crate::log::segment::Segment;
+use crate::options::JournalOptions;
+use crate::steps::Step;
+use active::Active;
+use spare::Spares;
+
+pub(crate) use begin::BeginError;
+
+/// What a caller submitted.
+pub(crate) enum Submission {
+    /// A batch, encoded.
+    Commit(EncodedBatch, Completion<Committed>),
+    /// A batch that is over the limits: answered in its turn.
+    Reject(Rejection, Completion<Committed>),
+    /// A question for what the store holds.
+    Recover(Completion<Recovered>),
+}
+
+/// A batch as it goes into a record, encoded on its caller's thread.
+pub(crate) struct EncodedBatch {
+    /// Room for the record's header, then the batch.
+    pub(crate) record: Vec<u8>,
+    /// The checksum of the batch.
+    pub(crate) crc: u32,
+    /// The operations, with their messages as spans of the batch.
+    pub(crate) operations: Vec<Operation<Span>>,
+}
+
+impl EncodedBatch {
+    /// How many bytes its record takes, about.
+    pub(crate) fn length(&self) -> usize {
+        self.record.len()
+    }
+}
+
+/// What the writer and the readers share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    index: RwLock<Index>,
+    segments: RwLock<BTreeMap<u64, Arc<Segment>>>,
+    /// Arrivals below this number are durable and may be read.
+    visible: AtomicU64,
+    /// Why nothing works any more, once it does not.
+    ended: OnceLock<StoreError>,
+}
+
+impl Shared {
+    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn segments(&self) -> RwLockReadGuard<'_, BTreeMap<u64, Arc<Segment>>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn segments_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<u64, Arc<Segment>>> {
+        self.segments.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn visible(&self) -> u64 {
+        self.visible.load(Ordering::Acquire)
+    }
+
+    /// Why nothing works any more.
+    pub(crate) fn ended(&self) -> Option<&StoreError> {
+        self.ended.get()
+    }
+
+    /// Ends everything for this reason, or the one before it.
+    pub(crate) fn end(&self, error: StoreError) -> StoreError {
+        self.ended.get_or_init(|| error).clone()
+    }
+}
+
+/// Why a record could not be written.
+enum Refusal {
+    /// There is no room; nothing was written.
+    Full,
+    /// The disk failed.
+    Failed(StoreError),
+}
+
+/// The one that writes.
+pub(crate) struct Writer {
+    disk: Arc<dyn Disk>,
+    hold: Arc<dyn Hold>,
+    options: JournalOptions,
+    store: RandomId,
+    log: RandomId,
+    shared: Arc<Shared>,
+    active: Active,
+    spares: Spares,
+    /// The sequence of the next record.
+    sequence_next: u64,
+    /// Every record up to this sequence is on the disk.
+    durable: u64,
+    /// How far the log itself says so.
+    durable_said: u64,
+    /// What recovery found damaged.
+    damage: Vec<String>,
+}
+
+/// What to answer at the end of a round.
+enum Answer {
+    Commit(Completion<Committed>, Result<Committed, StoreError>),
+    Recover(Completion<Recovered>),
+}
+
+impl Writer {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Takes what was submitted, in its order, and answers all of it, in its order.
+    pub(crate) fn round(&mut self, submissions: impl IntoIterator<Item = Submission>) {
+        let mut answers = Vec::new();
+        for submission in submissions {
+            answers.push(match submission {
+                Submission::Commit(batch, done) => Answer::Commit(done, self.append_batch(batch)),
+                Submission::Reject(rejection, done) => Answer::Commit(done, Err(rejection.into())),
+                Submission::Recover(done) => Answer::Recover(done),
+            });
+        }
+        let release = self.append_release();
+        if self.is_written_beyond_durable() {
+            self.options.watch.reached(Step::CommitWritten);
+            self.flush_and_prove();
+        }
+        self.answer(answers);
+        if let Some(release) = release {
+            self.release(release);
+        }
+    }
+
+    /// To be called when nothing has been submitted for a while: notes how far the log is durable, without a flush of its
+    /// own, so that damage to the last batch can be told from a torn tail.
+    pub(crate) fn idle(&mut self) {
+        if self.shared.ended().is_none() && self.durable_said < self.durable {
+            match self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, true) {
+                Ok(_) | Err(Refusal::Full) => {}
+                Err(Refusal::Failed(error)) => {
+                    self.shared.end(error);
+                }
+            }
+            // It says of itself only that it was written; nobody waits for it.
+            self.durable_said = self.durable;
+        }
+        self.spares.replenish();
+    }
+
+    /// Writes and flushes the log's good end.
+    pub(crate) fn close(&mut self) {
+        if self.shared.ended().is_none() {
+            match self.append(Kind::Close, vec![0; HEADER_LENGTH], 0, true) {
+                Ok(_) => self.flush_and_prove(),
+                // It is a courtesy to the next master, who does as well without.
+                Err(Refusal::Full) => {}
+                Err(Refusal::Failed(error)) => {
+                    self.shared.end(error);
+                }
+            }
+        }
+        self.shared.end(StoreError::Closed);
+    }
+
+    fn is_written_beyond_durable(&self) -> bool {
+        self.active.flushed() < self.active.offset() && self.shared.ended().is_none()
+    }
+
+    fn append_batch(&mut self, batch: EncodedBatch) -> Result<Committed, StoreError> {
+        if let Some(error) = self.shared.ended() {
+            return Err(error.clone());
+        }
+        let EncodedBatch { mut record, crc, operations } = batch;
+        // Whether it can be admitted is asked before room is made, and taken note of after: so a batch that finds no
+        // room leaves nothing behind.
+        self.make_room(record.len() + 8, is_freeing(&operations)).map_err(|refusal| self.refused(refusal))?;
+        let arrival_first = {
+            let mut index = self.shared.index_mut();
+            index.catalog().admit(&operations)?;
+            index.arrival_next()
+        };
+        let mut hasher = crc32fast::Hasher::new_with_initial(crc);
+        hasher.update(&arrival_first.to_le_bytes());
+        record.extend_from_slice(&arrival_first.to_le_bytes());
+        let at = self
+            .append(Kind::Batch, record, hasher.finalize(), true)
+            .map_err(|refusal| self.refused(refusal))?;
+        self.shared.index_mut().apply(operations, at, arrival_first);
+        Ok(Committed { arrival_first })
+    }
+
+    /// Writes a record (with room for its header in front) and gives its place.
+    fn append(
+        &mut self,
+        kind: Kind,
+        mut record: Vec<u8>,
+        body_crc: u32,
+        freeing: bool,
+    ) -> Result<RecordAt, Refusal> {
+        self.make_room(record.len(), freeing)?;
+        let (sequence, durable) = (self.sequence_next, self.durable);
+        let written = self.active.write(kind, &mut record, body_crc, sequence, durable);
+        let at = written.map_err(|error| Refusal::Failed(self.failed("write to", &error)))?;
+        self.sequence_next += 1;
+        self.durable_said = durable;
+        Ok(at)
+    }
+
+    fn refused(&self, refusal: Refusal) -> StoreError {
+        match refusal {
+            Refusal::Full => {
+                let text = format!(
+                    "no room for another segment of {} bytes; free disk space or consume messages",
+                    self.options.journal_max_file_length
+                );
+                StoreError::Full(text.into())
+            }
+            Refusal::Failed(error) => self.shared.end(error),
+        }
+    }
+
+    fn failed(&self, doing: &str, error: &io::Error) -> StoreError {
+        StoreError::Failed(format!("cannot {doing} segment {}: {error}", self.active.number()).into())
+    }
+
+    /// Flushes what was written and asks whether this is still the master: **in this order**.
+    fn flush_and_prove(&mut self) {
+        let through = self.sequence_next - 1;
+        if let Err(error) = self.active.flush() {
+            // The bytes may or may not be on the disk, and no later flush would tell: nothing more is written.
+            self.shared.end(self.failed("flush", &error));
+            return;
+        }
+        self.options.watch.reached(Step::CommitFlushed);
+        self.prove();
+        self.options.watch.reached(Step::CommitProven);
+        if self.shared.ended().is_none() {
+            self.durable = through;
+            let arrivals = self.shared.index().arrival_next();
+            self.shared.visible.store(arrivals, Ordering::Release);
+        }
+    }
+
+    fn prove(&self) {
+        if let Err(lost) = self.hold.prove() {
+            self.shared.end(StoreError::Lost { epoch: lost.epoch, reason: lost.reason });
+        }
+    }
+
+    fn answer(&self, answers: Vec<Answer>) {
+        let ended = self.shared.ended();
+        for answer in answers {
+            match (answer, ended) {
+                // A batch that was written but not proven must not be answered with what it would have got.
+                (Answer::Commit(done, Ok(_)), Some(error)) => done.complete(Err(error.clone())),
+                (Answer::Commit(done, result), _) => done.complete(result),
+                (Answer::Recover(done), Some(error)) => done.complete(Err(error.clone())),
+                (Answer::Recover(done), None) => {
+                    let recovered = self.shared.index().recovered(self.hold.epoch(), self.damage.clone());
+                    done.complete(Ok(recovered));
+                }
+            }
+        }
+    }
+}
+
+/// Whether a batch makes room rather than taking it, so that it may use the reserve.
+fn is_freeing(operations: &[Operation<Span>]) -> bool {
+    !operations
+        .iter()
+        .any(|operation| matches!(operation, Operation::Enqueue { .. } | Operation::Prepare { .. }))
+}
