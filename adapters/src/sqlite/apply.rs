@@ -236,7 +236,7 @@ impl Apply<'_> {
                     self.connection.prepare_cached(sql)?.query_row(params![chunk], |row| bytes(row, 0))?;
                 let batch = decode_batch_whole(&encoded);
                 let batch =
-                    batch.map_err(|error| Error::damaged(format!("prepared transaction {xid}: {error}")))?;
+                    batch.map_err(|error| Error::failed(format!("prepared transaction {xid}: {error}")))?;
                 for operation in batch.operations {
                     self.apply(operation)?;
                 }

@@ -230,7 +230,7 @@ pub(super) fn each_prepared(
     while let Some(row) = rows.next()? {
         let xid = Xid { format: row.get(0)?, global: bytes(row, 1)?, branch: bytes(row, 2)? };
         let chunk = decode_batch(&bytes(row, 3)?);
-        let chunk = chunk.map_err(|error| Error::damaged(format!("prepared transaction {xid}: {error}")))?;
+        let chunk = chunk.map_err(|error| Error::failed(format!("prepared transaction {xid}: {error}")))?;
         show(xid, chunk)?;
     }
     Ok(())
