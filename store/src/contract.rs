@@ -146,6 +146,15 @@ pub struct Page {
     pub damaged: Vec<(MessageId, Cursor)>,
 }
 
+impl Page {
+    /// The last cursor of the page, that of a damaged message included: where the next page goes on. `None` where the
+    /// page is empty.
+    pub fn cursor_last(&self) -> Option<Cursor> {
+        let readable = self.messages.last().map(|stored| stored.cursor);
+        readable.max(self.damaged.last().map(|(_, cursor)| *cursor))
+    }
+}
+
 /// A destination and what waits in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DestinationState {

@@ -99,7 +99,7 @@ impl Apply<'_> {
         ];
         self.execute(sql, values)?;
         let progress = Progress { topic: subscription.destination, position, messages: 0 };
-        self.state.subscriptions.insert(subscription.id, progress);
+        self.state.add_subscription(subscription.id, progress);
         let next = &mut self.state.next.subscription_id;
         *next = (*next).max(subscription.id.0.saturating_add(1));
         Ok(())
@@ -124,7 +124,7 @@ impl Apply<'_> {
     fn forget_subscription(&mut self, id: SubscriptionId) -> Result<()> {
         self.execute("DELETE FROM acknowledged WHERE subscription = ?1", params![signed(id.0)])?;
         self.execute("DELETE FROM subscriptions WHERE id = ?1", params![signed(id.0)])?;
-        self.state.subscriptions.remove(&id);
+        self.state.remove_subscription(id);
         Ok(())
     }
 
@@ -236,7 +236,7 @@ impl Apply<'_> {
                     self.connection.prepare_cached(sql)?.query_row(params![chunk], |row| bytes(row, 0))?;
                 let batch = decode_batch_whole(&encoded);
                 let batch =
-                    batch.map_err(|error| Error::damaged(format!("prepared transaction {xid}: {error}")))?;
+                    batch.map_err(|error| Error::failed(format!("prepared transaction {xid}: {error}")))?;
                 for operation in batch.operations {
                     self.apply(operation)?;
                 }

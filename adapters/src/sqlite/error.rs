@@ -23,34 +23,16 @@ impl Error {
         }
     }
 
-    /// A message's bytes are not what was written.
-    pub(super) fn damaged(what: String) -> Self {
-        Self::Store(StoreError::Damaged(what.into()))
-    }
-
     /// The store cannot go on.
     pub(super) fn failed(what: String) -> Self {
         Self::Store(StoreError::Failed(what.into()))
     }
 
-    /// As it is told to a caller who wrote: whatever is not a full disk stops the store.
-    pub(super) fn of_writing(self) -> StoreError {
+    /// As it is told: whatever is not a full disk stops the store.
+    pub(super) fn told(self) -> StoreError {
         let full = self.is_full();
         match self {
             Self::Database(error) if full => StoreError::Full(error.to_string().into()),
-            Self::Database(error) => StoreError::Failed(error.to_string().into()),
-            // The writer reads what it decides on: damage there leaves it no ground to stand on.
-            Self::Store(StoreError::Damaged(what)) => StoreError::Failed(what),
-            Self::Store(error) => error,
-        }
-    }
-
-    /// As it is told to a caller who read: what is corrupt concerns what was asked for.
-    pub(super) fn of_reading(self) -> StoreError {
-        match self {
-            Self::Database(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
-                StoreError::Damaged(error.to_string().into())
-            }
             Self::Database(error) => StoreError::Failed(error.to_string().into()),
             Self::Store(error) => error,
         }

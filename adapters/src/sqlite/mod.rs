@@ -76,7 +76,7 @@ impl Sqlite {
     /// schema, which all leave it untouched; [`StoreError::Lost`] where a later epoch has claimed it or mastership
     /// cannot be proven.
     pub fn open(path: &Path, hold: Arc<dyn Hold>, options: Options) -> std::result::Result<Self, StoreError> {
-        Self::try_open(path, hold, options).map_err(|error| match error.of_writing() {
+        Self::try_open(path, hold, options).map_err(|error| match error.told() {
             StoreError::Failed(reason) => {
                 let name = path.display().to_string();
                 let named = reason.contains(&name);

@@ -53,7 +53,7 @@ impl Reader {
             let _ = self.connection.execute_batch("ROLLBACK");
         }
         looked.map_err(|error| {
-            let error = error.of_reading();
+            let error = error.told();
             if error.outcome_unknown() { self.stopped.get_or_init(|| error).clone() } else { error }
         })
     }
@@ -112,13 +112,19 @@ impl Reader {
             }
         };
         while let Some(row) = rows.next()? {
-            if !filling.has_room_for(unsigned(row, 2)? as usize) {
+            let size = unsigned(row, 2)? as usize;
+            if !filling.has_room_for(size) {
                 return Ok(false);
             }
             let id = MessageId(unsigned(row, 1)?);
             let cursor = Cursor { rank, arrival: unsigned(row, 0)? };
-            let message = decode(row, 3, id.0)?;
-            filling.page.messages.push(StoredMessage { id, cursor, message });
+            match decode(row, 3)? {
+                Some(message) => {
+                    filling.bytes = filling.bytes.saturating_add(size);
+                    filling.page.messages.push(StoredMessage { id, cursor, message });
+                }
+                None => filling.page.damaged.push((id, cursor)),
+            }
         }
         Ok(true)
     }
@@ -203,12 +209,10 @@ struct Filling<'a> {
 }
 
 impl Filling<'_> {
-    /// Whether one more of this size goes in, and takes its room.
-    fn has_room_for(&mut self, size: usize) -> bool {
-        if self.page.messages.len() >= self.request.messages_max {
-            return false;
-        }
-        self.bytes = self.bytes.saturating_add(size);
-        self.bytes <= self.request.bytes_max || self.page.messages.is_empty()
+    /// Whether one more of this size goes in. What is damaged counts as a message, but takes no bytes.
+    fn has_room_for(&self, size: usize) -> bool {
+        let Page { messages, damaged, .. } = &self.page;
+        let fits = self.bytes.saturating_add(size) <= self.request.bytes_max || messages.is_empty();
+        fits && messages.len() + damaged.len() < self.request.messages_max
     }
 }

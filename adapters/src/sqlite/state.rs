@@ -21,6 +21,7 @@ pub(super) struct State {
     pub(super) next: Next,
     pub(super) destinations: BTreeMap<DestinationId, Holds>,
     pub(super) subscriptions: BTreeMap<SubscriptionId, Progress>,
+    by_topic: BTreeSet<(DestinationId, SubscriptionId)>,
     /// What the open transaction must still write: whose counts or positions have changed.
     pub(super) destinations_changed: BTreeSet<DestinationId>,
     pub(super) subscriptions_changed: BTreeSet<SubscriptionId>,
@@ -62,7 +63,7 @@ impl State {
         }
         for (subscription, position, messages) in subscriptions(connection)? {
             let progress = Progress { topic: subscription.destination, position, messages };
-            state.subscriptions.insert(subscription.id, progress);
+            state.add_subscription(subscription.id, progress);
             operations.push(Operation::Subscribe(subscription));
         }
         each_prepared(connection, |xid, chunk| {
@@ -132,10 +133,21 @@ impl State {
         }
     }
 
+    pub(super) fn add_subscription(&mut self, id: SubscriptionId, progress: Progress) {
+        self.by_topic.insert((progress.topic, id));
+        self.subscriptions.insert(id, progress);
+    }
+
+    pub(super) fn remove_subscription(&mut self, id: SubscriptionId) {
+        if let Some(progress) = self.subscriptions.remove(&id) {
+            self.by_topic.remove(&(progress.topic, id));
+        }
+    }
+
     /// The subscriptions of a topic at this point of the transaction.
     pub(super) fn subscriptions_of(&self, topic: DestinationId) -> Vec<SubscriptionId> {
-        let of_topic = self.subscriptions.iter().filter(|(_, progress)| progress.topic == topic);
-        of_topic.map(|(id, _)| *id).collect()
+        let of_topic = (topic, SubscriptionId(0))..=(topic, SubscriptionId(u64::MAX));
+        self.by_topic.range(of_topic).map(|(_, id)| *id).collect()
     }
 }
 
@@ -218,7 +230,7 @@ pub(super) fn each_prepared(
     while let Some(row) = rows.next()? {
         let xid = Xid { format: row.get(0)?, global: bytes(row, 1)?, branch: bytes(row, 2)? };
         let chunk = decode_batch(&bytes(row, 3)?);
-        let chunk = chunk.map_err(|error| Error::damaged(format!("prepared transaction {xid}: {error}")))?;
+        let chunk = chunk.map_err(|error| Error::failed(format!("prepared transaction {xid}: {error}")))?;
         show(xid, chunk)?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use kahawai_store::codec::{decode_message, encode_message};
 use kahawai_store::message::Message;
 use rusqlite::Row;
 
-use super::error::{Error, Result};
+use super::error::Result;
 
 /// The same 64 bits with a sign, as SQLite keeps integers. Equality stays; order does only below 2⁶³, so
 /// nothing but arrivals, which count up from 1, is ordered by the database.
@@ -36,17 +36,16 @@ pub(super) fn encode(message: &Message) -> (u32, Vec<u8>) {
     (crc32fast::hash(&encoded), encoded)
 }
 
-/// Reads columns that hold [`encode`]d parts: the CRC at `column`, the bytes behind it.
-pub(super) fn decode(row: &Row<'_>, column: usize, id: u64) -> Result<Arc<Message>> {
-    let Some(expected) = row.get::<_, Option<u32>>(column)? else {
-        return Err(Error::damaged(format!("message {id} has no body")));
+/// Reads columns that hold [`encode`]d parts: the CRC at `column`, the bytes behind it. `None` where they are not what
+/// was written.
+pub(super) fn decode(row: &Row<'_>, column: usize) -> Result<Option<Arc<Message>>> {
+    // A value of another type, as of a row that is missing, is as damaged as a bit that fell over.
+    let (Ok(expected), Ok(encoded)) = (row.get_ref(column)?.as_i64(), row.get_ref(column + 1)?.as_blob())
+    else {
+        return Ok(None);
     };
-    let encoded = bytes(row, column + 1)?;
-    let found = crc32fast::hash(&encoded);
-    if found != expected {
-        let what = format!("message {id}: its bytes have CRC {found:08x}, {expected:08x} was written");
-        return Err(Error::damaged(what));
+    if i64::from(crc32fast::hash(encoded)) != expected {
+        return Ok(None);
     }
-    let message = decode_message(&encoded);
-    message.map(Arc::new).map_err(|error| Error::damaged(format!("message {id}: {error}")))
+    Ok(decode_message(&Bytes::copy_from_slice(encoded)).ok().map(Arc::new))
 }

@@ -78,7 +78,7 @@ impl Writer {
             return self.stop(error, batches.len());
         }
         match batches {
-            [_] => vec![Err(error.of_writing())],
+            [_] => vec![Err(error.told())],
             _ => batches.iter().flat_map(|batch| self.commit(std::slice::from_ref(batch))).collect(),
         }
     }
@@ -124,7 +124,7 @@ impl Writer {
             // Nothing is written any more either way; the database forgets an open transaction by itself.
             let _ = self.connection.execute_batch("ROLLBACK");
         }
-        let error = self.stopped.get_or_init(|| error.of_writing()).clone();
+        let error = self.stopped.get_or_init(|| error.told()).clone();
         vec![Err(error); answers]
     }
 }
