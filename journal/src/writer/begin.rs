@@ -148,7 +148,7 @@ impl Writer {
             self.sequence_next += 1;
             let mut index = self.shared.index_mut();
             index.admit_replayed(&operations);
-            index.apply(operations, at, &trailer);
+            index.apply(operations, at, trailer);
         }
         self.active.flush().map_err(cannot("flush the journal"))?;
         self.disk.sync_names().map_err(cannot("sync the store directory"))
