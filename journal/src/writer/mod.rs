@@ -26,7 +26,7 @@ use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::catalog::Rejection;
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
-use kahawai_store::election::Hold;
+use kahawai_store::election::{Hold, Lost};
 
 use crate::disk::Disk;
 use crate::format::RandomId;
@@ -277,8 +277,14 @@ impl Writer {
         }
     }
 
+    /// What a failed call ends the store with. Files also vanish under a master that was overtaken: then that is why.
     fn failed(&self, doing: &str, error: &io::Error) -> StoreError {
-        StoreError::Failed(format!("cannot {doing} segment {}: {error}", self.active.number()).into())
+        match self.hold.prove() {
+            Err(Lost { epoch, reason }) => StoreError::Lost { epoch, reason },
+            Ok(()) => {
+                StoreError::Failed(format!("cannot {doing} segment {}: {error}", self.active.number()).into())
+            }
+        }
     }
 
     /// Flushes what was written and asks whether this is still the master: **in this order**.
