@@ -312,7 +312,7 @@ impl SegmentReader<'_> {
             Kind::Batch => match decode_batch_body(body) {
                 Some((operations, trailer)) => {
                     let skipped = index.admit_replayed(&operations);
-                    index.apply(operations, at, &trailer);
+                    index.apply(operations, at, trailer);
                     if skipped > 0 {
                         self.report(
                             offset,
@@ -367,10 +367,17 @@ impl SegmentReader<'_> {
     }
 }
 
-/// A batch record's body: its operations and its trailer.
-pub(crate) fn decode_batch_body(body: &[u8]) -> Option<(Vec<Operation<Span>>, Trailer)> {
+/// A batch as its record holds it: its operations and its trailer.
+type DecodedBatch = (Vec<Operation<Span>>, Trailer<Vec<Operation<Span>>>);
+
+/// Decodes a batch record's body.
+pub(crate) fn decode_batch_body(body: &[u8]) -> Option<DecodedBatch> {
     let (batch, trailer) = Trailer::split(body)?;
-    Some((codec::decode_batch(batch).ok()?, trailer))
+    let decided = match trailer.decided {
+        [] => Vec::new(),
+        decided => codec::decode_batch(decided).ok()?,
+    };
+    Some((codec::decode_batch(batch).ok()?, Trailer { decided, arrival_first: trailer.arrival_first }))
 }
 
 /// The messages of a batch, in words, at most a few.

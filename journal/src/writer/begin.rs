@@ -139,14 +139,17 @@ impl Writer {
             let at = self.add_record(Kind::Batch, &body);
             let mut index = self.shared.index_mut();
             index.admit_replayed(&operations);
-            index.apply(operations, at, &trailer);
+            index.apply(operations, at, trailer);
         }
         self.active.flush().map_err(cannot("flush the journal"))?;
         self.disk.sync_names().map_err(cannot("sync the store directory"))
     }
 
-    /// Removes what no longer counts: claims and beats of older epochs, **lowest first**; logs that no seal leads to; seals
-    /// whose log is released; spares and left-overs of dead masters.
+    /// Removes what no longer counts: beats of older epochs; logs that no seal leads to; seals whose log is released; spares
+    /// and left-overs of dead masters.
+    ///
+    /// Claims stay for ever. Were one deleted, a candidate that was stopped between its look and its claim could make it anew:
+    /// it would take itself for master, and so would the one whose claim it was, if that one was stopped too.
     fn sweep(&self, chain: &Chain) -> io::Result<()> {
         let epoch = self.hold.epoch();
         let kept: BTreeSet<FileName> =
@@ -157,12 +160,10 @@ impl Writer {
         names.sort_unstable();
         for name in names {
             let goes = match name {
-                FileName::Claim(found) | FileName::Beat(found) | FileName::Spare { epoch: found, .. } => {
-                    found < epoch
-                }
+                FileName::Beat(found) | FileName::Spare { epoch: found, .. } => found < epoch,
                 FileName::Seal(found) => found < epoch && !sealed.contains(&found),
                 FileName::Segment { epoch: found, .. } => found < epoch && !kept.contains(&name),
-                FileName::Identity | FileName::Lock => false,
+                FileName::Identity | FileName::Lock | FileName::Claim(_) => false,
             };
             if goes {
                 self.disk.remove(name)?;
