@@ -461,7 +461,8 @@ impl Run {
 #[test]
 fn no_message_is_lost_stuck_or_delivered_twice() {
     let only = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in only.map_or(1..400, |seed: u64| seed..seed + 1) {
+    let count = std::env::var("SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(400);
+    for seed in only.map_or(1..count, |seed: u64| seed..seed + 1) {
         let mut run = Run::new(seed);
         for _ in 0..600 {
             run.step();

@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) unwritten: usize,
     /// Bytes it sent that are not durable yet.
     pub(crate) inflight: usize,
+    /// How many slow subscribers hold it back.
+    pub(crate) held_by: usize,
 }
 
 impl Core {
@@ -86,6 +88,7 @@ impl Core {
             transactions: BTreeMap::new(),
             unwritten: 0,
             inflight: 0,
+            held_by: 0,
         };
         self.connections.insert(key, connection);
         self.announce_connection(key, true);
@@ -128,9 +131,12 @@ impl Core {
         }
     }
 
-    /// Whether anything more should be read from a connection: what it sent waits for the disk otherwise.
+    /// Whether anything more should be read from a connection: what it sent waits for the disk, or for a
+    /// slow subscriber, otherwise.
     pub fn may_read(&self, key: ConnectionKey) -> bool {
-        self.connections.get(&key).is_none_or(|connection| connection.inflight < self.limits.inflight_bytes_max)
+        self.connections.get(&key).is_none_or(|connection| {
+            connection.inflight < self.limits.inflight_bytes_max && connection.held_by == 0
+        })
     }
 
     /// That many bytes a connection sent are durable, or were refused.

@@ -49,6 +49,7 @@ impl Core {
             producers: Remembered::default(),
             outcomes: Remembered::default(),
             pulls: Default::default(),
+            holds: Default::default(),
             deferred_letters: Vec::new(),
             arrival_last: 0,
             memory: 0,

@@ -179,7 +179,7 @@ impl Core {
         });
         let mut gathered = Gathered::default();
         for send in sends {
-            self.gather(send, &mut gathered);
+            self.gather(send, key, &mut gathered);
         }
         let topics = gathered.sent.iter().map(|sent| (sent.destination, &sent.message));
         let topics = topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
@@ -206,7 +206,7 @@ impl Core {
         Ok(())
     }
 
-    fn gather(&mut self, send: Prepared, gathered: &mut Gathered) {
+    fn gather(&mut self, send: Prepared, sender: ConnectionKey, gathered: &mut Gathered) {
         // It was there when the message was sent; a temporary destination may have gone since, and its messages with it.
         for key in self.route(&send.address).unwrap_or_default() {
             let Some(destination) = self.destinations.get(&key) else { continue };
@@ -223,7 +223,12 @@ impl Core {
             let Some(destination) = self.stored_destination(key) else { continue };
             let message = Arc::clone(&send.message);
             gathered.operations.push(Operation::Enqueue { id, destination, rank: 0, message });
-            gathered.sent.push(Sent { destination: key, id, message: Arc::clone(&send.message) });
+            gathered.sent.push(Sent {
+                destination: key,
+                id,
+                message: Arc::clone(&send.message),
+                sender: Some(sender),
+            });
         }
     }
 
@@ -262,7 +267,7 @@ impl Core {
         }
         let mut gathered = Gathered::default();
         for send in transaction.sends {
-            self.gather(send, &mut gathered);
+            self.gather(send, key, &mut gathered);
         }
         let mut settled = Vec::new();
         for (_, entry) in &transaction.acknowledged {
@@ -421,17 +426,17 @@ impl Core {
                 }
                 for (destination, message) in spooled.publish {
                     let id = self.ids.transient();
-                    self.place_in_memory(destination, id, &message);
+                    self.place_in_memory(destination, id, &message, Some(connection));
                 }
                 for sent in &sent {
-                    self.publish(sent.destination, sent.id, &sent.message);
+                    self.publish(sent.destination, sent.id, &sent.message, sent.sender);
                 }
             }
         }
         self.settle(&settled);
         for (destination, message) in memory_only {
             let id = self.ids.transient();
-            self.place_in_memory(destination, id, &message);
+            self.place_in_memory(destination, id, &message, Some(connection));
         }
         self.answer(connection, request, Ok(()));
         let consumers: BTreeSet<_> = acknowledged.iter().map(|(consumer, _)| *consumer).collect();

@@ -25,6 +25,8 @@ pub(crate) struct Sent {
     pub(crate) destination: DestinationKey,
     pub(crate) id: MessageId,
     pub(crate) message: Arc<Message>,
+    /// The connection that sent it, if one did.
+    pub(crate) sender: Option<ConnectionKey>,
 }
 
 /// Somebody who is told when a batch is durable.

@@ -148,7 +148,9 @@ impl Window {
         message: &Arc<Message>,
         room: bool,
     ) -> bool {
-        if self.read_to.is_some_and(|read_to| cursor <= read_to) {
+        // A page may have brought it before this answer came; it may even be acknowledged by now, and not be in the page that
+        // was read since.
+        if self.read_to.is_some_and(|read_to| cursor <= read_to) || self.held.contains(&id) {
             return false;
         }
         if self.behind || !room {
