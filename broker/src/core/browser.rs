@@ -27,7 +27,7 @@ pub(crate) struct Browser {
     /// What the store holds of this queue was read.
     stored_seen: bool,
     /// Read and not shown yet.
-    buffer: VecDeque<(MessageId, Arc<Message>)>,
+    buffer: VecDeque<(SourceKey, MessageId, Arc<Message>)>,
     ended: bool,
 }
 
@@ -83,7 +83,6 @@ impl Core {
         if browser.ended || browser.reading {
             return Next::Wait;
         }
-        let Some(source) = consumer.sources.get(browser.source).copied() else { return Next::End };
         let congested = self
             .connections
             .get(&consumer.connection)
@@ -93,10 +92,11 @@ impl Core {
                 return Next::Wait;
             }
             return match browser.buffer.pop_front() {
-                Some((id, message)) => Next::Show(source, id, message),
+                Some((source, id, message)) => Next::Show(source, id, message),
                 None => Next::Wait,
             };
         }
+        let Some(source) = consumer.sources.get(browser.source).copied() else { return Next::End };
         let stored = self.sources.get(&source).is_some_and(|source| source.stored.is_some());
         match (stored, browser.stored_seen) {
             (true, false) => Next::Read(source),
@@ -147,12 +147,12 @@ impl Core {
             messages_max: self.limits.page_messages_max,
             bytes_max: self.limits.page_bytes_max,
         };
-        self.reads.insert(token, ReadFor::Browser(key));
+        self.reads.insert(token, ReadFor::Browser(key, source));
         self.effects.store.push(StoreCall::Read(token, request));
     }
 
     /// A page for a browser came.
-    pub(crate) fn browsed(&mut self, key: ConsumerKey, result: Result<Page, StoreError>) {
+    pub(crate) fn browsed(&mut self, key: ConsumerKey, source: SourceKey, result: Result<Page, StoreError>) {
         let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
             return;
         };
@@ -161,7 +161,7 @@ impl Core {
             Ok(page) => {
                 browser.after = page.messages.last().map(|last| last.cursor).or(browser.after);
                 browser.stored_seen = page.end;
-                browser.buffer.extend(page.messages.into_iter().map(|found| (found.id, found.message)));
+                browser.buffer.extend(page.messages.into_iter().map(|found| (source, found.id, found.message)));
             }
             Err(error) => {
                 browser.stored_seen = true;
@@ -188,10 +188,10 @@ impl Core {
             found.extend(own.filter_map(|entry| Some((entry.position, entry.id, entry.message.clone()?))));
         }
         found.sort_by_key(|(position, ..)| *position);
-        self.next_queue(key, found.into_iter().map(|(_, id, message)| (id, message)).collect());
+        self.next_queue(key, found.into_iter().map(|(_, id, message)| (source_key, id, message)).collect());
     }
 
-    fn next_queue(&mut self, key: ConsumerKey, found: Vec<(MessageId, Arc<Message>)>) {
+    fn next_queue(&mut self, key: ConsumerKey, found: Vec<(SourceKey, MessageId, Arc<Message>)>) {
         let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
             return;
         };

@@ -82,7 +82,7 @@ pub(crate) enum Completed {
 #[derive(Debug)]
 pub(crate) enum ReadFor {
     Source(SourceKey),
-    Browser(ConsumerKey),
+    Browser(ConsumerKey, SourceKey),
 }
 
 impl Core {
@@ -228,7 +228,7 @@ impl Core {
     pub fn page(&mut self, token: ReadToken, result: Result<Page, StoreError>) {
         let Some(purpose) = self.reads.remove(&token) else { return };
         match purpose {
-            ReadFor::Browser(consumer) => self.browsed(consumer, result),
+            ReadFor::Browser(consumer, source) => self.browsed(consumer, source, result),
             ReadFor::Source(key) => {
                 let Some(source) = self.sources.get_mut(&key) else { return };
                 match result {
