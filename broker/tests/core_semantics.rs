@@ -1,11 +1,15 @@
 //! What a JMS client sees, point by point, on the deterministic core.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use kahawai_broker::core::acknowledge::AcknowledgementKind::{Delivered, Expired, Individual, Poison, Standard};
+use kahawai_broker::core::acknowledge::AcknowledgementKind::{
+    Delivered, Expired, Individual, Poison, Standard,
+};
 use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::connection::LastDelivered;
 use kahawai_broker::core::consumer::ConsumerSpec;
@@ -81,7 +85,8 @@ fn priority_and_exclusive_consumers_are_served_first() {
     let order: Vec<_> = world.deliveries().iter().map(|found| found.consumer).collect();
     assert_eq!(order, [high, low]);
     let address = Address::queue("exclusive");
-    let one = world.consume_with(connection, ConsumerSpec { exclusive: true, ..consumer_spec(&address, 1) }).0;
+    let one =
+        world.consume_with(connection, ConsumerSpec { exclusive: true, ..consumer_spec(&address, 1) }).0;
     world.consume(connection, &address, 10);
     world.send(connection, &address, message("c", false));
     world.send(connection, &address, message("d", false));
@@ -177,7 +182,13 @@ fn poison_and_expired_messages_go_to_the_dead_letter_queue_with_their_origin_and
     world.settle();
     let deliveries = world.deliveries();
     for delivery in &deliveries {
-        world.ack(connection, consumer, Poison(Some("java.lang.Throwable: bad".into())), &[delivery.id], None);
+        world.ack(
+            connection,
+            consumer,
+            Poison(Some("java.lang.Throwable: bad".into())),
+            &[delivery.id],
+            None,
+        );
     }
     let mut late = message("late", true);
     late.header.expiration = world.now + 10;
@@ -409,7 +420,8 @@ fn topics_reach_those_who_listen_but_not_the_sender_itself_if_it_says_so() {
     let topic = Address::topic("t.a");
     let plain = world.consume(connection, &topic, 10);
     let pattern = world.consume(connection, &Address::topic("t.>"), 10);
-    let not_own = world.consume_with(connection, ConsumerSpec { no_local: true, ..consumer_spec(&topic, 10) }).0;
+    let not_own =
+        world.consume_with(connection, ConsumerSpec { no_local: true, ..consumer_spec(&topic, 10) }).0;
     world.send(connection, &topic, message("c:1:1:1", true));
     world.send(connection, &topic, message("other:1:1:1", true));
     let found = world.deliveries();
@@ -500,7 +512,8 @@ fn a_browser_sees_everything_in_order_takes_nothing_and_hears_the_end() {
     }
     world.send(connection, &queue(), message("weak", false));
     world.settle();
-    let browser = world.consume_with(connection, ConsumerSpec { browser: true, ..consumer_spec(&queue(), 100) }).0;
+    let browser =
+        world.consume_with(connection, ConsumerSpec { browser: true, ..consumer_spec(&queue(), 100) }).0;
     world.settle();
     let found = world.texts(browser);
     assert_eq!(names(&found), ["0", "1", "2", "3", "4", "weak", "nothing"]);
@@ -593,8 +606,7 @@ fn a_client_that_does_not_read_gets_no_more_than_its_outbox_holds() {
 
 #[test]
 fn a_slow_topic_subscriber_holds_senders_back_for_a_while_and_then_loses_its_oldest() {
-    let limits =
-        Limits { topic_pending_bytes_max: 4000, slow_subscriber_hold: 1000, ..Limits::default() };
+    let limits = Limits { topic_pending_bytes_max: 4000, slow_subscriber_hold: 1000, ..Limits::default() };
     let mut world = World::new(limits);
     let slow = world.connect("slow");
     let sender = world.connect("sender");

@@ -106,8 +106,11 @@ impl Core {
 
     fn show(&mut self, key: ConsumerKey, source: SourceKey, id: MessageId, message: Arc<Message>) {
         let expired = message.header.expiration > 0 && message.header.expiration <= self.now;
-        let destination = self.sources.get(&source).and_then(|source| self.destinations.get(&source.destination));
-        let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else { return };
+        let destination =
+            self.sources.get(&source).and_then(|source| self.destinations.get(&source.destination));
+        let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else {
+            return;
+        };
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         if expired || !consumer.filter.accepts(&message) {
             return;
@@ -135,7 +138,8 @@ impl Core {
     fn read_for_browser(&mut self, key: ConsumerKey, source: SourceKey) {
         let Some(destination) = self.sources.get(&source).and_then(|source| source.stored) else { return };
         self.flush();
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
+        else {
             return;
         };
         browser.reading = true;
@@ -153,7 +157,8 @@ impl Core {
 
     /// A page for a browser came.
     pub(crate) fn browsed(&mut self, key: ConsumerKey, source: SourceKey, result: Result<Page, StoreError>) {
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
+        else {
             return;
         };
         browser.reading = false;
@@ -161,11 +166,15 @@ impl Core {
             Ok(page) => {
                 browser.after = page.messages.last().map(|last| last.cursor).or(browser.after);
                 browser.stored_seen = page.end;
-                browser.buffer.extend(page.messages.into_iter().map(|found| (source, found.id, found.message)));
+                browser
+                    .buffer
+                    .extend(page.messages.into_iter().map(|found| (source, found.id, found.message)));
             }
             Err(error) => {
                 browser.stored_seen = true;
-                self.effects.notices.push(Notice { text: format!("a browser's page could not be read: {error}") });
+                self.effects
+                    .notices
+                    .push(Notice { text: format!("a browser's page could not be read: {error}") });
             }
         }
         self.browse(key);
@@ -184,7 +193,8 @@ impl Core {
             .map(|waiting| (waiting.position, waiting.id, Arc::clone(&waiting.message)))
             .collect();
         for consumer in source.consumers.iter().filter_map(|key| self.consumers.get(key)) {
-            let own = consumer.dispatched.iter().filter(|entry| entry.source == Some(source_key) && !entry.stored);
+            let own =
+                consumer.dispatched.iter().filter(|entry| entry.source == Some(source_key) && !entry.stored);
             found.extend(own.filter_map(|entry| Some((entry.position, entry.id, entry.message.clone()?))));
         }
         found.sort_by_key(|(position, ..)| *position);
@@ -192,7 +202,8 @@ impl Core {
     }
 
     fn next_queue(&mut self, key: ConsumerKey, found: Vec<(SourceKey, MessageId, Arc<Message>)>) {
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
+        else {
             return;
         };
         browser.buffer.extend(found);

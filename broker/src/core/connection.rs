@@ -111,7 +111,8 @@ impl Core {
         for consumer in consumers {
             self.drop_consumer(consumer, last);
         }
-        let producers = self.connections.get_mut(&key).map(|connection| std::mem::take(&mut connection.producers));
+        let producers =
+            self.connections.get_mut(&key).map(|connection| std::mem::take(&mut connection.producers));
         for (name, producer) in producers.unwrap_or_default() {
             if clean {
                 self.forget_producer(&name);
@@ -152,7 +153,9 @@ impl Core {
 
     /// Whether deliveries to a connection wait until what was delivered is written.
     pub fn is_congested(&self, key: ConnectionKey) -> bool {
-        self.connections.get(&key).is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max)
+        self.connections
+            .get(&key)
+            .is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max)
     }
 
     /// That many bytes of what was delivered to a connection were written to its socket.

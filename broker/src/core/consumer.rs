@@ -256,6 +256,7 @@ impl Core {
         let Dispatched { id, position, redeliveries, stored, .. } = entry;
         match entry.message {
             Some(message) => {
+                self.memory += message.size();
                 source.window.give_back(Waiting { id, position, message, redeliveries, stored });
             }
             None => source.window.give_back_unseen(id, position, redeliveries),
@@ -330,7 +331,8 @@ impl Core {
             return;
         }
         for index in 0..consumer.sources.len() {
-            let Some(source) = self.consumers.get(&key).and_then(|consumer| consumer.sources.get(index)) else {
+            let Some(source) = self.consumers.get(&key).and_then(|consumer| consumer.sources.get(index))
+            else {
                 return;
             };
             self.touch(*source);

@@ -118,9 +118,10 @@ impl Core {
                 continue;
             }
             for (destination, id, subscription) in prepared.acknowledges {
-                let found = self.sources.values_mut().find(|source| {
-                    source.stored == Some(destination) && source.subscription == subscription
-                });
+                let found = self
+                    .sources
+                    .values_mut()
+                    .find(|source| source.stored == Some(destination) && source.subscription == subscription);
                 if let Some(source) = found {
                     source.window.hold(id);
                 }

@@ -142,9 +142,19 @@ impl Core {
         if stored {
             let id = self.ids.message();
             let Some(destination) = self.stored_destination(key) else { return Ok(false) };
-            self.turn.sends.push(Operation::Enqueue { id, destination, rank: 0, message: Arc::clone(message) });
+            self.turn.sends.push(Operation::Enqueue {
+                id,
+                destination,
+                rank: 0,
+                message: Arc::clone(message),
+            });
             self.turn.sends_bytes += message.size() + 64;
-            self.turn.sent.push(Sent { destination: key, id, message: Arc::clone(message), sender: Some(sender) });
+            self.turn.sent.push(Sent {
+                destination: key,
+                id,
+                message: Arc::clone(message),
+                sender: Some(sender),
+            });
             return Ok(true);
         }
         if full && temporary && destination.queue.is_some() {
@@ -174,8 +184,7 @@ impl Core {
             return;
         };
         let position = Position { arrival: self.arrival_last, minor: self.ids.key() };
-        let waiting =
-            Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: false };
+        let waiting = Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: false };
         if let Some(source) = self.sources.get_mut(&source) {
             source.window.insert(waiting);
             self.memory += message.size();
@@ -188,7 +197,8 @@ impl Core {
         let Some(destination) = self.destinations.get(&sent.destination) else { return };
         let cursor = Cursor { rank: 0, arrival };
         let size = sent.message.size();
-        let sources: Vec<_> = destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
+        let sources: Vec<_> =
+            destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
         let plenty = self.memory + size <= self.limits.memory_bytes_max;
         for key in sources {
             let Some(source) = self.sources.get_mut(&key) else { continue };
@@ -224,7 +234,8 @@ impl Core {
         }
         let address = Arc::clone(&destination.address);
         for consumer in destination.subscribers.clone() {
-            let wanted = self.consumers.get(&consumer).is_some_and(|consumer| consumer.filter.accepts(message));
+            let wanted =
+                self.consumers.get(&consumer).is_some_and(|consumer| consumer.filter.accepts(message));
             if wanted {
                 let pending = Pending {
                     id,

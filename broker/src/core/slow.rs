@@ -27,7 +27,8 @@ impl Core {
     pub(crate) fn hold_back(&mut self, key: ConsumerKey, sender: ConnectionKey) {
         let begin = self.limits.topic_pending_bytes_max / 2;
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
-        if consumer.pending_bytes < begin || consumer.slow.given_up || consumer.slow.senders.contains(&sender) {
+        if consumer.pending_bytes < begin || consumer.slow.given_up || consumer.slow.senders.contains(&sender)
+        {
             return;
         }
         let consumers = &self.consumers;

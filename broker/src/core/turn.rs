@@ -62,20 +62,52 @@ pub(crate) enum Completed {
     Nothing,
     /// A transaction that may never have got as far as the store.
     RolledBack,
-    Sends { sent: Vec<Sent>, senders: Vec<Waiter> },
-    Acknowledgements { settled: Vec<Settled>, acknowledgers: Vec<(ConnectionKey, RequestId)> },
-    Created { destination: DestinationKey, id: DestinationId },
+    Sends {
+        sent: Vec<Sent>,
+        senders: Vec<Waiter>,
+    },
+    Acknowledgements {
+        settled: Vec<Settled>,
+        acknowledgers: Vec<(ConnectionKey, RequestId)>,
+    },
+    Created {
+        destination: DestinationKey,
+        id: DestinationId,
+    },
     Transaction(Box<Ending>),
     /// A chunk of a large transaction.
-    Chunk { connection: ConnectionKey, transaction: super::transaction::TransactionId, inflight: usize },
+    Chunk {
+        connection: ConnectionKey,
+        transaction: super::transaction::TransactionId,
+        inflight: usize,
+    },
     /// Dead letters: what left a source, and what arrived in the dead-letter queue.
-    DeadLetters { operations: Vec<Operation>, settled: Vec<Settled>, sent: Vec<Sent> },
+    DeadLetters {
+        operations: Vec<Operation>,
+        settled: Vec<Settled>,
+        sent: Vec<Sent>,
+    },
     /// A message that was sent again: it was stored if its sequence still stands.
-    Duplicate { connection: ConnectionKey, request: Option<RequestId>, producer: ByteString, sequence: i64 },
-    Subscribed { connection: ConnectionKey, request: Option<RequestId>, consumer: Option<ConsumerKey> },
+    Duplicate {
+        connection: ConnectionKey,
+        request: Option<RequestId>,
+        producer: ByteString,
+        sequence: i64,
+    },
+    Subscribed {
+        connection: ConnectionKey,
+        request: Option<RequestId>,
+        consumer: Option<ConsumerKey>,
+    },
     /// One topic of a durable subscription.
-    Part { name: DurableName, source: SourceKey },
-    Answer { connection: ConnectionKey, request: Option<RequestId> },
+    Part {
+        name: DurableName,
+        source: SourceKey,
+    },
+    Answer {
+        connection: ConnectionKey,
+        request: Option<RequestId>,
+    },
 }
 
 /// Whom a page is for.
@@ -263,7 +295,8 @@ impl Core {
                 // One line a second says it as well as a thousand.
                 if now - self.full_said >= 1000 || self.full_said == 0 {
                     self.full_said = now;
-                    let text = format!("senders of persistent messages are refused: the store is full: {why}");
+                    let text =
+                        format!("senders of persistent messages are refused: the store is full: {why}");
                     self.effects.notices.push(Notice { text });
                 }
                 let message = format!("Usage Manager Store is Full: {why}");

@@ -317,7 +317,9 @@ impl Connection {
         }
         if self.blocked_since.is_some_and(|since| now >= since + config.write_timeout) {
             let waited = config.write_timeout.as_secs();
-            return Err(End::Loud(format!("the client read nothing for {waited} s while messages waited for it")));
+            return Err(End::Loud(format!(
+                "the client read nothing for {waited} s while messages waited for it"
+            )));
         }
         if let Some(inactivity) = self.negotiated.max_inactivity_duration {
             // A paused connection is not read: that it is silent says nothing.
@@ -376,7 +378,9 @@ fn loud(error: &dyn std::fmt::Display) -> End {
 
 fn read_error(error: &io::Error) -> End {
     match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => End::Quiet,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+            End::Quiet
+        }
         _ => End::Loud(error.to_string()),
     }
 }
