@@ -92,8 +92,15 @@ impl Broker {
                 .unwrap_or(i64::MAX),
         };
         let core = Core::new(settings, config.limits, recovered, now());
-        let gate = Gate::new(hold, config.lease);
+        let gate = Gate::new(Arc::clone(&hold), config.lease);
         let engine = Engine::new(config, origin, store, gate, core);
+        // The hold may outlive the broker: it must not keep it alive.
+        let weak = Arc::downgrade(&engine);
+        hold.on_lost(Box::new(move |lost| {
+            if let Some(engine) = weak.upgrade() {
+                engine.abandon_from_anywhere(lost.to_string().into());
+            }
+        }));
         let connections = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&engine).run_ticker());

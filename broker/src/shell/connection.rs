@@ -44,6 +44,7 @@ enum End {
 }
 
 struct Connection {
+    peer: SocketAddr,
     engine: Arc<Engine>,
     outbox: Arc<Outbox>,
     session: Session,
@@ -72,6 +73,7 @@ pub(crate) async fn serve(engine: Arc<Engine>, stream: TcpStream, peer: SocketAd
     let outbox = Arc::new(Outbox::new(key, Arc::new(stream), writer));
     engine.register(&outbox);
     let mut connection = Connection {
+        peer,
         session: Session::new(key, format!("tcp://{peer}")),
         decoder,
         received: BytesMut::new(),
@@ -232,7 +234,7 @@ impl Connection {
             Ok(Flow::Negotiate(info)) => self.negotiate(&info),
             Ok(Flow::Shutdown) => Err(End::Quiet),
             Ok(Flow::Refused(failure)) => {
-                tracing::warn!("connection refused: {failure}");
+                tracing::warn!(peer = %self.peer, "connection refused: {failure}");
                 self.refused_at = Some(Instant::now());
                 Ok(())
             }
