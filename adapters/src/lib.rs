@@ -1,1 +1,17 @@
-//! The storage contract on SQL databases
+//! The storage contract on SQL databases.
+//!
+//! Each database has a module of the same plan, so that who knows one knows all:
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `mod.rs` | the engine: opens, starts the threads, passes calls on |
+//! | `schema.rs` | the tables, by numbered migrations |
+//! | `writer.rs` | the one thread that writes: many batches, one SQL transaction |
+//! | `state.rs` | what the writer knows without asking: what exists, counters |
+//! | `apply.rs` | each operation as SQL |
+//! | `reader.rs` | the one thread that reads: pages and recovery |
+//! | `value.rs` | numbers and messages as columns |
+//! | `error.rs` | what an error of the database means to the contract |
+
+#[cfg(feature = "sqlite")]
+pub mod sqlite;

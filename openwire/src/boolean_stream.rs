@@ -17,23 +17,40 @@ const TWO_BYTES_FOLLOW: u8 = 0x80;
 /// Collects booleans; kept and reused from command to command.
 #[derive(Debug, Default)]
 pub(crate) struct BooleanWriter {
+    /// Full bytes, and the last one once `finish` was called.
     bytes: Vec<u8>,
-    /// Booleans in the last byte, 0 where it is full or there is none.
+    last: u8,
+    /// Booleans in `last`, 0 to 7.
     last_bits: u8,
 }
 
 impl BooleanWriter {
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
+        self.last = 0;
         self.last_bits = 0;
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, value: bool) {
-        match self.bytes.last_mut() {
-            Some(last) if self.last_bits != 0 => *last |= u8::from(value) << self.last_bits,
-            _ => self.bytes.push(u8::from(value)),
+        self.last |= u8::from(value) << self.last_bits;
+        self.last_bits += 1;
+        if self.last_bits == 8 {
+            self.flush();
         }
-        self.last_bits = (self.last_bits + 1) % 8;
+    }
+
+    fn flush(&mut self) {
+        self.bytes.push(self.last);
+        self.last = 0;
+        self.last_bits = 0;
+    }
+
+    /// Ends the stream, before its length is asked for.
+    pub(crate) fn finish(&mut self) {
+        if self.last_bits > 0 {
+            self.flush();
+        }
     }
 
     /// Bytes that [`Self::write`] appends.
@@ -127,6 +144,7 @@ mod tests {
             let mut writer = BooleanWriter::default();
             let values: Vec<bool> = (0..count).map(|index| index % 3 == 0).collect();
             values.iter().for_each(|value| writer.push(*value));
+            writer.finish();
             let mut frame = vec![9];
             writer.write(&mut frame);
             assert_eq!(frame.len(), 1 + writer.encoded_length().unwrap());

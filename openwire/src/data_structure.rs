@@ -13,7 +13,7 @@ use crate::reliability::DiscoveryEvent;
 use crate::transaction::TransactionId;
 
 macro_rules! data_structures {
-    ($( $(#[$meta:meta])* $variant:ident ( $held:ty ) from $name:ty = $( $type_id:literal )|+ ),* $(,)?) => {
+    ($( $(#[$meta:meta])* $variant:ident ( $held:ty ) from $name:ty = $type_ids:pat ),* $(,)?) => {
         /// Any structure of the protocol.
         #[derive(Debug, Clone, PartialEq)]
         pub enum DataStructure {
@@ -60,7 +60,7 @@ macro_rules! data_structures {
             fn read<R: FieldReader>(type_id: u8, reader: &mut R) -> Result<Self, DecodeError> {
                 match type_id {
                     $(
-                        $( $type_id )|+ => {
+                        $type_ids => {
                             <$name as Structure>::read(type_id, reader).map(|it| Self::$variant(it.into()))
                         }
                     )*
@@ -74,7 +74,7 @@ macro_rules! data_structures {
 
         /// Whether any structure has this type id in this version.
         pub(crate) fn exists(type_id: u8, version: u8) -> bool {
-            matches!(type_id, $( $( $type_id )|+ )|*) || command::exists(type_id, version)
+            matches!(type_id, $( $type_ids )|*) || command::exists(type_id, version)
         }
 
         /// A random structure of a random type that the generator's version has.
@@ -106,7 +106,7 @@ data_structures! {
     /// A message's name.
     MessageId(Box<MessageId>) from MessageId = 110,
     /// A queue or topic.
-    Destination(Arc<Destination>) from Destination = 100 | 101 | 102 | 103,
+    Destination(Arc<Destination>) from Destination = 100..=103,
     /// A transaction's name.
     TransactionId(Arc<TransactionId>) from TransactionId = 111 | 112,
     /// A durable subscription.

@@ -92,12 +92,12 @@ impl FieldWriter for TightSizer<'_> {
     fn text(&mut self, value: Option<&Text>) -> Result<(), EncodeError> {
         self.bool(value.is_some());
         let Some(text) = value else { return Ok(()) };
-        let found = modified_utf8::encoded_length(text);
+        let is_plain = modified_utf8::is_plain(text);
+        let found = if is_plain { text.len() } else { modified_utf8::encoded_length(text) };
         if found > TEXT_LIMIT {
             return Err(EncodeError::TextTooLong { found, limit: TEXT_LIMIT });
         }
-        // As long as its characters only if each is one byte: ASCII without NUL.
-        self.bool(modified_utf8::is_plain(text));
+        self.bool(is_plain);
         self.plan.notes.push(found as u32);
         self.plan.size += 2 + found;
         Ok(())

@@ -249,6 +249,7 @@ impl Encoder {
         let Self { options, plan, cache, .. } = self;
         plan.clear();
         structure.write(&mut TightSizer { plan, options: *options, cache: cache.as_mut() })?;
+        plan.booleans.finish();
         let size = 1 + plan.booleans.encoded_length()? + plan.size();
         let prefix = self.size_prefix(size)?;
         out.reserve(FRAME_PREFIX_LENGTH + size);

@@ -1,5 +1,6 @@
 //! Byte for byte what ActiveMQ's own Java client writes: every structure, version 1 to 12, loose and tight, with and
 //! without cache. `golden/README.md` tells how the files were made.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod golden_samples;
 

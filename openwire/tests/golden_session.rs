@@ -1,5 +1,6 @@
 //! A JMS client's session with ActiveMQ's own broker, recorded in both directions: negotiation, commands, bodies.
 //! `golden/README.md` tells how the files were made.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

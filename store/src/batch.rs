@@ -142,12 +142,30 @@ pub enum Operation<M = Arc<Message>> {
 pub struct Batch {
     /// The operations, in order.
     pub operations: Vec<Operation>,
+    /// Whether somebody waits for it. Not kept: it says nothing of what is stored.
+    pub urgency: Urgency,
+}
+
+/// Whether somebody waits for a batch to be durable.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Urgency {
+    /// Somebody does: the engine makes it durable as soon as it can.
+    #[default]
+    Now,
+    /// Nobody does (an acknowledgement without an answer): the engine may let it share the next flush that somebody waits
+    /// for, but completes it within some milliseconds. Order and atomicity are the same.
+    Soon,
 }
 
 impl Batch {
-    /// A batch of these operations.
+    /// A batch of these operations, for which somebody waits.
     pub fn new(operations: Vec<Operation>) -> Self {
-        Self { operations }
+        Self { operations, urgency: Urgency::Now }
+    }
+
+    /// A batch of these operations, for which nobody waits.
+    pub fn unhurried(operations: Vec<Operation>) -> Self {
+        Self { operations, urgency: Urgency::Soon }
     }
 }
 

@@ -136,7 +136,7 @@ impl Catalog {
         self.subscriptions.values()
     }
 
-    /// The subscriptions of a topic, oldest first.
+    /// The subscriptions of a topic, in the order of their ids.
     pub fn subscriptions_of(&self, topic: DestinationId) -> &[SubscriptionId] {
         self.by_topic.get(&topic).map_or(&[], Vec::as_slice)
     }
@@ -254,9 +254,16 @@ impl Catalog {
             return Err(Rejection::SubscriptionExists { client_id, name, destination });
         }
         self.by_identity.insert(identity, subscription.id);
-        self.by_topic.entry(destination).or_default().push(subscription.id);
+        self.note_of_topic(destination, subscription.id);
         self.subscriptions.insert(subscription.id, subscription.clone());
         Ok(())
+    }
+
+    /// Keeps a topic's subscriptions in the order of their ids, so that what is taken back is as it was.
+    fn note_of_topic(&mut self, topic: DestinationId, id: SubscriptionId) {
+        let of_topic = self.by_topic.entry(topic).or_default();
+        let place = of_topic.partition_point(|other| *other < id);
+        of_topic.insert(place, id);
     }
 
     fn check_targets<M>(&self, operation: &Operation<M>) -> Result<(), Rejection> {
@@ -317,9 +324,7 @@ impl Catalog {
                 let identity =
                     (subscription.client_id.clone(), subscription.name.clone(), subscription.destination);
                 self.by_identity.insert(identity, subscription.id);
-                let of_topic = self.by_topic.entry(subscription.destination).or_default();
-                of_topic.push(subscription.id);
-                of_topic.sort_unstable();
+                self.note_of_topic(subscription.destination, subscription.id);
                 self.subscriptions.insert(subscription.id, subscription);
             }
             Undo::Prepared(xid, Some(named)) => {

@@ -40,8 +40,8 @@ pub trait Store: Send + Sync {
     /// A message that a subscription has acknowledged is passed over.
     ///
     /// # Errors
-    /// [`StoreError::Rejected`] where the destination or subscription does not exist; [`StoreError::Damaged`]
-    /// where a message's bytes are no longer what was written; otherwise as `commit`.
+    /// [`StoreError::Rejected`] where the destination or subscription does not exist; otherwise as `commit`. A message
+    /// whose bytes are no longer what was written does not fail the page: it is named in [`Page::damaged`].
     fn read(&self, request: ReadRequest, done: Completion<Page>);
 
     /// Tells what the store holds: destinations, subscriptions, prepared transactions, tables, counts.
@@ -141,6 +141,18 @@ pub struct Page {
     pub messages: Vec<StoredMessage>,
     /// Whether nothing stood behind the last of them at the time.
     pub end: bool,
+    /// Messages that stand in this page and cannot be read, because their bytes are not what was written. They stay where
+    /// they are for the tools; whoever reads passes them over and says so.
+    pub damaged: Vec<(MessageId, Cursor)>,
+}
+
+impl Page {
+    /// The last cursor of the page, that of a damaged message included: where the next page goes on. `None` where the
+    /// page is empty.
+    pub fn cursor_last(&self) -> Option<Cursor> {
+        let readable = self.messages.last().map(|stored| stored.cursor);
+        readable.max(self.damaged.last().map(|(_, cursor)| *cursor))
+    }
 }
 
 /// A destination and what waits in it.
@@ -237,9 +249,6 @@ pub enum StoreError {
     /// again later.
     #[error("store full: {0}")]
     Full(Arc<str>),
-    /// The bytes of a message are not what was written. The store goes on; the message cannot be read.
-    #[error("damaged: {0}")]
-    Damaged(Arc<str>),
     /// Another master has claimed the store, or mastership could not be proven. Answer nobody and step down.
     #[error("mastership of epoch {epoch} lost: {reason}")]
     Lost {

@@ -60,7 +60,7 @@ macro_rules! mutants {
 mutants! {
     lost: Lost, batches_apply_in_the_order_of_their_commits;
     reordered: Reordered, batches_apply_in_the_order_of_their_commits;
-    half_a_batch: Half, counts_tell_what_waits;
+    half_a_batch: Half, batches_apply_as_a_whole;
     completed_early: CompletedEarly, crash_keeps_what_was_completed;
     lost_at_close: LostAtClose, reopening_keeps_everything;
     answers_swapped: AnswersSwapped, completions_come_in_the_order_of_their_commits;

@@ -126,8 +126,15 @@ impl Core {
 
     fn submit_now(&mut self, operations: Vec<Operation>, then: Completed) {
         let token = CommitToken(self.ids.key());
+        let batch = match &then {
+            // Clients acknowledge without asking for an answer: nobody waits for the disk.
+            Completed::Acknowledgements { acknowledgers, .. } if acknowledgers.is_empty() => {
+                Batch::unhurried(operations)
+            }
+            _ => Batch::new(operations),
+        };
         self.commits.insert(token, then);
-        self.effects.store.push(StoreCall::Commit(token, Batch::new(operations)));
+        self.effects.store.push(StoreCall::Commit(token, batch));
     }
 
     /// Gives the store what was gathered.

@@ -117,3 +117,18 @@ fn dispatching_shares_the_message_and_its_frame() {
     assert_eq!(redelivered.content.as_ref().unwrap().as_ptr(), decoded.content.as_ref().unwrap().as_ptr());
     assert_eq!(redelivered.redelivery_counter, 3);
 }
+
+#[test]
+fn failed_commands_use_up_no_slots() {
+    let too_long: Text = "x".repeat(70_000).into();
+    let bad = Message { correlation_id: Some(too_long), ..message_of(1, "stocks") };
+    let mut sender = wire_format(12, true, Some(110), false);
+    for _ in 0..50 {
+        sender.encode(&bad.clone().into(), &mut BytesMut::new()).unwrap_err();
+    }
+    let mut fresh = wire_format(12, true, Some(110), false);
+    for round in 0..200 {
+        let message = message_of(round, "stocks");
+        assert_eq!(encode(&mut sender, &message), encode(&mut fresh, &message));
+    }
+}

@@ -1,7 +1,9 @@
 //! Tests of the codec as a whole, from inside, where the table's generator is.
 
 mod bad_input;
+mod bodies;
 mod cache_behaviour;
+mod negotiating;
 mod round_trip;
 
 use crate::negotiation::Negotiated;

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::wire_format;
 use crate::command;
+use crate::connection::RemoveInfo;
 use crate::data_structure;
 use crate::frame::take_frame;
 use crate::generate::Generator;
@@ -66,5 +67,18 @@ proptest! {
             let chunks: Vec<Bytes> = cut.encode_chunks(&command, 10).unwrap();
             prop_assert_eq!(chunks.concat(), frame);
         }
+    }
+}
+
+#[test]
+fn what_a_version_does_not_have_gets_what_java_assumes() {
+    let sent = RemoveInfo { last_delivered_sequence_id: 5, ..RemoveInfo::default() };
+    for (version, expected) in [(4, RemoveInfo::LAST_DELIVERED_UNKNOWN), (5, 5)] {
+        let mut wire = wire_format(version, true, None, false);
+        let mut out = BytesMut::new();
+        wire.encode(&sent.clone().into(), &mut out).unwrap();
+        let frame = take_frame(&mut out, usize::MAX).unwrap().unwrap();
+        let expected = RemoveInfo { last_delivered_sequence_id: expected, ..RemoveInfo::default() };
+        assert_eq!(wire.decode(frame).unwrap(), expected.into());
     }
 }

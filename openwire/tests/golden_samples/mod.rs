@@ -260,8 +260,7 @@ fn command(command: impl Into<Command>) -> DataStructure {
 /// The samples, in the order of the golden files.
 pub(crate) fn samples(variant: u32) -> Vec<DataStructure> {
     let g = &mut Sampler { counter: 0, variant };
-    let mut all = Vec::new();
-    all.push(command(WireFormatInfo { version: g.i(), marshalled_properties: g.x() }));
+    let mut all = vec![command(WireFormatInfo { version: g.i(), marshalled_properties: g.x() })];
     all.push(command(g.broker_info(true)));
     all.push(command(ConnectionInfo {
         command_id: g.i(),

@@ -140,7 +140,7 @@ pub fn decode_batch_whole(bytes: &Bytes) -> Result<Batch, DecodeError> {
             })
         })
         .collect::<Result<_, _>>()?;
-    Ok(Batch { operations })
+    Ok(Batch::new(operations))
 }
 
 /// Encodes a message, appending to `out`.

@@ -95,6 +95,7 @@ suite! { ($)
     committing::{
         batches_apply_in_the_order_of_their_commits,
         completions_come_in_the_order_of_their_commits,
+        batches_apply_as_a_whole,
         operations_of_a_batch_apply_in_their_order,
         rejected_batch_leaves_nothing,
         each_rule_rejects,

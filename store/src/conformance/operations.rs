@@ -45,10 +45,14 @@ pub(super) fn message(id: MessageId, body: usize) -> Arc<Message> {
         body_kind: BodyKind::Text,
         ..Header::default()
     };
-    // Not one byte repeated: an engine that takes the wrong part of a body would not be seen.
-    let body =
-        (0..body as u64).map(|index| (index.wrapping_mul(31) ^ index >> 8 ^ id.0) as u8).collect::<Vec<_>>();
-    Arc::new(Message { header, properties: Bytes::from(format!("properties of {id}")), body: body.into() })
+    // Each kilobyte differs from every other: an engine that takes the wrong part of a body is seen.
+    let mut bytes = Vec::with_capacity(body + 1024);
+    for block in 0..body.div_ceil(1024) as u64 {
+        bytes.extend_from_slice(&(block << 32 ^ id.0).to_be_bytes());
+        bytes.extend_from_slice(&[0, 0xff, b'k', 0x80, 7, 0xc3, 0x28, b'\n'].repeat(127));
+    }
+    bytes.truncate(body);
+    Arc::new(Message { header, properties: Bytes::from(format!("properties of {id}")), body: bytes.into() })
 }
 
 pub(super) fn acknowledge(id: MessageId, destination: DestinationId) -> Operation {

@@ -83,15 +83,15 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn commit(&self, operations: Vec<Operation>) -> Committed {
-        let shown = shorten(&format!("{operations:?}"));
-        self.try_commit(operations).unwrap_or_else(|error| panic!("{error} for {shown}"))
+        let tried = operations.clone();
+        self.try_commit(operations).unwrap_or_else(|error| panic!("{error} for {}", shorten(&tried)))
     }
 
     pub(super) fn rejected(&self, operations: Vec<Operation>) -> Rejection {
-        let shown = shorten(&format!("{operations:?}"));
+        let tried = operations.clone();
         match self.try_commit(operations) {
             Err(StoreError::Rejected(rejection)) => rejection,
-            other => panic!("{other:?} instead of a rejection for {shown}"),
+            other => panic!("{other:?} instead of a rejection for {}", shorten(&tried)),
         }
     }
 
@@ -175,7 +175,7 @@ pub(super) fn cursors(page: &Page) -> Vec<Cursor> {
     page.messages.iter().map(|stored| stored.cursor).collect()
 }
 
-fn shorten(text: &str) -> String {
+fn shorten(operations: &[Operation]) -> String {
     const SHOWN: usize = 400;
-    text.chars().take(SHOWN).collect()
+    format!("{operations:?}").chars().take(SHOWN).collect()
 }

@@ -7,7 +7,7 @@ use crate::contract::{
     DestinationState, Prepared, ReadRequest, Recovered, Store, StoreError, StoreWait, StoredMessage,
     SubscriptionState, TableEntry,
 };
-use crate::names::{DestinationId, SubscriptionId};
+use crate::names::{DestinationId, MessageId, SubscriptionId};
 
 /// Everything a store holds that can be observed through `recover` and `read`: two stores with equal contents
 /// cannot be told apart, but for their epochs and the next ids.
@@ -34,6 +34,8 @@ pub struct Waiting {
     pub subscription: Option<SubscriptionId>,
     /// The messages.
     pub messages: Vec<StoredMessage>,
+    /// Those among them that cannot be read.
+    pub damaged: Vec<MessageId>,
 }
 
 impl Contents {
@@ -55,10 +57,7 @@ impl Contents {
             subscriptions.iter().map(|state| (state.subscription.destination, Some(state.subscription.id)));
         let waiting = queues
             .chain(subscribed)
-            .map(|(destination, subscription)| {
-                let messages = read_all(store, destination, subscription, page_messages)?;
-                Ok(Waiting { destination, subscription, messages })
-            })
+            .map(|(destination, subscription)| read_all(store, destination, subscription, page_messages))
             .collect::<Result<_, StoreError>>()?;
         Ok(Self { destinations, subscriptions, prepared, tables, waiting })
     }
@@ -85,10 +84,10 @@ fn read_all(
     destination: DestinationId,
     subscription: Option<SubscriptionId>,
     page_messages: usize,
-) -> Result<Vec<StoredMessage>, StoreError> {
-    let mut messages = Vec::<StoredMessage>::new();
+) -> Result<Waiting, StoreError> {
+    let mut waiting = Waiting { destination, subscription, messages: Vec::new(), damaged: Vec::new() };
+    let mut after = None;
     loop {
-        let after = messages.last().map(|stored| stored.cursor);
         let request = ReadRequest {
             destination,
             subscription,
@@ -97,11 +96,14 @@ fn read_all(
             bytes_max: usize::MAX,
         };
         let page = store.read_wait(request)?;
-        // An engine that gives an empty page without its end would be asked for ever.
-        let done = page.end || page.messages.is_empty();
-        messages.extend(page.messages);
+        let last = page.cursor_last();
+        // An engine that goes no further without telling the end would be asked for ever.
+        let done = page.end || last <= after;
+        waiting.messages.extend(page.messages);
+        waiting.damaged.extend(page.damaged.into_iter().map(|(id, _)| id));
         if done {
-            return Ok(messages);
+            return Ok(waiting);
         }
+        after = last;
     }
 }

@@ -1,6 +1,6 @@
 //! The reference model: the contract said as simply as it can be, in memory.
 //!
-//! [`State`] holds the rules, plain and synchronous; [`Model`] makes a [`Store`] of it with one thread that takes
+//! [`State`] holds the rules, plain and synchronous; [`Model`] makes a [`Store`](crate::contract::Store) of it with one thread that takes
 //! calls in order; [`Contents`] is everything of a store that can be observed, to compare any two.
 
 mod contents;

@@ -86,7 +86,10 @@ impl Store for Model {
         // Held while waiting, so that a second close also waits.
         let mut worker = lock(&self.worker);
         if let Some(worker) = worker.take() {
-            let _ = worker.join();
+            // The last handle to a store may go with a completion, on the worker itself.
+            if worker.thread().id() != std::thread::current().id() {
+                let _ = worker.join();
+            }
         }
     }
 }

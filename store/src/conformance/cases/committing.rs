@@ -48,6 +48,27 @@ pub fn completions_come_in_the_order_of_their_commits(engine: &mut dyn Engine) {
     assert_eq!(answers.iter().collect::<Vec<_>>(), expected);
 }
 
+/// Of each of many batches, all operations are there, now and after reopening.
+pub fn batches_apply_as_a_whole(engine: &mut dyn Engine) {
+    let mut session = Session::start(engine);
+    let [orders, copies] = [session.queue("orders"), session.queue("copies")];
+    let (mut sent, mut copied) = (Vec::new(), Vec::new());
+    for number in 0..30 {
+        let ids = session.message_ids(2);
+        session.commit(vec![
+            enqueue(ids[0], orders),
+            put("numbers", "last", Some(&number.to_string())),
+            enqueue(ids[1], copies),
+        ]);
+        sent.push(ids[0]);
+        copied.push(ids[1]);
+        assert_eq!((session.in_queue(orders), session.in_queue(copies)), (sent.clone(), copied.clone()));
+        assert_eq!(session.recover().tables[0].value, number.to_string());
+    }
+    session.reopen();
+    assert_eq!((session.in_queue(orders), session.in_queue(copies)), (sent, copied));
+}
+
 /// What one operation does, the next of the same batch finds.
 pub fn operations_of_a_batch_apply_in_their_order(engine: &mut dyn Engine) {
     let mut session = Session::start(engine);

@@ -49,7 +49,9 @@ fn page_through(session: &Session<'_>, mut request: ReadRequest) -> Page {
         let page = session.read(request);
         assert!(page.messages.len() <= request.messages_max);
         assert!(!page.messages.is_empty(), "an empty page that says that more stands behind it");
-        request.after = page.messages.last().map(|stored| stored.cursor);
+        let last = page.messages.last().map(|stored| stored.cursor);
+        assert!(last > request.after, "a page that goes no further");
+        request.after = last;
         whole.messages.extend(page.messages);
         whole.end = page.end;
     }

@@ -1,0 +1,35 @@
+//! What machine this is, and chance: the two things an election needs from outside the store.
+
+use std::fs;
+use std::io;
+
+use crate::format::RandomId;
+
+/// This machine since its last start: Linux's `boot_id`. All zeros, which match nobody, where it cannot be read.
+pub(super) fn boot_id() -> Option<RandomId> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    let digits: Vec<u8> = text.trim().bytes().filter(|byte| *byte != b'-').collect();
+    let mut id = [0; 16];
+    if digits.len() != 32 {
+        return None;
+    }
+    for (byte, pair) in id.iter_mut().zip(digits.chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(id)
+}
+
+/// 16 bytes from the kernel's random source.
+pub(crate) fn random_id() -> io::Result<RandomId> {
+    let mut id = [0; 16];
+    let mut filled = 0;
+    while filled < id.len() {
+        filled += rustix::rand::getrandom(&mut id[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(id)
+}
+
+/// This host's name, for people.
+pub(super) fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}

@@ -1,0 +1,121 @@
+//! The names of files in a store directory: one type that formats and parses them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use kahawai_store::names::Epoch;
+
+/// A file of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FileName {
+    /// What store this is, and in which format: `kahawai-store`.
+    Identity,
+    /// The file whose lock tells of its holder's death: `lock`.
+    Lock,
+    /// An epoch is taken: `epoch-N.claim`.
+    Claim(Epoch),
+    /// The holder of an epoch lives: `epoch-N.beat`.
+    Beat(Epoch),
+    /// An epoch has begun its log, and sealed the one before: `epoch-N.seal`.
+    Seal(Epoch),
+    /// A segment of an epoch's log: `journal-EPOCH-NUMBER.log`.
+    Segment {
+        /// The epoch that created the file, and alone writes it.
+        epoch: Epoch,
+        /// Its number, which rises along the log through all epochs.
+        number: u64,
+    },
+    /// A segment prepared for later use: `spare-EPOCH-COUNT.log`.
+    Spare {
+        /// The epoch that created the file.
+        epoch: Epoch,
+        /// Counts the spares of the epoch.
+        count: u64,
+    },
+}
+
+/// What the names of files under way end with; a left-over is swept at the next take-over.
+pub(crate) const TEMPORARY_ENDING: &str = ".tmp";
+
+impl fmt::Display for FileName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Identity => formatter.write_str("kahawai-store"),
+            Self::Lock => formatter.write_str("lock"),
+            Self::Claim(epoch) => write!(formatter, "epoch-{:010}.claim", epoch.0),
+            Self::Beat(epoch) => write!(formatter, "epoch-{:010}.beat", epoch.0),
+            Self::Seal(epoch) => write!(formatter, "epoch-{:010}.seal", epoch.0),
+            Self::Segment { epoch, number } => write!(formatter, "journal-{:010}-{number:010}.log", epoch.0),
+            Self::Spare { epoch, count } => write!(formatter, "spare-{:010}-{count:010}.log", epoch.0),
+        }
+    }
+}
+
+/// A name that is none of a store's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreign;
+
+impl FromStr for FileName {
+    type Err = Foreign;
+
+    fn from_str(text: &str) -> Result<Self, Foreign> {
+        let parsed = Self::parse(text).ok_or(Foreign)?;
+        // One spelling for each name: what does not come out as it went in is somebody else's.
+        if parsed.to_string() == text { Ok(parsed) } else { Err(Foreign) }
+    }
+}
+
+impl FileName {
+    fn parse(text: &str) -> Option<Self> {
+        let number = |digits: &str| digits.parse::<u64>().ok();
+        match text {
+            "kahawai-store" => return Some(Self::Identity),
+            "lock" => return Some(Self::Lock),
+            _ => {}
+        }
+        if let Some(rest) = text.strip_prefix("epoch-") {
+            let (digits, ending) = rest.split_once('.')?;
+            let epoch = Epoch(number(digits)?);
+            return match ending {
+                "claim" => Some(Self::Claim(epoch)),
+                "beat" => Some(Self::Beat(epoch)),
+                "seal" => Some(Self::Seal(epoch)),
+                _ => None,
+            };
+        }
+        let (kind, rest) = text.strip_suffix(".log")?.split_once('-')?;
+        let (first, second) = rest.split_once('-')?;
+        let (epoch, number) = (Epoch(number(first)?), number(second)?);
+        match kind {
+            "journal" => Some(Self::Segment { epoch, number }),
+            "spare" => Some(Self::Spare { epoch, count: number }),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_name_parses_back_to_itself_and_no_other_spelling_does() {
+        let names = [
+            FileName::Identity,
+            FileName::Lock,
+            FileName::Claim(Epoch(7)),
+            FileName::Beat(Epoch(u64::MAX)),
+            FileName::Seal(Epoch(1)),
+            FileName::Segment { epoch: Epoch(3), number: 12_345_678_901 },
+            FileName::Spare { epoch: Epoch(3), count: 0 },
+        ];
+        for name in names {
+            assert_eq!(name.to_string().parse(), Ok(name));
+        }
+        for foreign in
+            ["db-1.log", "epoch-7.claim", "epoch-0000000007.claims", "journal-1-2.log", "lock ", ""]
+        {
+            assert_eq!(foreign.parse::<FileName>(), Err(Foreign), "{foreign}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Records: what a segment holds, one after another.
+//!
+//! ```text
+//! 0   4  CRC-32 of: log id (16), segment number (8), offset in the segment (8), bytes 4 to 40 of this header
+//! 4   4  CRC-32 of the body
+//! 8   4  length of the body
+//! 12  1  kind
+//! 13  3  zeros
+//! 16  8  epoch
+//! 24  8  sequence: one more than the record before, through all segments and epochs
+//! 32  8  durable through: every record up to this sequence was on the disk when this one was written
+//! 40  …  body, then zeros up to a multiple of 8
+//! ```
+//! The first checksum covers where the record stands and in whose log, so that what an earlier life of a recycled segment
+//! left behind never verifies. The body has one of its own, made where the batch is encoded, away from the thread that writes; and
+//! where a body alone is damaged, the header still says how long it was and which sequence is lost.
+
+use kahawai_store::names::Epoch;
+
+use super::RandomId;
+
+/// The length of a record's header.
+pub(crate) const HEADER_LENGTH: usize = 40;
+
+/// What a record's body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Kind {
+    /// A batch as `kahawai_store::codec` encodes it, then its trailer; see [`Trailer`].
+    Batch = 1,
+    /// What exists at the start of a segment; see [`super::snapshot`].
+    Snapshot = 2,
+    /// Nothing: it only carries `durable through`, once the log has been idle.
+    Idle = 3,
+    /// The number of a segment (8 bytes): it and every segment before it hold nothing live any more and may be gone.
+    Release = 4,
+    /// Nothing: the log was closed in good order.
+    Close = 5,
+}
+
+impl Kind {
+    fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Batch,
+            2 => Self::Snapshot,
+            3 => Self::Idle,
+            4 => Self::Release,
+            5 => Self::Close,
+            _ => return None,
+        })
+    }
+}
+
+/// Where a record stands; part of what its checksum covers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) log: RandomId,
+    pub(crate) number: u64,
+    pub(crate) offset: u64,
+}
+
+/// A record's header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RecordHeader {
+    pub(crate) body_crc: u32,
+    pub(crate) body_length: u32,
+    pub(crate) kind: Kind,
+    pub(crate) epoch: Epoch,
+    pub(crate) sequence: u64,
+    pub(crate) durable_through: u64,
+}
+
+impl RecordHeader {
+    /// How many bytes the record takes with its body and padding.
+    pub(crate) fn record_length(&self) -> u64 {
+        record_length(self.body_length as usize)
+    }
+}
+
+/// What follows the batch in its record: what the store knew when it took the batch, and replay may not.
+///
+/// ```text
+/// 4 × n  for each decision in the batch, in order, how many arrival numbers it took
+/// 4      n
+/// 8      arrival number of the batch's first message
+/// ```
+/// A decided transaction may have been prepared in a segment that is released by the time the decision is replayed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Trailer {
+    pub(crate) decided: Vec<u32>,
+    pub(crate) arrival_first: u64,
+}
+
+impl Trailer {
+    /// How many bytes the trailer of a batch with this many decisions takes.
+    pub(crate) fn length(decisions: usize) -> usize {
+        12 + 4 * decisions
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes: Vec<u8> = self.decided.iter().flat_map(|count| count.to_le_bytes()).collect();
+        bytes.extend_from_slice(&(self.decided.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&self.arrival_first.to_le_bytes());
+        bytes
+    }
+
+    /// Takes the trailer off a record's body; gives the batch and the trailer.
+    pub(crate) fn split(body: &[u8]) -> Option<(&[u8], Self)> {
+        let (body, arrival) = body.split_last_chunk()?;
+        let (body, count) = body.split_last_chunk()?;
+        let length = (u32::from_le_bytes(*count) as usize).checked_mul(4)?;
+        let (batch, decided) = body.split_at_checked(body.len().checked_sub(length)?)?;
+        let (decided, _) = decided.as_chunks();
+        let decided = decided.iter().map(|count| u32::from_le_bytes(*count)).collect();
+        Some((batch, Self { decided, arrival_first: u64::from_le_bytes(*arrival) }))
+    }
+}
+
+/// How many bytes a record with a body of this length takes.
+pub(crate) fn record_length(body_length: usize) -> u64 {
+    (HEADER_LENGTH + body_length).next_multiple_of(8) as u64
+}
+
+pub(crate) fn encode(header: &RecordHeader, place: &Place) -> [u8; HEADER_LENGTH] {
+    let mut bytes = [0; HEADER_LENGTH];
+    bytes[4..8].copy_from_slice(&header.body_crc.to_le_bytes());
+    bytes[8..12].copy_from_slice(&header.body_length.to_le_bytes());
+    bytes[12] = header.kind as u8;
+    bytes[16..24].copy_from_slice(&header.epoch.0.to_le_bytes());
+    bytes[24..32].copy_from_slice(&header.sequence.to_le_bytes());
+    bytes[32..40].copy_from_slice(&header.durable_through.to_le_bytes());
+    let crc = checksum(place, &bytes);
+    bytes[0..4].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// The header that stands at this place, if these bytes are one.
+pub(crate) fn decode(bytes: &[u8], place: &Place) -> Option<RecordHeader> {
+    let bytes: &[u8; HEADER_LENGTH] = bytes.get(..HEADER_LENGTH)?.try_into().ok()?;
+    let kind = Kind::from_number(bytes[12])?;
+    if bytes[13..16] != [0; 3] || checksum(place, bytes) != u32_at(bytes, 0) {
+        return None;
+    }
+    Some(RecordHeader {
+        body_crc: u32_at(bytes, 4),
+        body_length: u32_at(bytes, 8),
+        kind,
+        epoch: Epoch(u64_at(bytes, 16)),
+        sequence: u64_at(bytes, 24),
+        durable_through: u64_at(bytes, 32),
+    })
+}
+
+fn checksum(place: &Place, header: &[u8; HEADER_LENGTH]) -> u32 {
+    let mut covered = [0; 32 + HEADER_LENGTH - 4];
+    covered[..16].copy_from_slice(&place.log);
+    covered[16..24].copy_from_slice(&place.number.to_le_bytes());
+    covered[24..32].copy_from_slice(&place.offset.to_le_bytes());
+    covered[32..].copy_from_slice(&header[4..]);
+    crc32fast::hash(&covered)
+}
+
+fn u32_at(bytes: &[u8; HEADER_LENGTH], at: usize) -> u32 {
+    u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]])
+}
+
+fn u64_at(bytes: &[u8; HEADER_LENGTH], at: usize) -> u64 {
+    u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_verifies_only_where_it_was_written() {
+        let header = RecordHeader {
+            body_crc: 7,
+            body_length: 1000,
+            kind: Kind::Batch,
+            epoch: Epoch(3),
+            sequence: 1 << 40,
+            durable_through: (1 << 40) - 2,
+        };
+        let place = Place { log: [9; 16], number: 4, offset: 128 };
+        let bytes = encode(&header, &place);
+        assert_eq!(decode(&bytes, &place), Some(header));
+        assert_eq!(decode(&bytes, &Place { log: [8; 16], ..place }), None);
+        assert_eq!(decode(&bytes, &Place { number: 5, ..place }), None);
+        assert_eq!(decode(&bytes, &Place { offset: 136, ..place }), None);
+        for bit in 0..HEADER_LENGTH * 8 {
+            let mut damaged = bytes;
+            damaged[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(decode(&damaged, &place), None, "bit {bit}");
+        }
+    }
+}

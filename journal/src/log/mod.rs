@@ -1,0 +1,13 @@
+//! Reading the log: which segments it consists of, what stands in each, and what that adds up to.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`segment`] | a segment that is part of the log |
+//! | [`scan`] | walks the records of one segment, over damage too |
+//! | [`chain`] | follows the seals back and finds the segments |
+//! | [`replay`] | reads the chain into an index; keeps torn tail, damage and I/O error apart |
+
+pub(crate) mod chain;
+pub(crate) mod replay;
+pub(crate) mod scan;
+pub(crate) mod segment;

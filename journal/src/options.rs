@@ -1,0 +1,47 @@
+//! How a journal works. Names and meanings are KahaDB's where KahaDB has the option.
+
+use std::time::Duration;
+
+use crate::steps::Watch;
+
+/// Options of a journal.
+#[derive(Clone, Debug)]
+pub struct JournalOptions {
+    /// The length of a segment in bytes (`journalMaxFileLength`, 32 MiB). A record that is larger gets a segment of its own.
+    pub journal_max_file_length: u64,
+    /// The most bytes that one flush takes together (`journalMaxWriteBatchSize`, 4 MiB); what is over goes with the next.
+    pub journal_max_write_batch_size: usize,
+    /// The most bytes of one batch, but for a single large message; see `Limits`. 1 MiB.
+    pub batch_bytes_max: usize,
+    /// The most bytes of one message: 128 MiB, so that ActiveMQ's `maxFrameSize` of 100 MiB fits.
+    pub message_bytes_max: usize,
+    /// How long a batch that nobody waits for may wait for a flush that somebody waits for. 10 ms.
+    pub unhurried_delay: Duration,
+    /// After how long without work the log notes how far it is durable. 100 ms.
+    pub idle_interval: Duration,
+    /// Told of each named step.
+    pub watch: Watch,
+}
+
+impl Default for JournalOptions {
+    fn default() -> Self {
+        Self {
+            journal_max_file_length: 32 << 20,
+            journal_max_write_batch_size: 4 << 20,
+            batch_bytes_max: 1 << 20,
+            message_bytes_max: 128 << 20,
+            unhurried_delay: Duration::from_millis(10),
+            idle_interval: Duration::from_millis(100),
+            watch: Watch::default(),
+        }
+    }
+}
+
+impl JournalOptions {
+    /// The length of an epoch's first segment and of the reserve: small, so that a start does not wait for zeros to
+    /// be written and a full disk still has room to acknowledge.
+    pub(crate) fn small_segment_length(&self) -> u64 {
+        const SMALL: u64 = 4 << 20;
+        self.journal_max_file_length.min(SMALL)
+    }
+}

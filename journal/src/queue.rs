@@ -1,0 +1,143 @@
+//! What waits for the writer, and when it is taken.
+//!
+//! Everything that has gathered is taken at once: group commit without a delay. A batch that nobody waits for does not by
+//! itself make the writer flush; it goes with the next one that somebody waits for, or alone after a short while.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::options::JournalOptions;
+use crate::writer::Submission;
+
+/// The queue between callers and the writer.
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    bytes_max: usize,
+    unhurried_delay: Duration,
+    idle_interval: Duration,
+}
+
+#[derive(Default)]
+struct Waiting {
+    submissions: VecDeque<Submission>,
+    /// How many of them somebody waits for.
+    urgent: usize,
+    bytes: usize,
+    sleep: Sleep,
+    closing: bool,
+}
+
+/// How the writer sleeps, so that a caller wakes it only where it must.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Sleep {
+    #[default]
+    Awake,
+    /// It looks again by itself before a batch that nobody waits for has waited too long.
+    Nap,
+    /// It has had nothing to do for a while.
+    Deep,
+}
+
+impl Queue {
+    pub(crate) fn new(options: &JournalOptions) -> Self {
+        Self {
+            waiting: Mutex::default(),
+            wake: Condvar::new(),
+            bytes_max: options.journal_max_write_batch_size,
+            unhurried_delay: options.unhurried_delay,
+            idle_interval: options.idle_interval,
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leaves a submission; gives it back where the queue is closed.
+    pub(crate) fn push(&self, submission: Submission) -> Result<(), Submission> {
+        let mut waiting = self.waiting();
+        if waiting.closing {
+            return Err(submission);
+        }
+        waiting.urgent += usize::from(submission.is_urgent());
+        waiting.bytes += submission.length();
+        waiting.submissions.push_back(submission);
+        let wakes = match waiting.sleep {
+            Sleep::Awake => false,
+            Sleep::Nap => self.is_due(&waiting),
+            Sleep::Deep => true,
+        };
+        if wakes {
+            waiting.sleep = Sleep::Awake;
+            drop(waiting);
+            self.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// Whether what waits should be taken now.
+    fn is_due(&self, waiting: &Waiting) -> bool {
+        waiting.urgent > 0 || waiting.bytes >= self.bytes_max || waiting.closing
+    }
+
+    /// What has gathered, up to a number of bytes; nothing when there was nothing for a while; `None` when closed and empty.
+    pub(crate) fn take(&self) -> Option<Vec<Submission>> {
+        let mut waiting = self.waiting();
+        if !self.is_due(&waiting) {
+            waiting = self.sleep(waiting, Sleep::Nap, self.unhurried_delay);
+        }
+        if waiting.submissions.is_empty() && !waiting.closing {
+            waiting = self.sleep(waiting, Sleep::Deep, self.idle_interval);
+            if !waiting.submissions.is_empty() && !self.is_due(&waiting) {
+                waiting = self.sleep(waiting, Sleep::Nap, self.unhurried_delay);
+            }
+        }
+        if waiting.submissions.is_empty() {
+            return (!waiting.closing).then(Vec::new);
+        }
+        let mut bytes = 0;
+        let within = waiting.submissions.iter().take_while(|submission| {
+            bytes += submission.length();
+            bytes <= self.bytes_max
+        });
+        let count = within.count().max(1);
+        let taken: Vec<_> = waiting.submissions.drain(..count).collect();
+        waiting.urgent -= taken.iter().filter(|submission| submission.is_urgent()).count();
+        waiting.bytes -= taken.iter().map(Submission::length).sum::<usize>();
+        Some(taken)
+    }
+
+    /// Sleeps until a push or a close that matters, or for this long.
+    fn sleep<'a>(
+        &'a self,
+        mut waiting: MutexGuard<'a, Waiting>,
+        how: Sleep,
+        patience: Duration,
+    ) -> MutexGuard<'a, Waiting> {
+        waiting.sleep = how;
+        let slept = self.wake.wait_timeout_while(waiting, patience, |waiting| waiting.sleep != Sleep::Awake);
+        let mut waiting = slept.unwrap_or_else(PoisonError::into_inner).0;
+        waiting.sleep = Sleep::Awake;
+        waiting
+    }
+
+    /// Takes nothing more; what is there is still taken.
+    pub(crate) fn close(&self) {
+        let mut waiting = self.waiting();
+        waiting.closing = true;
+        waiting.sleep = Sleep::Awake;
+        drop(waiting);
+        self.wake.notify_all();
+    }
+
+    /// Takes nothing more and drops what is there, which answers its callers.
+    pub(crate) fn abandon(&self) {
+        let mut waiting = self.waiting();
+        waiting.closing = true;
+        let left = std::mem::take(&mut waiting.submissions);
+        drop(waiting);
+        drop(left);
+    }
+}

@@ -1,0 +1,150 @@
+//! The segment being written, and rolling to the next.
+
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+
+use super::{Refusal, Writer};
+use crate::format::record::{self, HEADER_LENGTH, Kind, RecordHeader};
+use crate::format::seal::LogEnd;
+use crate::format::segment::{self, SegmentHeader};
+use crate::format::snapshot;
+use crate::index::RecordAt;
+use crate::log::segment::Segment;
+use crate::steps::Step;
+
+/// The segment being written.
+#[derive(Debug)]
+pub(super) struct Active {
+    segment: Arc<Segment>,
+    /// Where the next record goes.
+    offset: u64,
+    /// Records that are not given to the file yet; they end at `offset`.
+    gathered: Vec<Vec<u8>>,
+    gathered_bytes: u64,
+    /// Everything before this is on the disk.
+    flushed: u64,
+}
+
+impl Active {
+    /// Begins a segment with its header, which is written and becomes durable with the first records.
+    pub(super) fn begin(segment: Arc<Segment>, header: &SegmentHeader) -> Self {
+        let gathered = vec![segment::encode(header).to_vec()];
+        let length = segment::HEADER_LENGTH;
+        Self { segment, offset: length, gathered, gathered_bytes: length, flushed: 0 }
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        self.segment.number
+    }
+
+    pub(super) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    pub(super) fn flushed(&self) -> u64 {
+        self.flushed
+    }
+
+    pub(super) fn has_room_for(&self, record_length: u64) -> bool {
+        record_length <= self.segment.file.length() - self.offset
+    }
+
+    /// Adds one record: `record` is room for the header, then the body. It is written with the next [`Active::write`].
+    pub(super) fn add(
+        &mut self,
+        kind: Kind,
+        mut record: Vec<u8>,
+        body_crc: u32,
+        sequence: u64,
+        durable_through: u64,
+    ) -> RecordAt {
+        let body_length = (record.len() - HEADER_LENGTH) as u32;
+        let epoch = self.segment.epoch;
+        let header = RecordHeader { body_crc, body_length, kind, epoch, sequence, durable_through };
+        let offset = self.offset;
+        record[..HEADER_LENGTH].copy_from_slice(&record::encode(&header, &self.segment.place(offset)));
+        record.resize(header.record_length() as usize, 0);
+        self.offset += header.record_length();
+        self.gathered_bytes += header.record_length();
+        self.gathered.push(record);
+        RecordAt { segment: self.segment.number, offset }
+    }
+
+    /// Gives what was added to the file, at once.
+    pub(super) fn write(&mut self) -> io::Result<()> {
+        if !self.gathered.is_empty() {
+            let parts: Vec<_> = self.gathered.iter().map(|record| IoSlice::new(record)).collect();
+            self.segment.file.write(self.offset - self.gathered_bytes, &parts)?;
+            self.gathered.clear();
+            self.gathered_bytes = 0;
+        }
+        Ok(())
+    }
+
+    /// Puts what was added on the disk.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.write()?;
+        if self.flushed < self.offset {
+            self.segment.file.flush(self.flushed, self.offset)?;
+            self.flushed = self.offset;
+        }
+        Ok(())
+    }
+
+    /// Where the log stands.
+    pub(super) fn end(&self) -> LogEnd {
+        LogEnd { epoch: self.segment.epoch, number: self.segment.number, offset: self.offset }
+    }
+}
+
+impl Writer {
+    /// Makes sure that a record of this length (with its header) fits into the active segment, rolling to the next where it
+    /// does not.
+    pub(super) fn make_room(&mut self, length: usize, freeing: bool) -> Result<(), Refusal> {
+        let record_length = record::record_length(length - HEADER_LENGTH);
+        if self.active.has_room_for(record_length) { Ok(()) } else { self.roll(record_length, freeing) }
+    }
+
+    /// Begins the next segment. The one before is flushed to its end first: that the next one's header exists proves it.
+    fn roll(&mut self, record_length: u64, freeing: bool) -> Result<(), Refusal> {
+        let snapshot = snapshot::encode(self.shared.index().snapshot());
+        let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + record_length;
+        let taken = self.spares.take(needed, freeing);
+        let taken = taken.map_err(|error| Refusal::Failed(self.failed("prepare a successor of", &error)))?;
+        let Some((spare, file)) = taken else { return Err(Refusal::Full) };
+        self.active.flush().map_err(|error| Refusal::Failed(self.failed("flush", &error)))?;
+        self.options.watch.reached(Step::RollFlushed);
+
+        let before = self.active.end();
+        let epoch = self.hold.epoch();
+        let segment = Arc::new(Segment { epoch, number: before.number + 1, log: self.log, file });
+        let named = self.disk.rename(spare, segment.name()).and_then(|()| self.disk.sync_names());
+        named.map_err(|error| Refusal::Failed(self.failed("name the successor of", &error)))?;
+        self.options.watch.reached(Step::RollRenamed);
+
+        // Everything before is on the disk now, whether or not it was answered yet.
+        self.durable = self.sequence_next - 1;
+        let header = SegmentHeader {
+            store: self.store,
+            epoch,
+            log: self.log,
+            number: segment.number,
+            first_sequence: self.sequence_next,
+            before: Some(before),
+            released: self.released,
+        };
+        self.shared.segments_mut().insert(segment.number, Arc::clone(&segment));
+        self.active = Active::begin(segment, &header);
+        self.add_record(Kind::Snapshot, &snapshot);
+        Ok(())
+    }
+
+    /// Adds a record with this body to the active segment, which has room for it.
+    pub(super) fn add_record(&mut self, kind: Kind, body: &[u8]) -> RecordAt {
+        let mut record = vec![0; HEADER_LENGTH];
+        record.extend_from_slice(body);
+        let at = self.active.add(kind, record, crc32fast::hash(body), self.sequence_next, self.durable);
+        self.sequence_next += 1;
+        at
+    }
+}

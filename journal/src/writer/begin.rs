@@ -1,0 +1,173 @@
+//! Begins an epoch's log: replays the log before, writes a first segment of its own, seals.
+//!
+//! Nothing of an older epoch is written. The order: the claim is durable (the election saw to that) before the first byte of
+//! the log is read; the records found valid beyond what is known to be durable are copied into the new segment and synced;
+//! then the seal is published, in one atomic step. A master that dies before that has changed nothing.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock, RwLock};
+
+use kahawai_store::election::{Hold, Lost};
+use kahawai_store::names::Epoch;
+
+use super::active::Active;
+use super::spare::Spares;
+use super::{Shared, Writer};
+use crate::disk::Disk;
+use crate::election::random_id;
+use crate::format::RandomId;
+use crate::format::name::FileName;
+use crate::format::record::{self, Kind};
+use crate::format::seal::{self, Seal};
+use crate::format::segment::{self, SegmentHeader};
+use crate::format::snapshot;
+use crate::log::chain::{self, Chain, ChainError};
+use crate::log::replay::{self, ReplayError, Replayed};
+use crate::log::segment::Segment;
+use crate::options::JournalOptions;
+use crate::steps::Step;
+
+/// Why an epoch's log cannot be begun.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BeginError {
+    #[error("cannot follow the journal back: {0}")]
+    Chain(#[from] ChainError),
+    #[error("cannot read the journal: {0}")]
+    Replay(#[from] ReplayError),
+    #[error("cannot {doing}: {error}")]
+    Io { doing: &'static str, error: io::Error },
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    #[error("epoch {0} has a log already")]
+    Sealed(Epoch),
+}
+
+fn cannot(doing: &'static str) -> impl Fn(io::Error) -> BeginError {
+    move |error| BeginError::Io { doing, error }
+}
+
+impl Writer {
+    /// Begins the log of the hold's epoch.
+    pub(crate) fn begin(
+        disk: Arc<dyn Disk>,
+        hold: Arc<dyn Hold>,
+        store: RandomId,
+        options: JournalOptions,
+        threaded: bool,
+    ) -> Result<Self, BeginError> {
+        let epoch = hold.epoch();
+        let chain = chain::find(disk.as_ref(), &store, epoch)?;
+        let mut replayed = replay::replay(disk.as_ref(), &store, &chain)?;
+        options.watch.reached(Step::SealRead);
+
+        let log = random_id().map_err(cannot("get random bytes"))?;
+        let number = replayed.number_next;
+        let snapshot = snapshot::encode(replayed.index.snapshot());
+        let copied: u64 = replayed.tail.iter().map(|body| record::record_length(body.len())).sum();
+        let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + copied;
+        let length = options.small_segment_length().max(needed);
+        let name = FileName::Segment { epoch, number };
+        let file = disk.create_segment(name, length).map_err(cannot("make room for the journal"))?;
+        let first = Arc::new(Segment { epoch, number, log, file });
+        let header = SegmentHeader {
+            store,
+            epoch,
+            log,
+            number,
+            first_sequence: replayed.sequence_last + 1,
+            before: replayed.end,
+            released: replayed.released,
+        };
+        let active = Active::begin(Arc::clone(&first), &header);
+        let Replayed { index, mut segments, end, sequence_last, tail, released, damage, .. } =
+            std::mem::take(&mut replayed);
+        segments.insert(number, first);
+        let shared = Arc::new(Shared {
+            index: RwLock::new(index),
+            segments: RwLock::new(segments),
+            visible: AtomicU64::new(0),
+            ended: OnceLock::new(),
+        });
+        let spares =
+            Spares::new(Arc::clone(&disk), epoch, &options, threaded).map_err(cannot("start a thread"))?;
+        let mut writer = Self {
+            disk,
+            hold,
+            options,
+            store,
+            log,
+            shared,
+            active,
+            spares,
+            sequence_next: sequence_last + 1,
+            durable: sequence_last,
+            durable_said: sequence_last,
+            released,
+            damage,
+        };
+        writer.write_first_records(&snapshot, tail)?;
+        writer.options.watch.reached(Step::SealWritten);
+
+        let sealed =
+            Seal { store, epoch, log, first_number: number, first_sequence: sequence_last + 1, sealed: end };
+        let published = writer.disk.publish(FileName::Seal(epoch), &seal::encode(&sealed));
+        if !published.map_err(cannot("seal the journal"))? {
+            return Err(BeginError::Sealed(epoch));
+        }
+        writer.options.watch.reached(Step::SealPublished);
+        writer.durable = writer.sequence_next - 1;
+        let visible = writer.shared.index().arrival_next();
+        writer.shared.visible.store(visible, std::sync::atomic::Ordering::Release);
+        // From here on files of older epochs go: only if nobody has claimed the store meanwhile.
+        writer.hold.prove()?;
+        writer.sweep(&chain).map_err(cannot("sweep the store directory"))?;
+        writer.spares.replenish();
+        Ok(writer)
+    }
+
+    /// The snapshot, then what was found beyond the end of the log before; all of it on the disk on return.
+    fn write_first_records(&mut self, snapshot: &[u8], tail: Vec<Vec<u8>>) -> Result<(), BeginError> {
+        self.add_record(Kind::Snapshot, snapshot);
+        for body in tail {
+            let Some((operations, trailer)) = replay::decode_batch_body(&body) else {
+                self.damage
+                    .push("a record in the last flush holds no batch this program can read".to_owned());
+                continue;
+            };
+            let at = self.add_record(Kind::Batch, &body);
+            let mut index = self.shared.index_mut();
+            index.admit_replayed(&operations);
+            index.apply(operations, at, &trailer);
+        }
+        self.active.flush().map_err(cannot("flush the journal"))?;
+        self.disk.sync_names().map_err(cannot("sync the store directory"))
+    }
+
+    /// Removes what no longer counts: claims and beats of older epochs, **lowest first**; logs that no seal leads to; seals
+    /// whose log is released; spares and left-overs of dead masters.
+    fn sweep(&self, chain: &Chain) -> io::Result<()> {
+        let epoch = self.hold.epoch();
+        let kept: BTreeSet<FileName> =
+            self.shared.segments().values().map(|segment| segment.name()).collect();
+        let sealed: BTreeSet<Epoch> =
+            chain.epochs.iter().filter(|log| !log.present.is_empty()).map(|log| log.epoch).collect();
+        let mut names = self.disk.list()?;
+        names.sort_unstable();
+        for name in names {
+            let goes = match name {
+                FileName::Claim(found) | FileName::Beat(found) | FileName::Spare { epoch: found, .. } => {
+                    found < epoch
+                }
+                FileName::Seal(found) => found < epoch && !sealed.contains(&found),
+                FileName::Segment { epoch: found, .. } => found < epoch && !kept.contains(&name),
+                FileName::Identity | FileName::Lock => false,
+            };
+            if goes {
+                self.disk.remove(name)?;
+            }
+        }
+        self.disk.sweep()
+    }
+}

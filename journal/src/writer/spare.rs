@@ -1,0 +1,185 @@
+//! Segments prepared beforehand, so that rolling does not wait for zeros to be written.
+//!
+//! One spare of full length is kept ready, and a small **reserve** that only batches which make room may use: on a full disk
+//! messages can still be acknowledged. Spares are made by a thread of their own, or, for tests that want one order of
+//! events, in place.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kahawai_store::names::Epoch;
+
+use crate::disk::{Disk, SegmentFile};
+use crate::format::name::FileName;
+use crate::options::JournalOptions;
+
+/// A prepared segment under its spare's name.
+pub(super) type Spare = (FileName, Arc<dyn SegmentFile>);
+
+/// The segments prepared for later.
+pub(super) struct Spares {
+    disk: Arc<dyn Disk>,
+    epoch: Epoch,
+    count: u64,
+    length: u64,
+    reserve_length: u64,
+    ready: Option<Spare>,
+    reserve: Option<Spare>,
+    /// Whether the last one found no room.
+    short: bool,
+    maker: Option<Maker>,
+}
+
+/// The thread that makes spares.
+struct Maker {
+    orders: Sender<(FileName, u64)>,
+    made: Receiver<io::Result<Spare>>,
+    /// The name and length of the spare under way.
+    ordered: Option<(FileName, u64)>,
+}
+
+/// How long the maker rests after it found no room.
+const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+impl Spares {
+    /// Keeps spares for an epoch; made by a thread, or in place when first needed.
+    pub(super) fn new(
+        disk: Arc<dyn Disk>,
+        epoch: Epoch,
+        options: &JournalOptions,
+        threaded: bool,
+    ) -> io::Result<Self> {
+        let maker = if threaded { Some(Maker::start(Arc::clone(&disk))?) } else { None };
+        Ok(Self {
+            disk,
+            epoch,
+            count: 0,
+            length: options.journal_max_file_length,
+            reserve_length: options.small_segment_length(),
+            ready: None,
+            reserve: None,
+            short: false,
+            maker,
+        })
+    }
+
+    /// Orders what is missing, and takes in what was made. An error is met again when a segment is needed.
+    pub(super) fn replenish(&mut self) {
+        if let Err(error) = self.take_in(false) {
+            tracing::warn!(%error, "cannot prepare another segment of the journal");
+        }
+        let (epoch, count) = (self.epoch, self.count);
+        let wanted = match (&self.ready, &self.reserve) {
+            (None, _) => self.length,
+            (_, None) => self.reserve_length,
+            _ => return,
+        };
+        if let Some(maker) = &mut self.maker
+            && maker.ordered.is_none()
+        {
+            let name = FileName::Spare { epoch, count };
+            self.count += 1;
+            if maker.orders.send((name, wanted)).is_ok() {
+                maker.ordered = Some((name, wanted));
+            }
+        }
+    }
+
+    /// A segment of at least `needed` bytes; `None` where there is no room for one now but may be later.
+    ///
+    /// # Errors
+    /// Of the disk, but for a lack of room.
+    pub(super) fn take(&mut self, needed: u64, freeing: bool) -> io::Result<Option<Spare>> {
+        let taken = if needed > self.length {
+            self.make(needed)
+        } else {
+            // A spare under way is waited for, unless the last one found no room.
+            let wait = self.ready.is_none() && !self.short;
+            self.take_in(wait).and_then(|()| match self.ready.take() {
+                Some(ready) => Ok(ready),
+                None if self.maker.is_none() => self.make(self.length),
+                None => Err(io::ErrorKind::StorageFull.into()),
+            })
+        };
+        let taken = match taken {
+            Ok(spare) => Some(spare),
+            Err(error) if !is_full(&error) => return Err(error),
+            Err(_) if freeing => self.reserve.take_if(|(_, file)| needed <= file.length()),
+            Err(_) => None,
+        };
+        self.replenish();
+        Ok(taken)
+    }
+
+    /// Whether another spare is wanted, so that an empty segment had better be recycled than removed.
+    pub(super) fn wants(&self, length: u64) -> bool {
+        let under_way = self.maker.as_ref().and_then(|maker| maker.ordered);
+        length == self.length
+            && self.ready.is_none()
+            && under_way.is_none_or(|(_, ordered)| ordered != self.length)
+    }
+
+    /// The name under which a recycled segment may be given.
+    pub(super) fn name_next(&mut self) -> FileName {
+        self.count += 1;
+        FileName::Spare { epoch: self.epoch, count: self.count - 1 }
+    }
+
+    /// Takes a recycled segment.
+    pub(super) fn give(&mut self, spare: Spare) {
+        self.ready = Some(spare);
+    }
+
+    fn make(&mut self, length: u64) -> io::Result<Spare> {
+        let name = self.name_next();
+        Ok((name, self.disk.create_segment(name, length)?))
+    }
+
+    /// Takes in what the maker made, waiting for what it was ordered or not.
+    fn take_in(&mut self, wait: bool) -> io::Result<()> {
+        let Some(maker) = &mut self.maker else { return Ok(()) };
+        let Some((_, length)) = maker.ordered else { return Ok(()) };
+        let made = if wait { maker.made.recv().ok() } else { maker.made.try_recv().ok() };
+        let Some(made) = made else { return Ok(()) };
+        maker.ordered = None;
+        self.short = made.is_err();
+        match made {
+            Ok(spare) if length == self.length && self.ready.is_none() => self.ready = Some(spare),
+            Ok(spare) => self.reserve = Some(spare),
+            Err(error) if is_full(&error) => {
+                tracing::warn!(%error, "no room to prepare another segment of the journal");
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+}
+
+/// Whether an error says that there is no room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+impl Maker {
+    fn start(disk: Arc<dyn Disk>) -> io::Result<Self> {
+        let (orders, ordered) = channel::<(FileName, u64)>();
+        let (finished, made) = channel();
+        thread::Builder::new().name("kahawai-spare".into()).spawn(move || {
+            let mut failed_at: Option<Instant> = None;
+            while let Ok((name, length)) = ordered.recv() {
+                if let Some(failed_at) = failed_at.take() {
+                    thread::sleep(REST_AFTER_FAILURE.saturating_sub(failed_at.elapsed()));
+                }
+                let spare = disk.create_segment(name, length).map(|file| (name, file));
+                failed_at = spare.is_err().then(Instant::now);
+                if finished.send(spare).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { orders, made, ordered: None })
+    }
+}

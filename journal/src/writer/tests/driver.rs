@@ -1,0 +1,204 @@
+//! A store over one writer without threads, and the model as a store.
+
+use std::sync::{Arc, Mutex};
+
+use kahawai_store::batch::Batch;
+use kahawai_store::conformance::hold::FixedHold;
+use kahawai_store::contract::{
+    Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError, StoreWait,
+};
+use kahawai_store::model::{Contents, State};
+use kahawai_store::names::Epoch;
+
+use crate::directory::StoreDirectory;
+use crate::disk::Disk;
+use crate::journal::read_page;
+use crate::options::JournalOptions;
+use crate::writer::{BeginError, EncodedBatch, Submission, Writer};
+
+/// Segments so small that a few batches fill one.
+pub(super) fn options() -> JournalOptions {
+    JournalOptions { journal_max_file_length: 4 << 10, ..JournalOptions::default() }
+}
+
+/// One writer, driven by whoever calls.
+pub(super) struct Driven {
+    pub(super) writer: Mutex<Writer>,
+    pub(super) hold: Arc<FixedHold>,
+}
+
+/// The answers of one round, in the order in which they came.
+pub(super) type Answers = Vec<Result<Committed, StoreError>>;
+
+impl Driven {
+    pub(super) fn open(disk: Arc<dyn Disk>, epoch: u64) -> Result<Self, BeginError> {
+        let directory = StoreDirectory::on(Arc::clone(&disk))
+            .map_err(|error| BeginError::Io { doing: "begin the store", error })?;
+        let hold = Arc::new(FixedHold::new(Epoch(epoch)));
+        let writer = Writer::begin(disk, Arc::clone(&hold) as _, directory.id(), options(), false)?;
+        Ok(Self { writer: Mutex::new(writer), hold })
+    }
+
+    /// Commits batches in one round, telling of each answer as it comes.
+    pub(super) fn round(
+        &self,
+        batches: &[Batch],
+        answered: impl Fn(usize, &Result<Committed, StoreError>) + Send + Sync + 'static,
+    ) -> Answers {
+        let answers = Arc::new(Mutex::new(Vec::new()));
+        let answered = Arc::new(answered);
+        let submissions: Vec<_> = batches
+            .iter()
+            .enumerate()
+            .map(|(number, batch)| {
+                let (answers, answered) = (Arc::clone(&answers), Arc::clone(&answered));
+                let done = Completion::new(move |result| {
+                    answered(number, &result);
+                    answers.lock().expect("no panic").push(result);
+                });
+                Submission::Commit(EncodedBatch::of(batch.clone()), done)
+            })
+            .collect();
+        self.writer.lock().expect("no panic").round(submissions);
+        let answers = std::mem::take(&mut *answers.lock().expect("no panic"));
+        assert_eq!(answers.len(), batches.len(), "every batch is answered once");
+        answers
+    }
+
+    pub(super) fn idle(&self) {
+        self.writer.lock().expect("no panic").idle();
+    }
+
+    pub(super) fn damage(&self) -> Vec<String> {
+        self.recover_wait().expect("recovers").damage
+    }
+}
+
+impl Store for Driven {
+    fn commit(&self, batch: Batch, done: Completion<Committed>) {
+        let submission = Submission::Commit(EncodedBatch::of(batch), done);
+        self.writer.lock().expect("no panic").round([submission]);
+    }
+
+    fn read(&self, request: ReadRequest, done: Completion<Page>) {
+        let shared = Arc::clone(self.writer.lock().expect("no panic").shared());
+        done.complete(read_page(&shared, &request));
+    }
+
+    fn recover(&self, done: Completion<Recovered>) {
+        self.writer.lock().expect("no panic").round([Submission::Recover(done)]);
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { batch_bytes_max: 1 << 20, message_bytes_max: 1 << 20 }
+    }
+
+    fn close(&self) {
+        self.writer.lock().expect("no panic").close();
+    }
+}
+
+/// The model's state as a store, to look at everything in it.
+struct Modelled<'a>(&'a State);
+
+impl Store for Modelled<'_> {
+    fn commit(&self, _batch: Batch, _done: Completion<Committed>) {
+        unreachable!("it is only looked at")
+    }
+
+    fn read(&self, request: ReadRequest, done: Completion<Page>) {
+        done.complete(self.0.read(&request).map_err(StoreError::from));
+    }
+
+    fn recover(&self, done: Completion<Recovered>) {
+        done.complete(Ok(self.0.recover(Epoch(0))));
+    }
+
+    fn limits(&self) -> Limits {
+        unreachable!("it is only looked at")
+    }
+
+    fn close(&self) {}
+}
+
+/// Everything a state of the model holds.
+pub(super) fn contents_of(state: &State) -> Contents {
+    Contents::of(&Modelled(state), 1000).expect("the model can be read")
+}
+
+/// What is damage, and not merely doubt about the last flush.
+pub(super) fn real(damage: &[String]) -> Vec<&String> {
+    damage.iter().filter(|line| !line.starts_with("doubtful")).collect()
+}
+
+/// The same in a few words.
+pub(super) fn summary(contents: &Contents) -> String {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for waiting in &contents.waiting {
+        let subscription = waiting.subscription.map_or(String::new(), |id| format!("/{id}"));
+        write!(text, "{}{subscription}:", waiting.destination).expect("a text takes all");
+        for stored in &waiting.messages {
+            write!(text, " {}@{}.{}", stored.id, stored.cursor.rank, stored.cursor.arrival)
+                .expect("a text takes all");
+        }
+        text.push_str("; ");
+    }
+    let prepared: Vec<_> = contents
+        .prepared
+        .iter()
+        .map(|found| format!("{} {:?} {}", found.xid, found.acknowledges, found.enqueues))
+        .collect();
+    let counts: Vec<_> =
+        contents.destinations.iter().map(|found| (found.destination.id.0, found.messages)).collect();
+    let tables: Vec<_> = contents.tables.iter().map(|entry| (&entry.key, &entry.value)).collect();
+    format!("{text} prepared {prepared:?} counts {counts:?} tables {tables:?}")
+}
+
+/// Every record of every segment, for the message of a failing test.
+pub(super) fn dump(disk: &dyn Disk) -> String {
+    use std::fmt::Write;
+
+    use crate::format::name::FileName;
+    use crate::format::record::HEADER_LENGTH;
+    use crate::format::{seal, segment};
+    use crate::log::replay::decode_batch_body;
+    use crate::log::scan::{Item, Scanner};
+
+    let mut text = String::new();
+    let mut names = disk.list().expect("a list");
+    names.sort_unstable();
+    for name in names {
+        writeln!(text, "{name}").expect("a text takes all");
+        if let FileName::Seal(_) = name {
+            let content = disk.read(name).expect("readable").expect("there");
+            writeln!(text, "   {:?}", seal::decode(&content)).expect("a text takes all");
+        }
+        let FileName::Segment { .. } = name else { continue };
+        let file = disk.open_segment(name).expect("it opens");
+        let mut bytes = vec![0; file.length() as usize];
+        file.read(0, &mut bytes).expect("it reads");
+        let Ok(header) = segment::decode(&bytes) else { continue };
+        writeln!(text, "   {header:?}").expect("a text takes all");
+        for item in Scanner::new(&bytes, header.log, header.epoch, header.number, None) {
+            match item {
+                Item::Record { header, offset } => {
+                    let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
+                    let shown = match header.kind {
+                        crate::format::record::Kind::Batch => format!("{:?}", decode_batch_body(body)),
+                        crate::format::record::Kind::Release => format!("{body:?}"),
+                        _ => String::new(),
+                    };
+                    writeln!(
+                        text,
+                        "   at {offset}: {:?} {} durable {} {shown}",
+                        header.kind, header.sequence, header.durable_through
+                    )
+                    .expect("a text takes all");
+                }
+                other => writeln!(text, "   {other:?}").expect("a text takes all"),
+            }
+        }
+    }
+    text
+}

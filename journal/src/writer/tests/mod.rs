@@ -1,0 +1,19 @@
+//! The writer on a disk that fails, stops and forgets, driven by one thread so that every run is the same.
+//!
+//! `KAHAWAI_TEST_SCALE` multiplies the number of random sequences (default 1).
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`driver`] | a store over one writer without threads, and the model beside it |
+//! | [`script`] | random batches with some of everything |
+//! | [`crash`] | power failure at every call |
+//! | [`errors`] | an error at every call, and a full disk |
+
+mod crash;
+mod driver;
+mod script;
+
+/// How many times the default amount of random work is asked for.
+pub(crate) fn scale() -> u64 {
+    std::env::var("KAHAWAI_TEST_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1)
+}

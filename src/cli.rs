@@ -1,0 +1,129 @@
+//! The command line: commands, options, help.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::exit;
+
+/// A message broker for ActiveMQ's clients, built around its storage engine.
+#[derive(Debug, Parser)]
+#[command(name = "kahawai", version, max_term_width = 110, after_help = exit::TABLE)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run a broker on a store directory: as its master, or as a slave that takes over when the master goes.
+    Serve(ServeOptions),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  kahawai serve
+      store in ./data, OpenWire on 127.0.0.1:61616
+
+  kahawai serve --store /shared/store --bind 0.0.0.0:61616 --name a
+  kahawai serve --store /shared/store --bind 0.0.0.0:61617 --name b
+      two brokers on one store: one serves, the other waits and takes over; clients connect with
+      failover:(tcp://host-a:61616,tcp://host-b:61617)";
+
+fn serve_after_help() -> String {
+    format!("{EXAMPLES}\n\n{}", exit::TABLE)
+}
+
+/// Options of `kahawai serve`.
+#[derive(Debug, Args)]
+#[command(after_help = serve_after_help())]
+pub(crate) struct ServeOptions {
+    /// The store directory; made where there is none. Brokers given the same one are master and slaves.
+    #[arg(long, value_name = "DIR", default_value = "./data", env = "KAHAWAI_STORE")]
+    pub(crate) store: PathBuf,
+
+    /// Where to listen for OpenWire clients while master.
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:61616", env = "KAHAWAI_BIND")]
+    pub(crate) bind: String,
+
+    /// The broker's name, as clients and slaves see it (ActiveMQ: brokerName).
+    #[arg(long, value_name = "NAME", default_value = "localhost", env = "KAHAWAI_NAME")]
+    pub(crate) name: String,
+
+    /// How long a master may be silent before a slave takes over, though its lock is still held: milliseconds.
+    #[arg(long, value_name = "MS", default_value = "2000", value_parser = milliseconds(100))]
+    pub(crate) lease_duration: Duration,
+
+    /// How often a slave looks whether the lock is free: milliseconds (ActiveMQ's option, 10000 there).
+    #[arg(long, value_name = "MS", default_value = "25", value_parser = milliseconds(1))]
+    pub(crate) lock_acquire_sleep_interval: Duration,
+
+    /// The length of a journal segment: bytes, or with a suffix 64kb, 32mb, 1gb.
+    #[arg(long, value_name = "SIZE", default_value = "32mb", value_parser = segment_size)]
+    pub(crate) journal_max_file_length: u64,
+
+    /// How segments are written. By default mapped on a file system known to be local, plain elsewhere.
+    #[arg(long, value_name = "WAY", value_enum)]
+    pub(crate) journal_io: Option<JournalIo>,
+}
+
+/// How segments are written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum JournalIo {
+    /// Mapped: many records at once through the mapping, a few beside it; flushed by fdatasync.
+    Mapped,
+    /// Always through the mapping, flushed by fdatasync.
+    MappedOnly,
+    /// Always through the mapping, flushed by msync.
+    MappedOnlyMsync,
+    /// With pwrite, flushed by fdatasync.
+    Plain,
+}
+
+fn milliseconds(least: u64) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    move |text| match text.parse::<u64>() {
+        Ok(number) if number >= least => Ok(Duration::from_millis(number)),
+        _ => Err(format!("needs a whole number of milliseconds, at least {least}")),
+    }
+}
+
+fn segment_size(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 64 << 10;
+    const MOST: u64 = 1 << 30;
+    let lower = text.trim().to_ascii_lowercase();
+    let (digits, unit) = match lower.trim_end_matches('b') {
+        rest if rest.ends_with('k') => (&rest[..rest.len() - 1], 1 << 10),
+        rest if rest.ends_with('m') => (&rest[..rest.len() - 1], 1 << 20),
+        rest if rest.ends_with('g') => (&rest[..rest.len() - 1], 1 << 30),
+        rest => (rest, 1),
+    };
+    let size = digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    match size {
+        Some(size) if (LEAST..=MOST).contains(&size) => Ok(size.next_multiple_of(4096)),
+        _ => Err("needs a size from 64kb to 1gb".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_suffixes_and_bounds() {
+        assert_eq!(segment_size("32mb"), Ok(32 << 20));
+        assert_eq!(segment_size("64kb"), Ok(64 << 10));
+        assert_eq!(segment_size("1 GB"), Ok(1 << 30));
+        assert_eq!(segment_size("1048576"), Ok(1 << 20));
+        for wrong in ["", "mb", "1kb", "2gb", "-1", "18446744073709551615gb"] {
+            assert!(segment_size(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What each exit code means: one table for the program, `--help` and the README.
+
+use std::fmt;
+
+/// Why the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// The store directory is no store, of a newer format, or damaged beyond reading.
+    Store,
+    /// The store directory cannot be written, or its disk is full.
+    Unwritable,
+    /// A connector's address cannot be listened on.
+    Connector,
+    /// The store failed while serving: a write, a flush or a read.
+    StoreFailed,
+    /// Anything else.
+    Other,
+}
+
+impl Exit {
+    /// The number given to the system.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Other => 1,
+            Self::Store => 3,
+            Self::Unwritable => 4,
+            Self::Connector => 5,
+            Self::StoreFailed => 6,
+        }
+    }
+}
+
+/// The table, as `--help` shows it. Code 2 is the command line parser's own.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0  stopped in good order (SIGTERM, SIGINT)
+  1  any other failure
+  2  wrong usage
+  3  the store directory is not a store, has a newer format, or cannot be read
+  4  the store directory cannot be written, or its disk is full
+  5  a connector's address cannot be listened on
+  6  the store failed while serving (a write or flush error); a slave takes over";
+
+/// A failure that ends the program.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// With which code.
+    pub(crate) exit: Exit,
+    /// What happened, to what, and what to do.
+    pub(crate) message: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
+        Self { exit, message: message.to_string() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}

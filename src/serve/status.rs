@@ -1,0 +1,92 @@
+//! The lines an operator and a script read on standard output, and systemd's notices.
+//!
+//! One fact a line, `what: value`; the line that begins with `ready` says that clients are served. A slave tells systemd that it
+//! is ready too: it does what it is there for.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use kahawai_journal::FORMAT_VERSION;
+use kahawai_journal::directory::StoreDirectory;
+use kahawai_store::election::Holder;
+use kahawai_store::names::Epoch;
+use sd_notify::NotifyState;
+
+/// Says what state the broker is in.
+#[derive(Clone, Debug)]
+pub(super) struct Status {
+    started: Instant,
+}
+
+impl Status {
+    /// Says who this is.
+    pub(super) fn begin(name: &str) -> Self {
+        let (version, process) = (env!("CARGO_PKG_VERSION"), std::process::id());
+        say(&format!("kahawai: version {version}, broker {name}, process {process}"));
+        Self { started: Instant::now() }
+    }
+
+    pub(super) fn store(&self, store: &StoreDirectory) {
+        say(&format!("store: {}, format {FORMAT_VERSION}", store.description()));
+    }
+
+    pub(super) fn slave(&self, holder: &Holder) {
+        let held_by = if holder.epoch == Epoch(0) {
+            "someone who has not said who".to_owned()
+        } else {
+            holder.to_string()
+        };
+        let role = format!("slave: waiting for the store, held by {held_by}");
+        say(&format!("role: {role}"));
+        notify(&[NotifyState::Ready, NotifyState::Status(&role)]);
+    }
+
+    pub(super) fn master(&self, epoch: Epoch) {
+        say("role: master");
+        say(&format!("epoch: {epoch}"));
+    }
+
+    /// What recovery found: nothing to say where all is sound.
+    pub(super) fn damage(&self, damage: &[String]) {
+        for found in damage {
+            tracing::error!("the journal is damaged: {found}");
+        }
+    }
+
+    pub(super) fn ready(&self, addresses: &[SocketAddr]) {
+        let uris: Vec<_> = addresses.iter().map(|address| format!("tcp://{address}")).collect();
+        for uri in &uris {
+            say(&format!("connector: openwire {uri}"));
+        }
+        let (uris, after) = (uris.join(", "), self.started.elapsed().as_millis());
+        say(&format!("ready: serving on {uris}, {after} ms after the start"));
+        notify(&[NotifyState::Ready, NotifyState::Status(&format!("master: serving on {uris}"))]);
+    }
+
+    pub(super) fn stepped_down(&self, reason: &str) {
+        say(&format!("role: stepped down: {reason}"));
+        notify(&[NotifyState::Status("stepped down; waiting as slave")]);
+    }
+
+    pub(super) fn stopping(&self) {
+        say("stopping: asked to by a signal");
+        notify(&[NotifyState::Stopping]);
+    }
+
+    pub(super) fn stopped(&self) {
+        say("stopped: in good order");
+    }
+}
+
+fn say(line: &str) {
+    // A closed standard output is no reason to stop serving.
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+}
+
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "cannot tell systemd the state of the service");
+    }
+}

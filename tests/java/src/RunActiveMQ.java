@@ -1,0 +1,73 @@
+import java.io.File;
+import java.lang.management.ManagementFactory;
+import org.apache.activemq.broker.BrokerService;
+import org.apache.activemq.store.kahadb.KahaDBPersistenceAdapter;
+import org.apache.activemq.store.kahadb.disk.journal.Journal.JournalDiskSyncStrategy;
+
+/**
+ * A real ActiveMQ broker to compare with: KahaDB that syncs every write, OpenWire on loopback, no JMX, no console.
+ * Two of them on one directory are master and slave, as ActiveMQ's file lock has it.
+ * The heap is the JVM's: java -Xmx512m RunActiveMQ ...
+ */
+public final class RunActiveMQ {
+    static final String USAGE = String.join("\n",
+        "usage: RunActiveMQ --port PORT --directory DIR [options]",
+        "  --port 0                picks a free port",
+        "  --concurrent BOOL       concurrentStoreAndDispatchQueues (true, as ActiveMQ has it)",
+        "  --lock-poll MS          how often a slave tries the lock (10000, as ActiveMQ has it)",
+        "  --name NAME             broker name (localhost)",
+        "  --scheduler             start the delayed-delivery scheduler",
+        "  --connector OPTIONS     query for the connector's URI, as wireFormat.maxFrameSize=1000000",
+        "prints: LISTENING URI pid=N  when it serves (a slave: when it became master)",
+        "        STOPPED              after SIGTERM or the line 'stop' on stdin");
+
+    public static void main(String[] arguments) throws Exception {
+        Options options = new Options(USAGE, arguments);
+        long port = options.number("port", 0);
+        File directory = new File(options.required("directory"));
+        boolean concurrent = Boolean.parseBoolean(options.text("concurrent", "true"));
+        long poll = options.number("lock-poll", 10_000);
+        String name = options.text("name", "localhost");
+        boolean scheduler = options.flag("scheduler");
+        String connector = options.text("connector", "");
+        options.finished();
+
+        KahaDBPersistenceAdapter store = new KahaDBPersistenceAdapter();
+        store.setDirectory(new File(directory, "kahadb"));
+        store.setJournalDiskSyncStrategy(JournalDiskSyncStrategy.ALWAYS.name().toLowerCase());
+        store.setConcurrentStoreAndDispatchQueues(concurrent);
+        store.getLocker().setLockAcquireSleepInterval(poll);
+
+        BrokerService broker = new BrokerService();
+        broker.setBrokerName(name);
+        broker.setDataDirectoryFile(directory);
+        broker.setPersistenceAdapter(store);
+        broker.setUseJmx(false);
+        broker.setSchedulerSupport(scheduler);
+        broker.setUseShutdownHook(false);
+        broker.addConnector("tcp://127.0.0.1:" + port + (connector.isEmpty() ? "" : "?" + connector));
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            try {
+                broker.stop();
+                broker.waitUntilStopped();
+                Say.line("STOPPED");
+            } catch (Exception problem) {
+                Say.line("FAIL stop: " + Say.reason(problem));
+            }
+        }));
+        broker.start(true);
+        broker.waitUntilStarted();
+        int bound = broker.getTransportConnectors().get(0).getConnectUri().getPort();
+        Say.line("LISTENING tcp://127.0.0.1:" + bound + " pid=" + ProcessHandle.current().pid()
+            + " after_ms=" + ManagementFactory.getRuntimeMXBean().getUptime());
+        // The end of stdin is not a reason to stop: a broker may well be started without one.
+        String line;
+        var stdin = new java.io.BufferedReader(new java.io.InputStreamReader(System.in));
+        while ((line = stdin.readLine()) != null) {
+            if (line.equals("stop")) {
+                System.exit(0);
+            }
+        }
+        broker.waitUntilStopped();
+    }
+}
