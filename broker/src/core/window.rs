@@ -122,7 +122,13 @@ impl Window {
             let known = self.ready.contains_key(&position) || self.held.contains(&found.id);
             if !known && !self.settled_while_reading.contains(&found.id) {
                 let redeliveries = self.redelivered.remove(&found.id).unwrap_or(0);
-                self.insert(Waiting { id: found.id, position, message: found.message, redeliveries, stored: true });
+                self.insert(Waiting {
+                    id: found.id,
+                    position,
+                    message: found.message,
+                    redeliveries,
+                    stored: true,
+                });
             }
         }
         self.settled_while_reading.clear();
@@ -148,7 +154,9 @@ impl Window {
         message: &Arc<Message>,
         room: bool,
     ) -> bool {
-        if self.read_to.is_some_and(|read_to| cursor <= read_to) {
+        // A page may have brought it before this answer came; it may even be acknowledged by now, and not be in the page that
+        // was read since.
+        if self.read_to.is_some_and(|read_to| cursor <= read_to) || self.held.contains(&id) {
             return false;
         }
         if self.behind || !room {
@@ -241,7 +249,8 @@ impl Window {
     /// Forgets the stored messages that wait; they are read again when wanted. Gives how many bytes were freed.
     pub(crate) fn shrink(&mut self) -> usize {
         let before = self.ready_bytes;
-        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position) else {
+        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position)
+        else {
             return 0;
         };
         let mut freed = 0;
