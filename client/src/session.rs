@@ -93,8 +93,8 @@ impl Session {
     /// Opens a consumer: of a [`Destination`] with all defaults, or by [`ConsumerOptions`].
     ///
     /// # Errors
-    /// [`crate::Error::Usage`] for a durable subscription without a client id; [`crate::Error::Broker`] where the
-    /// broker refuses, as for a malformed selector; [`crate::Error::Lost`], [`crate::Error::Closed`].
+    /// [`crate::Error::Usage`] for a durable subscription without a client id and for a temporary destination of another
+    /// connection; [`crate::Error::Broker`] where the broker refuses, as for a malformed selector; [`crate::Error::Lost`], [`crate::Error::Closed`].
     pub async fn consumer(&self, options: impl Into<ConsumerOptions>) -> Result<Consumer> {
         Consumer::open(self.handle.clone(), options.into()).await
     }

@@ -26,8 +26,8 @@ impl TemporaryDestination {
     /// Deletes it, over the connection that made it. Its consumers must be closed.
     ///
     /// # Errors
-    /// [`crate::Error::Broker`] where it is in use or of another connection, [`crate::Error::Lost`],
-    /// [`crate::Error::Closed`].
+    /// [`crate::Error::Usage`] where it has a consumer or is another connection's; [`crate::Error::Broker`],
+    /// [`crate::Error::Lost`], [`crate::Error::Closed`].
     pub async fn delete(self, connection: &Connection) -> Result<()> {
         let removal = |protocol: &mut crate::protocol::Protocol, now| {
             protocol.remove_temporary(now, &self.destination).map(Some)

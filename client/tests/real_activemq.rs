@@ -518,9 +518,9 @@ async fn a_question_is_answered_over_a_temporary_queue() {
 
     let (answering, reply_to) = server.await.unwrap();
     let in_use = answers.clone().delete(&asking).await.unwrap_err();
-    assert_eq!(in_use.kind(), ErrorKind::Broker, "{in_use}");
+    assert_eq!(in_use.kind(), ErrorKind::Usage, "{in_use}");
     let stranger = answering.consumer(&reply_to).await.unwrap_err();
-    assert_eq!(stranger.kind(), ErrorKind::Broker, "{stranger}");
+    assert_eq!(stranger.kind(), ErrorKind::Usage, "{stranger}");
     soon(answer.close()).await.unwrap();
     soon(answers.delete(&asking)).await.unwrap();
     let gone = answering.anonymous_producer().await.unwrap().send_to(&reply_to, "late").await.unwrap_err();

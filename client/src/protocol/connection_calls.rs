@@ -9,7 +9,7 @@ use kahawai_openwire::destination::{Destination, DestinationKind};
 use kahawai_openwire::ids::RemovedId;
 use kahawai_openwire::text::Text;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::protocol::event::RequestId;
 use crate::protocol::{Identity, Protocol, Request};
 
@@ -59,9 +59,27 @@ impl Protocol {
         Ok((destination, request))
     }
 
-    /// Removes a temporary queue or topic of this connection.
+    /// Removes a temporary queue or topic of this connection that has no consumer. (ActiveMQ leaves both checks to
+    /// its clients.)
     pub(crate) fn remove_temporary(&mut self, now: Instant, destination: &Destination) -> Result<RequestId> {
+        self.check_temporary(destination)?;
+        if self.consumers.values().any(|consumer| consumer.destination() == destination) {
+            return Err(Error::Usage("the temporary destination has a consumer"));
+        }
         self.destination_request(now, destination, DestinationInfo::REMOVE)
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] for a temporary destination of another connection.
+    pub(super) fn check_temporary(&self, destination: &Destination) -> Result<()> {
+        let is_own = || {
+            let number = destination.physical_name.strip_prefix(self.connection_id.value.as_str());
+            number.is_some_and(|number| number.starts_with(':'))
+        };
+        if destination.kind.is_temporary() && !is_own() {
+            return Err(Error::Usage("the temporary destination is another connection's"));
+        }
+        Ok(())
     }
 
     fn destination_request(&mut self, now: Instant, of: &Destination, operation: u8) -> Result<RequestId> {

@@ -94,6 +94,11 @@ impl Consumer {
         }
     }
 
+    /// What it consumes from.
+    pub(super) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
     /// The command that opens it.
     pub(super) fn info(&self, options: &ConsumerOptions) -> ConsumerInfo {
         ConsumerInfo {

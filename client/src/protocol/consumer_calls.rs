@@ -18,6 +18,7 @@ impl Protocol {
         options: &ConsumerOptions,
         prefetch: u32,
     ) -> Result<(ConsumerKey, RequestId)> {
+        self.check_temporary(&options.destination)?;
         let opened_by = self.session(session)?;
         let mode = match options.acknowledge {
             _ if opened_by.is_transacted => Mode::Transacted,
