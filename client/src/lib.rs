@@ -51,3 +51,8 @@ pub use producer::{Confirm, Producer};
 pub use session::{Session, TransactedSession};
 pub use temporary::TemporaryDestination;
 pub use url::{BrokerUrl, TcpUrl, UrlError};
+
+/// Keeps the page's example compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

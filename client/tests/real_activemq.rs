@@ -1,6 +1,8 @@
 //! Proves that the client's features work with a real ActiveMQ 5.17: each test is one feature, on destinations of its
 //! own.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::pin::Pin;

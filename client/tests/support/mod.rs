@@ -1,6 +1,7 @@
 //! A real ActiveMQ on loopback, shared by the tests that run at the same time.
 
 #![allow(dead_code, reason = "each test program uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -14,18 +15,18 @@ use tempfile::TempDir;
 const BROKER_JAR: &str = "/usr/share/java/activemq-broker.jar";
 
 /// How long any one step of a test may take. Only a failing test waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running ActiveMQ; killed when the last test that uses it ends.
-pub struct ActiveMq {
+pub(crate) struct ActiveMq {
     child: Child,
-    pub url: String,
+    pub(crate) url: String,
     _directory: TempDir,
 }
 
 impl ActiveMq {
     /// The broker that the tests share, or none, said loudly, where this machine cannot run one.
-    pub fn shared() -> Option<Arc<Self>> {
+    pub(crate) fn shared() -> Option<Arc<Self>> {
         static SHARED: Mutex<Weak<ActiveMq>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(broker) = shared.upgrade() {
@@ -37,7 +38,7 @@ impl ActiveMq {
     }
 
     /// A broker of the test's own.
-    pub fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         if !Path::new(BROKER_JAR).exists() {
             return skipped(&format!("there is no {BROKER_JAR} (run tests/fetch)"));
         }
@@ -69,7 +70,7 @@ impl ActiveMq {
     }
 
     /// Ends the broker as a crash would.
-    pub fn kill(mut self) {
+    pub(crate) fn kill(mut self) {
         self.end();
     }
 
@@ -91,6 +92,6 @@ fn skipped<T>(reason: &str) -> Option<T> {
 }
 
 /// The future's result, or a failed test.
-pub async fn soon<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future).await.expect("not within the test's patience")
 }
