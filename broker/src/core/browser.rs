@@ -164,7 +164,7 @@ impl Core {
         browser.reading = false;
         match result {
             Ok(page) => {
-                browser.after = page.messages.last().map(|last| last.cursor).or(browser.after);
+                browser.after = page.cursor_last().or(browser.after);
                 browser.stored_seen = page.end;
                 browser
                     .buffer

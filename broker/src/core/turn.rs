@@ -272,6 +272,14 @@ impl Core {
                 let Some(source) = self.sources.get_mut(&key) else { return };
                 match result {
                     Ok(page) => {
+                        if !page.damaged.is_empty() {
+                            let ids: Vec<_> = page.damaged.iter().map(|(id, _)| id.to_string()).collect();
+                            let place = self.destinations.get(&source.destination);
+                            let place = place.map_or_else(String::new, |place| place.address.to_string());
+                            let ids = ids.join(", ");
+                            let text = format!("{place}: messages {ids} are damaged and were passed over");
+                            self.effects.notices.push(Notice { text });
+                        }
                         self.memory += source.window.page_came(token, page);
                         self.touch(key);
                     }

@@ -116,7 +116,8 @@ impl Window {
     pub(crate) fn page_came(&mut self, token: ReadToken, page: Page) -> usize {
         let Some(reading) = self.reading.take_if(|reading| reading.token == token) else { return 0 };
         let before = self.ready_bytes;
-        let last = page.messages.last().map(|message| message.cursor);
+        // A damaged message stands there too, and is passed over.
+        let last = page.cursor_last();
         for found in page.messages {
             let position = Position::stored(found.cursor);
             let known = self.ready.contains_key(&position) || self.held.contains(&found.id);
@@ -276,5 +277,22 @@ impl Window {
         if let Some(reading) = &mut self.reading {
             reading.rewound = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_damaged_messages_is_passed_over() {
+        let mut window = Window::recovered(3);
+        let token = ReadToken(1);
+        assert_eq!(window.page_asked(token), None);
+        let cursor = Cursor { rank: 0, arrival: 7 };
+        let page = Page { damaged: vec![(MessageId(1), cursor)], ..Page::default() };
+        assert_eq!(window.page_came(token, page), 0);
+        assert!(window.wants_page());
+        assert_eq!(window.page_asked(ReadToken(2)), Some(cursor));
     }
 }
