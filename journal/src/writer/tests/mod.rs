@@ -11,6 +11,7 @@
 
 mod crash;
 mod driver;
+mod errors;
 mod script;
 
 /// How many times the default amount of random work is asked for.
