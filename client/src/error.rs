@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use kahawai_openwire::error::{DecodeError, EncodeError, FrameError, NegotiationError};
 use kahawai_openwire::throwable::Throwable;
-use thiserror::Error;
 
 use crate::url::UrlError;
 
@@ -15,7 +14,7 @@ use crate::url::UrlError;
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed.
-#[derive(Debug, Clone, Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The address is not one that this client understands. Nothing was tried.
@@ -149,7 +148,7 @@ impl From<Option<&Throwable>> for BrokerError {
 }
 
 /// Why a connection ended.
-#[derive(Debug, Clone, Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Loss {
     /// Reading or writing failed.

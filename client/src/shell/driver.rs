@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::error::Loss;
 use crate::shell::shared::Shared;
@@ -59,12 +59,16 @@ async fn serve(shared: &Shared, mut stream: TcpStream) -> Loss {
         }
         let plan = shared.plan(&mut outgoing);
         let deadline = if plan.is_finishing {
+            let finish_by = *finish_by.get_or_insert_with(|| Instant::now() + CLOSE_TIMEOUT);
             if outgoing.is_empty() {
                 // Nobody is left who would mind an error.
                 let _ = writer.shutdown().await;
+                if plan.lingers {
+                    let _ = timeout_at(finish_by, discard(&mut reader, &mut input)).await;
+                }
                 return Loss::EndOfStream;
             }
-            Some(*finish_by.get_or_insert_with(|| Instant::now() + CLOSE_TIMEOUT))
+            Some(finish_by)
         } else {
             plan.deadline.map(Instant::from_std)
         };
@@ -101,6 +105,17 @@ async fn serve(shared: &Shared, mut stream: TcpStream) -> Loss {
                 wake_at = Instant::now() + IDLE;
                 alarm.as_mut().reset(wake_at);
             }
+        }
+    }
+}
+
+/// Reads to the end of the stream what nobody is left to read.
+async fn discard(reader: &mut (impl AsyncRead + Unpin), input: &mut BytesMut) -> std::io::Result<()> {
+    loop {
+        input.clear();
+        input.reserve(READ_BYTES_MIN);
+        if reader.read_buf(input).await? == 0 {
+            return Ok(());
         }
     }
 }

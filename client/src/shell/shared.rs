@@ -36,6 +36,8 @@ struct State {
     negotiated: Option<oneshot::Sender<()>>,
     /// Everything that will ever be said is in the output.
     is_finishing: bool,
+    /// The broker has not said that it took all of it.
+    lingers: bool,
     ended: Option<Error>,
 }
 
@@ -43,6 +45,9 @@ struct State {
 pub(crate) struct Plan {
     /// Nothing more will come: when all is sent, close.
     pub(crate) is_finishing: bool,
+    /// Close only when the broker does: closing with something unread makes the operating systems forget what the
+    /// broker has not read yet.
+    pub(crate) lingers: bool,
     /// When to look at the clock.
     pub(crate) deadline: Option<Instant>,
 }
@@ -56,6 +61,7 @@ impl Shared {
             consumers: HashMap::new(),
             negotiated: Some(negotiated),
             is_finishing: false,
+            lingers: false,
             ended: None,
         };
         Self { state: Mutex::new(state), output_ready: Notify::new(), room: Notify::new() }
@@ -192,7 +198,10 @@ impl Shared {
         if let Err(error) = finished {
             tracing::debug!(%error, "no goodbye");
         }
-        self.lock().is_finishing = true;
+        let mut state = self.lock();
+        state.is_finishing = true;
+        state.lingers = remove;
+        drop(state);
         self.output_ready.notify_one();
     }
 
@@ -215,7 +224,11 @@ impl Shared {
         if took {
             std::mem::swap(outgoing, state.protocol.output());
         }
-        let plan = Plan { is_finishing: state.is_finishing, deadline: state.protocol.deadline() };
+        let plan = Plan {
+            is_finishing: state.is_finishing,
+            lingers: state.lingers,
+            deadline: state.protocol.deadline(),
+        };
         drop(state);
         if took {
             self.room.notify_waiters();

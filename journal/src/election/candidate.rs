@@ -38,12 +38,14 @@ impl FileElection {
         Ok(Self { disk, options, boot })
     }
 
-    fn look(&self, at: std::time::Duration) -> Result<(Sighting, Option<Box<dyn LockGuard>>), ElectionError> {
+    fn look(&self, started: Instant) -> Result<(Sighting, Option<Box<dyn LockGuard>>), ElectionError> {
+        let begun = started.elapsed();
         // The lock first: a holder that dies after this look is met at the next.
         let lock = self.disk.try_lock().map_err(failed("take the lock"))?;
         let claimed = self.highest_claim().map_err(failed("look for claims"))?;
         let beat = self.read_beat(claimed)?;
-        Ok((Sighting { at, lock: lock.as_ref().map(|lock| lock.inode()), claimed, beat }, lock))
+        let inode = lock.as_ref().map(|lock| lock.inode());
+        Ok((Sighting { begun, done: started.elapsed(), lock: inode, claimed, beat }, lock))
     }
 
     /// The highest epoch claimed, zero where there is none.
@@ -97,7 +99,7 @@ impl Election for FileElection {
             if cancel.is_cancelled() {
                 return Err(ElectionError::Cancelled);
             }
-            let (sighting, lock) = self.look(started.elapsed())?;
+            let (sighting, lock) = self.look(started)?;
             match candidate.decide(sighting) {
                 Decision::Claim(epoch) => {
                     self.options.watch.reached(Step::ClaimDecided);

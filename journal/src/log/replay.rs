@@ -47,6 +47,8 @@ pub(crate) struct Replayed {
 pub(crate) enum ReplayError {
     #[error("cannot read segment {number}: {error}")]
     Io { number: u64, error: io::Error },
+    #[error("the seal of epoch {epoch} is missing, though segments up to {number} were not released", epoch = .0.epoch, number = .0.number)]
+    SealMissing(LogEnd),
     #[error("segment {number}: {error}")]
     Newer { number: u64, error: FormatError },
 }
@@ -68,6 +70,9 @@ pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result
     // What is released is not read at all: a power failure may have brought back some of those segments and not others.
     let said = logs.iter().flatten().filter_map(|found| found.header.as_ref()).map(|header| header.released);
     replayed.released = said.max().unwrap_or_default().max(survey.released);
+    if let Some(before) = chain.before.filter(|before| before.number > replayed.released) {
+        return Err(ReplayError::SealMissing(before));
+    }
     report_missing(&mut replayed, chain, &logs);
 
     let youngest = logs.len().saturating_sub(1);
@@ -285,7 +290,10 @@ impl SegmentReader<'_> {
                     self.replayed.sequence_last = header.sequence;
                     sealed_at = scanner.offset();
                 }
-                Item::Gap { from, to } if sequence < durable => self.damaged_gap(from, to),
+                Item::Gap { from, to } if sequence < durable => {
+                    let gap = bytes.get(from as usize..to as usize).unwrap_or_default();
+                    self.damaged_gap(from, to, gap);
+                }
                 // The tail is torn here. What verifies behind it is doubtful.
                 Item::BodyDamaged { .. } | Item::Gap { .. } => {
                     for item in scanner.by_ref() {
@@ -344,8 +352,17 @@ impl SegmentReader<'_> {
         self.report(offset, &what);
     }
 
-    fn damaged_gap(&mut self, from: u64, to: u64) {
-        self.report(from, &format!("{} bytes are no record", to - from));
+    fn damaged_gap(&mut self, from: u64, to: u64, bytes: &[u8]) {
+        // Where only a record's header is damaged, its body still tells what is lost.
+        let body = bytes.get(HEADER_LENGTH..).unwrap_or_default();
+        let decoded = (0..8).find_map(|padding| {
+            let body = body.get(..body.len().checked_sub(padding)?)?;
+            decode_batch_body(body)
+        });
+        let held = decoded.map_or(String::new(), |(operations, _)| {
+            format!("; as far as it can be read, it holds {}", name(&operations))
+        });
+        self.report(from, &format!("{} bytes are no record{held}", to - from));
     }
 
     fn lost(&mut self, from: u64, to: u64) {

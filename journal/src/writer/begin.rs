@@ -13,7 +13,7 @@ use kahawai_store::election::{Hold, Lost};
 use kahawai_store::names::Epoch;
 
 use super::active::Active;
-use super::spare::Spares;
+use super::spare::{Spares, is_full};
 use super::{Shared, Writer};
 use crate::disk::Disk;
 use crate::election::random_id;
@@ -48,6 +48,16 @@ fn cannot(doing: &'static str) -> impl Fn(io::Error) -> BeginError {
     move |error| BeginError::Io { doing, error }
 }
 
+/// Removes the spares of epochs before this.
+fn remove_spares(disk: &dyn Disk, epoch: Epoch) -> io::Result<()> {
+    for name in disk.list()? {
+        if matches!(name, FileName::Spare { epoch: found, .. } if found < epoch) {
+            disk.remove(name)?;
+        }
+    }
+    disk.sync_names()
+}
+
 impl Writer {
     /// Begins the log of the hold's epoch.
     pub(crate) fn begin(
@@ -69,7 +79,16 @@ impl Writer {
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + copied;
         let length = options.small_segment_length().max(needed);
         let name = FileName::Segment { epoch, number };
-        let file = disk.create_segment(name, length).map_err(cannot("make room for the journal"))?;
+        let file = match disk.create_segment(name, length) {
+            Err(error) if is_full(&error) => {
+                // What masters before had prepared for later holds nothing.
+                hold.prove()?;
+                remove_spares(disk.as_ref(), epoch).map_err(cannot("remove spares"))?;
+                disk.create_segment(name, length)
+            }
+            result => result,
+        };
+        let file = file.map_err(cannot("make room for the journal"))?;
         let first = Arc::new(Segment { epoch, number, log, file });
         let header = SegmentHeader {
             store,

@@ -6,8 +6,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kahawai_store::names::Epoch;
@@ -33,12 +33,25 @@ pub(super) struct Spares {
     maker: Option<Maker>,
 }
 
-/// The thread that makes spares.
+/// The thread that makes spares; it ends when this is dropped.
 struct Maker {
     orders: Sender<(FileName, u64)>,
     made: Receiver<io::Result<Spare>>,
     /// The name and length of the spare under way.
     ordered: Option<(FileName, u64)>,
+    /// Closed to end the thread while it rests.
+    ending: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Maker {
+    fn drop(&mut self) {
+        self.ending = None;
+        self.orders = channel().0;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// How long the maker rests after it found no room.
@@ -71,6 +84,11 @@ impl Spares {
         if let Err(error) = self.take_in(false) {
             tracing::warn!(%error, "cannot prepare another segment of the journal");
         }
+        self.order();
+    }
+
+    /// Orders what is missing, unless something is under way.
+    fn order(&mut self) {
         let (epoch, count) = (self.epoch, self.count);
         let wanted = match (&self.ready, &self.reserve) {
             (None, _) => self.length,
@@ -96,13 +114,7 @@ impl Spares {
         let taken = if needed > self.length {
             self.make(needed)
         } else {
-            // A spare under way is waited for, unless the last one found no room.
-            let wait = self.ready.is_none() && !self.short;
-            self.take_in(wait).and_then(|()| match self.ready.take() {
-                Some(ready) => Ok(ready),
-                None if self.maker.is_none() => self.make(self.length),
-                None => Err(io::ErrorKind::StorageFull.into()),
-            })
+            self.take_ready()
         };
         let taken = match taken {
             Ok(spare) => Some(spare),
@@ -112,6 +124,27 @@ impl Spares {
         };
         self.replenish();
         Ok(taken)
+    }
+
+    /// A segment of full length. A spare under way is waited for, unless the last one found no room.
+    fn take_ready(&mut self) -> io::Result<Spare> {
+        loop {
+            self.take_in(self.ready.is_none() && !self.short)?;
+            if let Some(ready) = self.ready.take() {
+                return Ok(ready);
+            }
+            if self.maker.is_none() {
+                return self.make(self.length);
+            }
+            if self.short {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            // What was under way was the reserve.
+            self.order();
+            if self.maker.as_ref().is_none_or(|maker| maker.ordered.is_none()) {
+                return Err(io::Error::other("the thread that prepares segments has ended"));
+            }
+        }
     }
 
     /// Whether another spare is wanted, so that an empty segment had better be recycled than removed.
@@ -167,11 +200,15 @@ impl Maker {
     fn start(disk: Arc<dyn Disk>) -> io::Result<Self> {
         let (orders, ordered) = channel::<(FileName, u64)>();
         let (finished, made) = channel();
-        thread::Builder::new().name("kahawai-spare".into()).spawn(move || {
+        let (ending, ended) = channel::<()>();
+        let thread = thread::Builder::new().name("kahawai-spare".into()).spawn(move || {
             let mut failed_at: Option<Instant> = None;
             while let Ok((name, length)) = ordered.recv() {
                 if let Some(failed_at) = failed_at.take() {
-                    thread::sleep(REST_AFTER_FAILURE.saturating_sub(failed_at.elapsed()));
+                    let rest = REST_AFTER_FAILURE.saturating_sub(failed_at.elapsed());
+                    if ended.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected) {
+                        return;
+                    }
                 }
                 let spare = disk.create_segment(name, length).map(|file| (name, file));
                 failed_at = spare.is_err().then(Instant::now);
@@ -180,6 +217,6 @@ impl Maker {
                 }
             }
         })?;
-        Ok(Self { orders, made, ordered: None })
+        Ok(Self { orders, made, ordered: None, ending: Some(ending), thread: Some(thread) })
     }
 }
