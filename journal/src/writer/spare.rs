@@ -111,11 +111,7 @@ impl Spares {
     /// # Errors
     /// Of the disk, but for a lack of room.
     pub(super) fn take(&mut self, needed: u64, freeing: bool) -> io::Result<Option<Spare>> {
-        let taken = if needed > self.length {
-            self.make(needed)
-        } else {
-            self.take_ready()
-        };
+        let taken = if needed > self.length { self.make(needed) } else { self.take_ready() };
         let taken = match taken {
             Ok(spare) => Some(spare),
             Err(error) if !is_full(&error) => return Err(error),
