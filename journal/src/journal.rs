@@ -124,11 +124,18 @@ impl Queue {
 }
 
 /// Closes the queue when its thread ends, by a panic too, so that every caller gets an answer.
-struct CloseOnExit(Arc<Queue>);
+struct CloseOnExit {
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+}
 
 impl Drop for CloseOnExit {
     fn drop(&mut self) {
-        let mut waiting = self.0.waiting();
+        if thread::panicking() {
+            // What the index holds now nobody knows: reads end too.
+            self.shared.end(StoreError::Failed("the thread that writes the journal panicked".into()));
+        }
+        let mut waiting = self.queue.waiting();
         waiting.closing = true;
         let left = std::mem::take(&mut waiting.submissions);
         drop(waiting);
@@ -165,7 +172,7 @@ impl Journal {
 
         let taken = Arc::clone(&queue);
         let writing = thread::Builder::new().name("kahawai-journal".into()).spawn(move || {
-            let _closing = CloseOnExit(Arc::clone(&taken));
+            let _closing = CloseOnExit { queue: Arc::clone(&taken), shared: Arc::clone(writer.shared()) };
             while let Some(submissions) = taken.take(bytes_max, patience) {
                 if submissions.is_empty() {
                     writer.idle();
@@ -237,7 +244,9 @@ impl Store for Journal {
         self.queue.wake.notify_all();
         drop(self.reads.lock().unwrap_or_else(PoisonError::into_inner).take());
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
+        // A completion may hold the last handle, and drop it on a thread of ours.
+        let own = thread::current().id();
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
             // A thread that panicked has answered its callers by dropping their completions.
             let _ = thread.join();
         }

@@ -267,6 +267,8 @@ impl SegmentReader<'_> {
                             break;
                         }
                         self.lost(sequence + 1, header.sequence - 1);
+                        let lost = (header.sequence - 1).min(durable);
+                        self.replayed.sequence_last = self.replayed.sequence_last.max(lost);
                     }
                     sequence = header.sequence;
                     let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
@@ -293,6 +295,8 @@ impl SegmentReader<'_> {
                 Item::Gap { from, to } if sequence < durable => {
                     let gap = bytes.get(from as usize..to as usize).unwrap_or_default();
                     self.damaged_gap(from, to, gap);
+                    // Damage is sealed with the log: it is found, reported and kept again by every later master.
+                    sealed_at = to;
                 }
                 // The tail is torn here. What verifies behind it is doubtful.
                 Item::BodyDamaged { .. } | Item::Gap { .. } => {
