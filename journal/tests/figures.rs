@@ -41,8 +41,7 @@ fn cost_of_a_proof_and_of_a_commit() {
     let begun = Instant::now();
     for id in 0..COMMITS {
         let message = Arc::clone(&message);
-        let operation =
-            Operation::Enqueue { id: MessageId(id.into()), destination: queue, rank: 0, message };
+        let operation = Operation::Enqueue { id: MessageId(id.into()), destination: queue, rank: 0, message };
         journal.commit_wait(operation.into()).unwrap();
     }
     println!("a commit of 1 KiB by one sender takes {:?}", begun.elapsed() / COMMITS);

@@ -167,8 +167,7 @@ fn become_master(disk: Arc<dyn Disk>, watch: Watch, ledger: &Arc<Ledger>) -> Res
         };
         let enough = Arc::new(AtomicBool::new(false));
         let load = {
-            let (journal, ledger, enough) =
-                (Arc::clone(&journal), Arc::clone(ledger), Arc::clone(&enough));
+            let (journal, ledger, enough) = (Arc::clone(&journal), Arc::clone(ledger), Arc::clone(&enough));
             thread::spawn(move || load(&journal, &ledger, &enough))
         };
         return Ok(Master { epoch: hold.epoch(), hold, lost, journal, load, enough });
@@ -199,8 +198,7 @@ fn load(journal: &Journal, ledger: &Arc<Ledger>, enough: &AtomicBool) -> StoreEr
         for &id in &ids {
             let body = vec![id as u8; 300];
             let message = Arc::new(Message { body: body.into(), ..Message::default() });
-            let operation =
-                Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message };
+            let operation = Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message };
             submit(journal, operation, ledger, id, true, &ends);
         }
         for id in mine.drain(..) {
@@ -357,7 +355,11 @@ fn work(master: &Master, ledger: &Ledger, at: &str) {
 }
 
 /// Two masters in a row are stopped, a third takes over, and then the two are let go.
-fn stopped(make_disk: &dyn Fn() -> Arc<dyn Disk>, begin_gated: &dyn Fn(&Arc<Gate>, &Arc<Ledger>) -> Receiver<Result<Master, String>>, at: &str) {
+fn stopped(
+    make_disk: &dyn Fn() -> Arc<dyn Disk>,
+    begin_gated: &dyn Fn(&Arc<Gate>, &Arc<Ledger>) -> Receiver<Result<Master, String>>,
+    at: &str,
+) {
     let ledger = Arc::new(Ledger::default());
     // One who was there before, so that there is a log to read and seal.
     let zeroth = wait_for(begin(make_disk(), Watch::default(), &ledger), at);
@@ -407,9 +409,8 @@ fn stopped(make_disk: &dyn Fn() -> Arc<dyn Disk>, begin_gated: &dyn Fn(&Arc<Gate
 }
 
 fn stopped_at(make_disk: &dyn Fn() -> Arc<dyn Disk>, step: Step) {
-    let begin_gated = |gate: &Arc<Gate>, ledger: &Arc<Ledger>| {
-        begin(gate.before(make_disk()), gated(step, gate), ledger)
-    };
+    let begin_gated =
+        |gate: &Arc<Gate>, ledger: &Arc<Ledger>| begin(gate.before(make_disk()), gated(step, gate), ledger);
     stopped(make_disk, &begin_gated, &format!("stopped at {step}"));
 }
 
@@ -636,7 +637,8 @@ fn of_racing_slaves_each_gets_an_epoch_of_its_own() {
         let mut epochs = Vec::new();
         for thread in racing {
             let (epoch, proven) = thread.join().expect("no panic");
-            proven.unwrap_or_else(|lost| panic!("round {round}: a master in good order was overtaken: {lost}"));
+            proven
+                .unwrap_or_else(|lost| panic!("round {round}: a master in good order was overtaken: {lost}"));
             epochs.push(epoch);
         }
         epochs.sort_unstable();

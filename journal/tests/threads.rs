@@ -80,7 +80,13 @@ fn a_journal_dropped_with_batches_in_flight_answers_all_of_them() {
 
 #[test]
 fn a_panic_of_the_writer_answers_everybody_and_ends_the_store() {
-    for &step in &[Step::CommitWritten, Step::CommitFlushed, Step::CommitProven, Step::RollFlushed, Step::ReleaseProven] {
+    for &step in &[
+        Step::CommitWritten,
+        Step::CommitFlushed,
+        Step::CommitProven,
+        Step::RollFlushed,
+        Step::ReleaseProven,
+    ] {
         let disk = MemoryDisk::new();
         let armed = Arc::new(AtomicBool::new(false));
         let watch = {
@@ -98,7 +104,8 @@ fn a_panic_of_the_writer_answers_everybody_and_ends_the_store() {
             let sent = answers.clone();
             journal.commit(enqueue(id), Completion::new(move |result| sent.send(result.is_ok()).unwrap()));
             let sent = answers.clone();
-            journal.commit(acknowledge(id), Completion::new(move |result| sent.send(result.is_ok()).unwrap()));
+            journal
+                .commit(acknowledge(id), Completion::new(move |result| sent.send(result.is_ok()).unwrap()));
         }
         let sent = answers.clone();
         journal.commit(acknowledge(1), Completion::new(move |result| sent.send(result.is_ok()).unwrap()));
@@ -165,7 +172,11 @@ fn a_full_disk_holds_up_senders_and_not_acknowledgements_and_nothing_is_lost() {
                 }
             };
             assert!(matches!(full, StoreError::Full(_)), "{full}");
-            assert!(waiting.len() as u64 * 450 > (kilobytes << 10) / 2 - 40_000, "full with {} messages", waiting.len());
+            assert!(
+                waiting.len() as u64 * 450 > (kilobytes << 10) / 2 - 40_000,
+                "full with {} messages",
+                waiting.len()
+            );
             assert_eq!(ids(&journal), waiting, "round {round}");
             // Half of them, still full for a while or not; then all.
             for id in waiting.drain(..) {

@@ -53,12 +53,7 @@ impl Directory {
         let filesystem = FileSystem::of(path)?;
         let by_itself =
             if filesystem.is_local() { SegmentIo::Mapped(FlushCall::Fdatasync) } else { SegmentIo::Plain };
-        Ok(Self {
-            path: path.to_owned(),
-            handle,
-            filesystem,
-            segment_io: segment_io.unwrap_or(by_itself),
-        })
+        Ok(Self { path: path.to_owned(), handle, filesystem, segment_io: segment_io.unwrap_or(by_itself) })
     }
 
     /// The file system it is on.

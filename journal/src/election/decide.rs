@@ -195,7 +195,8 @@ mod tests {
         let paused = Sighting { begun: Duration::ZERO, ..seen(100.0, None, Some(beat(3, 7, HERE, 5))) };
         assert!(waits(&candidate.decide(paused)));
         assert!(waits(&candidate.decide(seen(100.1, None, Some(beat(3, 7, HERE, 5))))));
-        let paused = Sighting { done: Duration::from_secs(200), ..seen(101.0, None, Some(beat(3, 7, HERE, 5))) };
+        let paused =
+            Sighting { done: Duration::from_secs(200), ..seen(101.0, None, Some(beat(3, 7, HERE, 5))) };
         assert!(waits(&candidate.decide(paused)));
     }
 

@@ -63,8 +63,7 @@ pub(crate) struct EncodedBatch {
 impl EncodedBatch {
     /// Encodes a batch and makes its checksum, which is most of the work of a commit.
     pub(crate) fn of(batch: Batch) -> Self {
-        let mut record =
-            Vec::with_capacity(HEADER_LENGTH + codec::batch_size(&batch.operations));
+        let mut record = Vec::with_capacity(HEADER_LENGTH + codec::batch_size(&batch.operations));
         record.resize(HEADER_LENGTH, 0);
         let operations = codec::encode_batch(batch, &mut record);
         let crc = crc32fast::hash(&record[HEADER_LENGTH..]);

@@ -126,11 +126,7 @@ impl Spares {
     /// # Errors
     /// Of the disk, but for a lack of room.
     pub(super) fn take(&mut self, needed: u64, freeing: bool) -> io::Result<Option<(Spare, bool)>> {
-        let taken = if needed > self.length {
-            self.make(needed)
-        } else {
-            self.take_ready()
-        };
+        let taken = if needed > self.length { self.make(needed) } else { self.take_ready() };
         let taken = match taken {
             Ok(spare) => Some((spare, false)),
             Err(error) if !is_full(&error) => return Err(error),
@@ -178,7 +174,10 @@ impl Spares {
     pub(super) fn wants(&self, length: u64) -> bool {
         let under_way = self.maker.as_ref().and_then(|maker| maker.ordered);
         // Where the reserve is missing the room is needed for that.
-        length == self.length && self.has_reserve() && self.ready.is_none() && under_way != Some(Purpose::Ready)
+        length == self.length
+            && self.has_reserve()
+            && self.ready.is_none()
+            && under_way != Some(Purpose::Ready)
     }
 
     /// The name under which a recycled segment may be given.

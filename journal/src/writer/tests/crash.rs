@@ -59,7 +59,9 @@ impl Known {
         let lost = states[..completed].iter().rposition(|(state, _)| contents_of(state) == found);
         let which = lost.map_or("no state of the model".to_owned(), |lost| format!("only {lost}"));
         let (found, expected) = (summary(&found), summary(&contents_of(&states[completed].0)));
-        panic!("{at}: {completed} of {submitted} batches were completed; found {which}:\n{found}\nexpected\n{expected}");
+        panic!(
+            "{at}: {completed} of {submitted} batches were completed; found {which}:\n{found}\nexpected\n{expected}"
+        );
     }
 }
 

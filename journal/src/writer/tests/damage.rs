@@ -102,10 +102,17 @@ fn delivered(store: &Driven) -> BTreeSet<u64> {
 
 /// Checks a damaged disk twice: exactly these messages are lost, damage is reported, and the damaged file stays, whatever is
 /// acknowledged.
-fn exactly_lost(disk: &MemoryDisk, all: &BTreeSet<u64>, lost: &BTreeSet<u64>, kept: Option<FileName>, at: &str) -> Vec<String> {
+fn exactly_lost(
+    disk: &MemoryDisk,
+    all: &BTreeSet<u64>,
+    lost: &BTreeSet<u64>,
+    kept: Option<FileName>,
+    at: &str,
+) -> Vec<String> {
     let mut said = Vec::new();
     for epoch in 3..5 {
-        let store = Driven::open(Arc::new(disk.clone()), epoch).unwrap_or_else(|error| panic!("{at}: {error}"));
+        let store =
+            Driven::open(Arc::new(disk.clone()), epoch).unwrap_or_else(|error| panic!("{at}: {error}"));
         let damage = store.damage();
         assert!(!real(&damage).is_empty(), "{at}, epoch {epoch}: nothing is said: {damage:?}");
         let found = delivered(&store);
@@ -115,7 +122,8 @@ fn exactly_lost(disk: &MemoryDisk, all: &BTreeSet<u64>, lost: &BTreeSet<u64>, ke
         said = damage;
         if epoch == 4 {
             for id in found {
-                let done = Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None };
+                let done =
+                    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None };
                 store.commit_wait(done.into()).unwrap_or_else(|error| panic!("{at}: {error}"));
             }
         }
@@ -179,14 +187,24 @@ fn damage_to_several_records_in_a_row_loses_those() {
     let records = records(&disk);
     for window in records.windows(3).step_by(4) {
         let [first, .., last] = window else { continue };
-        if first.name != last.name || first.kind != Kind::Batch || first.ids.is_empty() || last.kind != Kind::Batch {
+        if first.name != last.name
+            || first.kind != Kind::Batch
+            || first.ids.is_empty()
+            || last.kind != Kind::Batch
+        {
             continue;
         }
         let damaged = copy(&disk);
         let length = last.offset + last.length - first.offset;
         damaged.damage(first.name, first.offset, |bytes| bytes[..length].fill(0xff));
         let lost = window.iter().flat_map(|record| record.ids.iter().copied()).collect();
-        exactly_lost(&damaged, &all, &lost, Some(first.name), &format!("{} from {}", first.name, first.offset));
+        exactly_lost(
+            &damaged,
+            &all,
+            &lost,
+            Some(first.name),
+            &format!("{} from {}", first.name, first.offset),
+        );
     }
 }
 
@@ -199,7 +217,13 @@ fn damage_to_a_segment_header_loses_nothing_and_is_said() {
         for field in [0, 10, 26, 34, 50, 58, 66, 74, 82, 90, 98] {
             let damaged = copy(&disk);
             damaged.damage(name, field, |bytes| bytes[0] ^= 1);
-            exactly_lost(&damaged, &all, &BTreeSet::new(), Some(name), &format!("{name}, header byte {field}"));
+            exactly_lost(
+                &damaged,
+                &all,
+                &BTreeSet::new(),
+                Some(name),
+                &format!("{name}, header byte {field}"),
+            );
         }
     }
 }

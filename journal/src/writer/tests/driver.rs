@@ -139,12 +139,16 @@ pub(super) fn summary(contents: &Contents) -> String {
         let subscription = waiting.subscription.map_or(String::new(), |id| format!("/{id}"));
         write!(text, "{}{subscription}:", waiting.destination).expect("a text takes all");
         for stored in &waiting.messages {
-            write!(text, " {}@{}.{}", stored.id, stored.cursor.rank, stored.cursor.arrival).expect("a text takes all");
+            write!(text, " {}@{}.{}", stored.id, stored.cursor.rank, stored.cursor.arrival)
+                .expect("a text takes all");
         }
         text.push_str("; ");
     }
-    let prepared: Vec<_> =
-        contents.prepared.iter().map(|found| format!("{} {:?} {}", found.xid, found.acknowledges, found.enqueues)).collect();
+    let prepared: Vec<_> = contents
+        .prepared
+        .iter()
+        .map(|found| format!("{} {:?} {}", found.xid, found.acknowledges, found.enqueues))
+        .collect();
     let counts: Vec<_> =
         contents.destinations.iter().map(|found| (found.destination.id.0, found.messages)).collect();
     let tables: Vec<_> = contents.tables.iter().map(|entry| (&entry.key, &entry.value)).collect();

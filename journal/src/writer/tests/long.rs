@@ -44,12 +44,11 @@ fn drain(store: &Driven, state: &mut State) {
     }
     for waiting in contents_of(state).waiting {
         let (destination, subscription) = (waiting.destination, waiting.subscription);
-        operations.extend(
-            waiting
-                .messages
-                .iter()
-                .map(|stored| Operation::Acknowledge { destination, id: stored.id, subscription }),
-        );
+        operations.extend(waiting.messages.iter().map(|stored| Operation::Acknowledge {
+            destination,
+            id: stored.id,
+            subscription,
+        }));
     }
     for operation in operations {
         state.apply(operation.clone().into()).expect("the model takes it");
@@ -99,7 +98,8 @@ fn long_lives_match_the_model_and_take_no_more_disk_than_they_need() {
                     let random = &mut script.random;
                     disk = disk.crash(&mut || random.one_in(2));
                 }
-                store = Driven::open(Arc::new(disk.clone()), epoch).unwrap_or_else(|error| panic!("{at}: {error}"));
+                store = Driven::open(Arc::new(disk.clone()), epoch)
+                    .unwrap_or_else(|error| panic!("{at}: {error}"));
                 compare(&store, &state, &at);
                 rolled += 1;
             }

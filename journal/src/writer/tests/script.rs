@@ -95,8 +95,7 @@ impl Script {
             }
             8..13 => {
                 let count = 1 + self.random.below(3);
-                let operations: Vec<_> =
-                    (0..count).filter_map(|_| self.preparable(state)).collect();
+                let operations: Vec<_> = (0..count).filter_map(|_| self.preparable(state)).collect();
                 Operation::Prepare { xid: xid(self.random.below(3) as u8), operations }
             }
             13..20 => {
@@ -141,7 +140,12 @@ impl Script {
                     _ => self.random.below(300),
                 };
                 let id = MessageId(self.id());
-                Operation::Enqueue { id, destination, rank: self.random.below(2) as u8, message: message(id, length) }
+                Operation::Enqueue {
+                    id,
+                    destination,
+                    rank: self.random.below(2) as u8,
+                    message: message(id, length),
+                }
             }
         })
     }
