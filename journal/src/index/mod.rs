@@ -205,19 +205,20 @@ impl Index {
     fn apply_one(&mut self, operation: Operation<Span>, at: RecordAt) {
         match operation {
             Operation::CreateDestination(destination) => {
-                self.destination_id_next = self.destination_id_next.max(destination.id.0 + 1);
+                self.destination_id_next = self.destination_id_next.max(destination.id.0.saturating_add(1));
                 self.begin(destination.id, destination.kind);
             }
             Operation::RemoveDestination(id) => self.remove_destination(id),
             Operation::Subscribe(subscription) => {
-                self.subscription_id_next = self.subscription_id_next.max(subscription.id.0 + 1);
+                self.subscription_id_next =
+                    self.subscription_id_next.max(subscription.id.0.saturating_add(1));
                 if let Some(topic) = self.topics.get_mut(&subscription.destination) {
                     topic.subscribe(subscription.id, self.arrival_next);
                 }
             }
             Operation::Unsubscribe(id) => self.unsubscribe(id),
             Operation::Enqueue { id, destination, rank, message } => {
-                self.message_id_next = self.message_id_next.max(id.0 + 1);
+                self.message_id_next = self.message_id_next.max(id.0.saturating_add(1));
                 let location = Location { segment: at.segment, record: at.offset, span: message };
                 let arrival = self.take_arrival();
                 self.insert(destination, id, Cursor { rank, arrival }, location);
@@ -236,7 +237,7 @@ impl Index {
             Operation::Prepare { xid, operations } => {
                 for operation in &operations {
                     if let Operation::Enqueue { id, .. } = operation {
-                        self.message_id_next = self.message_id_next.max(id.0 + 1);
+                        self.message_id_next = self.message_id_next.max(id.0.saturating_add(1));
                     }
                 }
                 self.live.add(at.segment);
@@ -254,7 +255,7 @@ impl Index {
 
     fn take_arrival(&mut self) -> u64 {
         let arrival = self.arrival_next;
-        self.arrival_next += 1;
+        self.arrival_next = arrival.saturating_add(1);
         arrival
     }
 

@@ -79,7 +79,7 @@ pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result
     for (position, (log, segments)) in chain.epochs.iter().zip(&logs).enumerate() {
         for (index, found) in segments.iter().enumerate() {
             let number = found.segment.number;
-            replayed.number_next = replayed.number_next.max(number + 1);
+            replayed.number_next = replayed.number_next.max(number.saturating_add(1));
             if number <= replayed.released {
                 continue;
             }
@@ -96,9 +96,9 @@ pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result
             SegmentReader { replayed: &mut replayed, found }.read(end, durable)?;
         }
         if let Some(end) = log.end {
-            replayed.number_next = replayed.number_next.max(end.number + 1);
+            replayed.number_next = replayed.number_next.max(end.number.saturating_add(1));
         }
-        replayed.number_next = replayed.number_next.max(log.first_number + 1);
+        replayed.number_next = replayed.number_next.max(log.first_number.saturating_add(1));
     }
     Ok(replayed)
 }
@@ -109,9 +109,16 @@ fn report_missing(replayed: &mut Replayed, chain: &Chain, logs: &[Vec<Found>]) {
     let present: BTreeSet<u64> = logs.iter().flatten().map(|found| found.segment.number).collect();
     // The youngest log has one segment at least, that which was being written.
     let last = present.last().copied().unwrap_or_default().max(youngest.first_number);
-    let from = first.first_number.max(replayed.released + 1);
-    for missing in (from..=last).filter(|number| !present.contains(number)) {
-        replayed.damage.push(format!("segment {missing} is missing"));
+    let from = first.first_number.max(replayed.released.saturating_add(1));
+    // By ranges: a file with a wild number in its name must not make a line for each before it.
+    let mut next = from;
+    for &number in present.range(from.min(last.saturating_add(1))..).chain([&last.saturating_add(1)]) {
+        match number.saturating_sub(next) {
+            0 => {}
+            1 => replayed.damage.push(format!("segment {next} is missing")),
+            _ => replayed.damage.push(format!("segments {next} to {} are missing", number - 1)),
+        }
+        next = number.saturating_add(1);
     }
 }
 
@@ -242,7 +249,7 @@ impl SegmentReader<'_> {
         let bytes = self.found.bytes()?;
         self.replayed.segments.insert(number, Arc::clone(&self.found.segment));
         if let Some(header) = &self.found.header {
-            let before = header.first_sequence - 1;
+            let before = header.first_sequence.saturating_sub(1);
             if before > self.replayed.sequence_last {
                 // Nothing is lost before the first segment there is.
                 if self.replayed.sequence_last > 0 {
@@ -261,12 +268,15 @@ impl SegmentReader<'_> {
             match item {
                 Item::Record { header, offset } => {
                     // What is lost before this record: nothing, where the sequence says so.
-                    if header.sequence != sequence + 1 && sequence != 0 {
-                        if sequence + 1 > durable {
+                    if header.sequence != sequence.saturating_add(1) && sequence != 0 {
+                        if sequence >= durable {
                             self.doubt(header, offset);
                             break;
                         }
-                        self.lost(sequence + 1, header.sequence - 1);
+                        let before = header.sequence.saturating_sub(1);
+                        self.lost(sequence + 1, before);
+                        let lost = before.min(durable);
+                        self.replayed.sequence_last = self.replayed.sequence_last.max(lost);
                     }
                     sequence = header.sequence;
                     let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
@@ -293,6 +303,8 @@ impl SegmentReader<'_> {
                 Item::Gap { from, to } if sequence < durable => {
                     let gap = bytes.get(from as usize..to as usize).unwrap_or_default();
                     self.damaged_gap(from, to, gap);
+                    // Damage is sealed with the log: it is found, reported and kept again by every later master.
+                    sealed_at = to;
                 }
                 // The tail is torn here. What verifies behind it is doubtful.
                 Item::BodyDamaged { .. } | Item::Gap { .. } => {

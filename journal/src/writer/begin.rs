@@ -119,6 +119,7 @@ impl Writer {
             log,
             shared,
             active,
+            active_is_reserve: false,
             spares,
             sequence_next: sequence_last + 1,
             durable: sequence_last,

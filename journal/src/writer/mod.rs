@@ -152,6 +152,8 @@ pub(crate) struct Writer {
     log: RandomId,
     shared: Arc<Shared>,
     active: Active,
+    /// Whether the active segment was the reserve.
+    active_is_reserve: bool,
     spares: Spares,
     /// The sequence of the next record.
     sequence_next: u64,
@@ -348,7 +350,9 @@ impl Writer {
 
 /// Whether a batch makes room rather than taking it, so that it may use the reserve.
 fn is_freeing(operations: &[Operation<Span>]) -> bool {
-    !operations
-        .iter()
-        .any(|operation| matches!(operation, Operation::Enqueue { .. } | Operation::Prepare { .. }))
+    operations.iter().all(|operation| match operation {
+        Operation::Enqueue { .. } => false,
+        Operation::Prepare { operations, .. } => is_freeing(operations),
+        _ => true,
+    })
 }

@@ -33,12 +33,19 @@ pub(super) struct Spares {
     maker: Option<Maker>,
 }
 
+/// What a spare is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Ready,
+    Reserve,
+}
+
 /// The thread that makes spares; it ends when this is dropped.
 struct Maker {
     orders: Sender<(FileName, u64)>,
     made: Receiver<io::Result<Spare>>,
-    /// The name and length of the spare under way.
-    ordered: Option<(FileName, u64)>,
+    /// What the spare under way is for.
+    ordered: Option<Purpose>,
     /// Closed to end the thread while it rests.
     ending: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -90,9 +97,10 @@ impl Spares {
     /// Orders what is missing, unless something is under way.
     fn order(&mut self) {
         let (epoch, count) = (self.epoch, self.count);
-        let wanted = match (&self.ready, &self.reserve) {
-            (None, _) => self.length,
-            (_, None) => self.reserve_length,
+        // The reserve first: were it last, senders in a hurry could fill the disk before there is one.
+        let (purpose, length) = match (&self.reserve, &self.ready) {
+            (None, _) => (Purpose::Reserve, self.reserve_length),
+            (_, None) => (Purpose::Ready, self.length),
             _ => return,
         };
         if let Some(maker) = &mut self.maker
@@ -100,22 +108,29 @@ impl Spares {
         {
             let name = FileName::Spare { epoch, count };
             self.count += 1;
-            if maker.orders.send((name, wanted)).is_ok() {
-                maker.ordered = Some((name, wanted));
+            if maker.orders.send((name, length)).is_ok() {
+                maker.ordered = Some(purpose);
             }
         }
     }
 
-    /// A segment of at least `needed` bytes; `None` where there is no room for one now but may be later.
+    /// Whether batches that make room could still have a segment if the disk were full now.
+    pub(super) fn has_reserve(&self) -> bool {
+        // Made in place, there is no reserve to keep.
+        self.reserve.is_some() || self.maker.is_none()
+    }
+
+    /// A segment of at least `needed` bytes, and whether it is the reserve; `None` where there is no room for one now but may be
+    /// later.
     ///
     /// # Errors
     /// Of the disk, but for a lack of room.
-    pub(super) fn take(&mut self, needed: u64, freeing: bool) -> io::Result<Option<Spare>> {
+    pub(super) fn take(&mut self, needed: u64, freeing: bool) -> io::Result<Option<(Spare, bool)>> {
         let taken = if needed > self.length { self.make(needed) } else { self.take_ready() };
         let taken = match taken {
-            Ok(spare) => Some(spare),
+            Ok(spare) => Some((spare, false)),
             Err(error) if !is_full(&error) => return Err(error),
-            Err(_) if freeing => self.reserve.take_if(|(_, file)| needed <= file.length()),
+            Err(_) if freeing => self.take_reserve(needed)?.map(|spare| (spare, true)),
             Err(_) => None,
         };
         self.replenish();
@@ -143,12 +158,26 @@ impl Spares {
         }
     }
 
+    /// The reserve, or, where it is used up, what can be had on the spot: room may have been made since the maker last tried.
+    fn take_reserve(&mut self, needed: u64) -> io::Result<Option<Spare>> {
+        if let Some(reserve) = self.reserve.take_if(|(_, file)| needed <= file.length()) {
+            return Ok(Some(reserve));
+        }
+        match self.make(self.reserve_length.max(needed)) {
+            Ok(spare) => Ok(Some(spare)),
+            Err(error) if is_full(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether another spare is wanted, so that an empty segment had better be recycled than removed.
     pub(super) fn wants(&self, length: u64) -> bool {
         let under_way = self.maker.as_ref().and_then(|maker| maker.ordered);
+        // Where the reserve is missing the room is needed for that.
         length == self.length
+            && self.has_reserve()
             && self.ready.is_none()
-            && under_way.is_none_or(|(_, ordered)| ordered != self.length)
+            && under_way != Some(Purpose::Ready)
     }
 
     /// The name under which a recycled segment may be given.
@@ -170,13 +199,13 @@ impl Spares {
     /// Takes in what the maker made, waiting for what it was ordered or not.
     fn take_in(&mut self, wait: bool) -> io::Result<()> {
         let Some(maker) = &mut self.maker else { return Ok(()) };
-        let Some((_, length)) = maker.ordered else { return Ok(()) };
+        let Some(purpose) = maker.ordered else { return Ok(()) };
         let made = if wait { maker.made.recv().ok() } else { maker.made.try_recv().ok() };
         let Some(made) = made else { return Ok(()) };
         maker.ordered = None;
         self.short = made.is_err();
         match made {
-            Ok(spare) if length == self.length && self.ready.is_none() => self.ready = Some(spare),
+            Ok(spare) if purpose == Purpose::Ready => self.ready = Some(spare),
             Ok(spare) => self.reserve = Some(spare),
             Err(error) if is_full(&error) => {
                 tracing::warn!(%error, "no room to prepare another segment of the journal");
