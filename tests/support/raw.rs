@@ -1,0 +1,220 @@
+//! A bare OpenWire connection: what a broker says on it is seen byte by byte.
+
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use kahawai_openwire::command::Command;
+use kahawai_openwire::connection::{ConnectionInfo, SessionInfo};
+use kahawai_openwire::consumer::ConsumerInfo;
+use kahawai_openwire::destination::Destination;
+use kahawai_openwire::frame::take_frame;
+use kahawai_openwire::ids::{ConnectionId, ConsumerId, MessageId, ProducerId, SessionId};
+use kahawai_openwire::message::{Message, MessageKind};
+use kahawai_openwire::negotiation::{Preferences, negotiate};
+use kahawai_openwire::producer::ProducerInfo;
+use kahawai_openwire::text::Text;
+use kahawai_openwire::wire_format::WireFormat;
+
+use super::PATIENCE;
+
+const FRAME_LIMIT: usize = 100 << 20;
+
+/// A connection with one session, whose number is 1.
+pub struct Raw {
+    stream: TcpStream,
+    format: WireFormat,
+    received: BytesMut,
+    connection: Text,
+    command_id: i32,
+    sequence: i64,
+}
+
+impl Raw {
+    /// Connects, agrees on the wire format and opens connection and session.
+    ///
+    /// # Errors
+    /// Where the broker ends or does not answer in time.
+    pub fn open(address: &str) -> io::Result<Self> {
+        let mut stream = connect(address)?;
+        let mut greeting = BytesMut::new();
+        let mut format = WireFormat::initial();
+        let ours = Preferences { max_inactivity_duration: 0, ..Preferences::default() };
+        format.encode(&ours.to_info().into(), &mut greeting).map_err(io::Error::other)?;
+        stream.write_all(&greeting)?;
+        let unique = super::process_unique();
+        let connection = Text::from(format!("ID:raw-{unique}"));
+        let mut raw = Self { stream, format, received: BytesMut::new(), connection, command_id: 0, sequence: 0 };
+        let Command::WireFormatInfo(theirs) = raw.read()? else { return Err(io::Error::other("no WireFormatInfo")) };
+        let negotiated = negotiate(&ours, &theirs).map_err(io::Error::other)?;
+        raw.format = WireFormat::new(&negotiated);
+        let command_id = raw.next_id();
+        raw.request(
+            ConnectionInfo {
+                command_id,
+                response_required: true,
+                connection_id: Some(Arc::new(ConnectionId { value: raw.connection.clone() })),
+                client_id: Some(raw.connection.clone()),
+                ..ConnectionInfo::default()
+            }
+            .into(),
+        )?;
+        raw.open_session(1)?;
+        Ok(raw)
+    }
+
+    fn next_id(&mut self) -> i32 {
+        self.command_id += 1;
+        self.command_id
+    }
+
+    /// A command whose answer needs no flush.
+    pub fn session_info(&mut self, number: i64) -> Command {
+        let session = SessionId { connection_id: self.connection.clone(), value: number };
+        SessionInfo { command_id: self.next_id(), response_required: true, session_id: Some(Arc::new(session)) }.into()
+    }
+
+    fn open_session(&mut self, number: i64) -> io::Result<()> {
+        let command = self.session_info(number);
+        self.request(command)
+    }
+
+    fn producer_id(&self) -> Arc<ProducerId> {
+        Arc::new(ProducerId { connection_id: self.connection.clone(), value: 1, session_id: 1 })
+    }
+
+    /// Opens the producer whose messages [`Self::message`] makes.
+    pub fn open_producer(&mut self) -> io::Result<()> {
+        let command_id = self.next_id();
+        let producer_id = Some(self.producer_id());
+        self.request(ProducerInfo { command_id, response_required: true, producer_id, ..ProducerInfo::default() }.into())
+    }
+
+    /// Opens a consumer.
+    pub fn open_consumer(&mut self, destination: &Destination, prefetch_size: i32) -> io::Result<()> {
+        let consumer = ConsumerId { connection_id: self.connection.clone(), session_id: 1, value: 1 };
+        let command_id = self.next_id();
+        self.request(
+            ConsumerInfo {
+                command_id,
+                response_required: true,
+                consumer_id: Some(Arc::new(consumer)),
+                destination: Some(Arc::new(destination.clone())),
+                prefetch_size,
+                dispatch_async: true,
+                ..ConsumerInfo::default()
+            }
+            .into(),
+        )
+    }
+
+    /// The next message, whose sender waits for an answer.
+    pub fn message(&mut self, destination: &Destination, persistent: bool, body: usize) -> Command {
+        self.sequence += 1;
+        let producer_id = self.producer_id();
+        let message_id = MessageId {
+            producer_id: Some(Arc::clone(&producer_id)),
+            producer_sequence_id: self.sequence,
+            ..MessageId::default()
+        };
+        Message {
+            command_id: self.next_id(),
+            response_required: true,
+            producer_id: Some(producer_id),
+            destination: Some(Arc::new(destination.clone())),
+            message_id: Some(message_id),
+            persistent,
+            priority: 4,
+            content: Some(Bytes::from(vec![b'x'; body])),
+            kind: MessageKind::Bytes,
+            ..Message::default()
+        }
+        .into()
+    }
+
+    /// Writes a command.
+    pub fn send(&mut self, command: &Command) -> io::Result<()> {
+        let mut bytes = BytesMut::new();
+        self.format.encode(command, &mut bytes).map_err(io::Error::other)?;
+        self.stream.write_all(&bytes)
+    }
+
+    /// Reads the next command.
+    pub fn read(&mut self) -> io::Result<Command> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(frame) = take_frame(&mut self.received, FRAME_LIMIT).map_err(io::Error::other)? {
+                return self.format.decode(frame).map_err(io::Error::other);
+            }
+            if Instant::now() > deadline {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            let mut buffer = [0; 4096];
+            match self.stream.read(&mut buffer)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                count => self.received.extend_from_slice(&buffer[..count]),
+            }
+        }
+    }
+
+    /// Sends a command and waits until it is answered and not refused.
+    pub fn request(&mut self, command: Command) -> io::Result<()> {
+        self.send(&command)?;
+        loop {
+            match self.read()? {
+                Command::Response(_) => return Ok(()),
+                Command::ExceptionResponse(refusal) => return Err(io::Error::other(format!("{refusal:?}"))),
+                _ => {}
+            }
+        }
+    }
+
+    /// The connection's bytes from here on, after what has come so far was thrown away.
+    pub fn into_silent(mut self) -> Silent {
+        self.stream.set_nonblocking(true).expect("a socket");
+        let mut buffer = [0; 65536];
+        while self.stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
+        self.stream.set_nonblocking(false).expect("a socket");
+        Silent(self.stream)
+    }
+}
+
+/// A connection on which nothing more may come but its end.
+pub struct Silent(TcpStream);
+
+impl Silent {
+    /// A connection that has said nothing yet.
+    pub fn connect(address: &str) -> io::Result<Self> {
+        connect(address).map(Self)
+    }
+
+    /// Reads to the end and makes sure that nothing comes before it.
+    pub fn assert_closed_without_a_word(mut self, who: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        let mut said = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            match self.0.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => said.extend_from_slice(&buffer[..count]),
+                // The end comes as a reset where something we wrote was never read.
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => panic!("{who}: {error}"),
+            }
+            assert!(Instant::now() < deadline, "{who} does not close the connection");
+        }
+        let text = String::from_utf8_lossy(&said);
+        assert!(said.is_empty(), "{who} answered after it was replaced: {} bytes: {text:?}", said.len());
+    }
+}
+
+fn connect(address: &str) -> io::Result<TcpStream> {
+    let address: SocketAddr = address.parse().map_err(io::Error::other)?;
+    let stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    Ok(stream)
+}
