@@ -8,7 +8,7 @@ use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 use crate::format::claim::{self, decode_beat, encode_beat};
 use crate::format::name::FileName;
-use crate::format::record::{self, HEADER_LENGTH, Kind, Place, RecordHeader};
+use crate::format::record::{self, Kind, Place, RecordHeader};
 use crate::format::seal::{self, Seal};
 use crate::format::segment::{self, SegmentHeader};
 use crate::format::{RandomId, identity, snapshot};
