@@ -43,21 +43,52 @@ impl Load {
         let produce = java::start(
             "Produce",
             &[
-                url, "--queue", queue, "--ledger", &path("sent"), "--producers", &producers, "--per-commit",
-                &per_commit, "--progress", "10", "--seconds", "600",
+                url,
+                "--queue",
+                queue,
+                "--ledger",
+                &path("sent"),
+                "--producers",
+                &producers,
+                "--per-commit",
+                &per_commit,
+                "--progress",
+                "10",
+                "--seconds",
+                "600",
             ],
         );
         let (consumers, rollback) = (number(kind.consumers), number(kind.rollback_every));
         let consume = java::start(
             "Consume",
             &[
-                url, "--queue", queue, "--ledger", &path("received"), "--consumers", &consumers, "--mode", kind.mode,
-                "--rollback-every", &rollback, "--progress", "10", "--seconds", "600",
+                url,
+                "--queue",
+                queue,
+                "--ledger",
+                &path("received"),
+                "--consumers",
+                &consumers,
+                "--mode",
+                kind.mode,
+                "--rollback-every",
+                &rollback,
+                "--progress",
+                "10",
+                "--seconds",
+                "600",
             ],
         );
         produce.wait_line(0, "READY");
         consume.wait_line(0, "READY");
-        Self { kind, queue: queue.to_owned(), folder: folder.to_owned(), url: url.to_owned(), produce, consume }
+        Self {
+            kind,
+            queue: queue.to_owned(),
+            folder: folder.to_owned(),
+            url: url.to_owned(),
+            produce,
+            consume,
+        }
     }
 
     fn ledger(&self, name: &str) -> String {
@@ -100,8 +131,10 @@ impl Load {
             self.keep_ledgers();
         }
         assert!(status.success(), "{:?}: the verdict:\n{}", self.kind, verdict.join("\n"));
-        let figures = verdict.into_iter().find(|line| line.starts_with("sent=")).expect("the verdict's figures");
-        let sure = figures.split(' ').find_map(|word| word.strip_prefix("sure=")).and_then(|sure| sure.parse().ok());
+        let figures =
+            verdict.into_iter().find(|line| line.starts_with("sent=")).expect("the verdict's figures");
+        let sure =
+            figures.split(' ').find_map(|word| word.strip_prefix("sure=")).and_then(|sure| sure.parse().ok());
         assert!(sure.is_some_and(|sure: u64| sure > 0), "nothing was sent: {figures}");
         figures
     }

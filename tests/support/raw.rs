@@ -46,8 +46,11 @@ impl Raw {
         stream.write_all(&greeting)?;
         let unique = super::process_unique();
         let connection = Text::from(format!("ID:raw-{unique}"));
-        let mut raw = Self { stream, format, received: BytesMut::new(), connection, command_id: 0, sequence: 0 };
-        let Command::WireFormatInfo(theirs) = raw.read()? else { return Err(io::Error::other("no WireFormatInfo")) };
+        let mut raw =
+            Self { stream, format, received: BytesMut::new(), connection, command_id: 0, sequence: 0 };
+        let Command::WireFormatInfo(theirs) = raw.read()? else {
+            return Err(io::Error::other("no WireFormatInfo"));
+        };
         let negotiated = negotiate(&ours, &theirs).map_err(io::Error::other)?;
         raw.format = WireFormat::new(&negotiated);
         let command_id = raw.next_id();
@@ -73,7 +76,12 @@ impl Raw {
     /// A command whose answer needs no flush.
     pub fn session_info(&mut self, number: i64) -> Command {
         let session = SessionId { connection_id: self.connection.clone(), value: number };
-        SessionInfo { command_id: self.next_id(), response_required: true, session_id: Some(Arc::new(session)) }.into()
+        SessionInfo {
+            command_id: self.next_id(),
+            response_required: true,
+            session_id: Some(Arc::new(session)),
+        }
+        .into()
     }
 
     fn open_session(&mut self, number: i64) -> io::Result<()> {
@@ -89,7 +97,10 @@ impl Raw {
     pub fn open_producer(&mut self) -> io::Result<()> {
         let command_id = self.next_id();
         let producer_id = Some(self.producer_id());
-        self.request(ProducerInfo { command_id, response_required: true, producer_id, ..ProducerInfo::default() }.into())
+        self.request(
+            ProducerInfo { command_id, response_required: true, producer_id, ..ProducerInfo::default() }
+                .into(),
+        )
     }
 
     /// Opens a consumer.
