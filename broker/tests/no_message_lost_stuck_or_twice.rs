@@ -2,6 +2,8 @@
 //! with the store full now and then and the broker restarted: whatever was answered is delivered, nothing is with two
 //! consumers at once, nothing comes back that was acknowledged, nothing stays behind, and order is kept.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +44,9 @@ enum Status {
     Doubtful,
 }
 
+/// Messages by place and number.
+type Sent = Vec<(usize, u64)>;
+
 struct Live {
     connection: ConnectionKey,
     place: usize,
@@ -60,8 +65,8 @@ struct Run {
     consumers: BTreeMap<ConsumerKey, Live>,
     sender: ConnectionKey,
     takers: [ConnectionKey; 2],
-    requests: Vec<(RequestId, Vec<(usize, u64)>)>,
-    commits: Vec<(RequestId, i64, Vec<(usize, u64)>)>,
+    requests: Vec<(RequestId, Sent)>,
+    commits: Vec<(RequestId, i64, Sent)>,
     /// Open transactions of the takers: number, whose, what it sends.
     open: BTreeMap<i64, (usize, Vec<(usize, u64)>)>,
     /// What open transactions acknowledged.
@@ -100,7 +105,7 @@ impl Run {
             next: 0,
             seed,
             generation: 0,
-            may_fill: seed % 2 == 0,
+            may_fill: seed.is_multiple_of(2),
         };
         // The durable subscription exists before anything is sent.
         let spec = durable_spec(&run.places[TOPIC], "durable", 3);
@@ -337,8 +342,12 @@ impl Run {
     fn lose_connection(&mut self) {
         let taker = self.random.below(2);
         let connection = self.takers[taker];
-        let gone: Vec<_> =
-            self.consumers.iter().filter(|(_, live)| live.connection == connection).map(|(key, _)| *key).collect();
+        let gone: Vec<_> = self
+            .consumers
+            .iter()
+            .filter(|(_, live)| live.connection == connection)
+            .map(|(key, _)| *key)
+            .collect();
         self.world.turn(|core| core.disconnect(connection, LastDelivered::Unknown, false));
         for key in &gone {
             self.consumers.remove(key);
@@ -421,7 +430,11 @@ impl Run {
         self.note();
         for place in 0..self.places.len() {
             let address = self.places[place].clone();
-            let spec = if place == TOPIC { durable_spec(&address, "durable", 1000) } else { consumer_spec(&address, 1000) };
+            let spec = if place == TOPIC {
+                durable_spec(&address, "durable", 1000)
+            } else {
+                consumer_spec(&address, 1000)
+            };
             let connection = self.takers[0];
             let (key, _) = self.world.consume_with(connection, spec);
             self.consumers.insert(key, Live { connection, place, has: Vec::new() });
@@ -435,7 +448,8 @@ impl Run {
             let seed = self.seed;
             for (number, status) in &self.messages[place] {
                 let spooled = self.may_fill && !self.persistent.contains(number);
-                let fine = spooled || matches!(status, Status::With(_) | Status::Acknowledged | Status::Doubtful);
+                let fine =
+                    spooled || matches!(status, Status::With(_) | Status::Acknowledged | Status::Doubtful);
                 assert!(fine, "seed {seed}: message {number} of {address} was left behind: {status:?}");
             }
             let has = std::mem::take(&mut self.consumers.get_mut(&key).unwrap().has);
@@ -461,7 +475,8 @@ impl Run {
 #[test]
 fn no_message_is_lost_stuck_or_delivered_twice() {
     let only = std::env::var("SEED").ok().and_then(|seed| seed.parse().ok());
-    for seed in only.map_or(1..400, |seed: u64| seed..seed + 1) {
+    let count = std::env::var("SEEDS").ok().and_then(|count| count.parse().ok()).unwrap_or(400);
+    for seed in only.map_or(1..count, |seed: u64| seed..seed + 1) {
         let mut run = Run::new(seed);
         for _ in 0..600 {
             run.step();

@@ -1,1 +1,58 @@
-//! An OpenWire client for the tests and the tools
+//! An asynchronous client for brokers that speak OpenWire: Kahawai and Apache ActiveMQ.
+//!
+//! ```no_run
+//! use kahawai_client::{Connection, Destination, Message};
+//!
+//! # async fn example() -> kahawai_client::Result<()> {
+//! let connection = Connection::open("tcp://localhost:61616").await?;
+//! let session = connection.session().await?;
+//! let producer = session.producer(Destination::queue("ORDERS")).await?;
+//! producer.send(Message::text("one espresso").property("table", 7)).await?;
+//!
+//! let mut consumer = session.consumer(Destination::queue("ORDERS")).await?;
+//! while let Some(delivery) = consumer.next().await {
+//!     println!("{}", delivery?.text()?);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What decides is a state machine without I/O, clock or randomness (`protocol`); what acts is one tokio task a
+//! connection (`shell`).
+
+#![forbid(unsafe_code)]
+
+mod connection;
+mod consumer;
+mod consumer_options;
+mod delivery;
+mod error;
+mod message;
+mod options;
+mod producer;
+mod protocol;
+mod session;
+mod shell;
+mod temporary;
+mod url;
+
+pub use connection::Connection;
+pub use consumer::Consumer;
+pub use consumer_options::{Acknowledge, ConsumerOptions};
+pub use delivery::Delivery;
+pub use error::{BrokerError, Error, ErrorKind, Loss, Result};
+pub use kahawai_openwire::body::Body;
+pub use kahawai_openwire::destination::{Destination, DestinationKind};
+pub use kahawai_openwire::primitive::{PrimitiveMap, Value};
+pub use kahawai_openwire::text::Text;
+pub use message::Message;
+pub use options::{ConnectOptions, PrefetchPolicy};
+pub use producer::{Confirm, Producer};
+pub use session::{Session, TransactedSession};
+pub use temporary::TemporaryDestination;
+pub use url::{BrokerUrl, TcpUrl, UrlError};
+
+/// Keeps the page's example compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -61,11 +61,18 @@ pub struct Journal {
 type Read = (ReadRequest, Completion<Page>);
 
 /// Abandons the queue when its thread ends, by a panic too, so that every caller gets an answer.
-struct AbandonOnExit(Arc<Queue>);
+struct AbandonOnExit {
+    queue: Arc<Queue>,
+    shared: Arc<Shared>,
+}
 
 impl Drop for AbandonOnExit {
     fn drop(&mut self) {
-        self.0.abandon();
+        if thread::panicking() {
+            // What the index holds now nobody knows: reads end too.
+            self.shared.end(StoreError::Failed("the thread that writes the journal panicked".into()));
+        }
+        self.queue.abandon();
     }
 }
 
@@ -97,7 +104,8 @@ impl Journal {
 
         let taken = Arc::clone(&queue);
         let writing = thread::Builder::new().name("kahawai-journal".into()).spawn(move || {
-            let _abandoning = AbandonOnExit(Arc::clone(&taken));
+            let _abandoning =
+                AbandonOnExit { queue: Arc::clone(&taken), shared: Arc::clone(writer.shared()) };
             while let Some(submissions) = taken.take() {
                 if submissions.is_empty() {
                     writer.idle();
@@ -168,7 +176,9 @@ impl Store for Journal {
         self.queue.close();
         drop(self.reads.lock().unwrap_or_else(PoisonError::into_inner).take());
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
+        // A completion may hold the last handle, and drop it on a thread of ours.
+        let own = thread::current().id();
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
             // A thread that panicked has answered its callers by dropping their completions.
             let _ = thread.join();
         }

@@ -18,6 +18,8 @@ pub mod directory;
 pub mod disk;
 pub mod election;
 mod format;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 pub mod journal;
 mod log;

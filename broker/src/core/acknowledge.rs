@@ -87,9 +87,13 @@ impl Core {
     ) -> Result<bool, Failure> {
         let Acknowledgement { consumer: key, kind, first, last, count, transaction } = acknowledgement;
         let unmatched = |what: &str| {
-            Failure::new(FailureKind::General, format!("Unmatched acknowledge: could not find {what} in dispatched-list"))
+            Failure::new(
+                FailureKind::General,
+                format!("Unmatched acknowledge: could not find {what} in dispatched-list"),
+            )
         };
-        let Some(consumer) = self.consumers.get_mut(&key).filter(|consumer| consumer.connection == connection)
+        let Some(consumer) =
+            self.consumers.get_mut(&key).filter(|consumer| consumer.connection == connection)
         else {
             let message = "The subscription does not exist: no such consumer on this connection";
             return Err(Failure::new(FailureKind::IllegalState, message));
@@ -133,7 +137,9 @@ impl Core {
                 (AcknowledgementKind::Poison(cause), _) => {
                     stored |= self.bury(entry, Reason::Poison(cause.clone()));
                 }
-                (_, Some(transaction)) => self.acknowledge_in_transaction(connection, transaction, key, entry),
+                (_, Some(transaction)) => {
+                    self.acknowledge_in_transaction(connection, transaction, key, entry)
+                }
                 (_, None) => stored |= self.consume(&entry),
             }
         }
@@ -150,7 +156,10 @@ impl Core {
     }
 
     /// What tells the store that a message is done with, if it has it.
-    pub(crate) fn acknowledgement_of(&self, entry: &Dispatched) -> Option<(super::keys::SourceKey, Operation)> {
+    pub(crate) fn acknowledgement_of(
+        &self,
+        entry: &Dispatched,
+    ) -> Option<(super::keys::SourceKey, Operation)> {
         if !entry.stored {
             return None;
         }

@@ -78,8 +78,7 @@ impl Core {
         let id = self.ids.transient();
         let payload = Payload::Advisory(Arc::new(advisory));
         for consumer in subscribers.into_iter().filter(|consumer| only.is_none_or(|only| only == *consumer)) {
-            let pending =
-                Pending { id, destination: Arc::clone(&destination), payload: payload.clone() };
+            let pending = Pending { id, destination: Arc::clone(&destination), payload: payload.clone() };
             self.add_pending(consumer, pending);
         }
     }
@@ -167,7 +166,11 @@ impl Core {
         if listens("ActiveMQ.Advisory.Connection") {
             let specs: Vec<_> = self.connections.values().map(|connection| connection.spec.clone()).collect();
             for spec in specs {
-                self.announce("ActiveMQ.Advisory.Connection", Advisory::Connection { spec, begins: true }, Some(key));
+                self.announce(
+                    "ActiveMQ.Advisory.Connection",
+                    Advisory::Connection { spec, begins: true },
+                    Some(key),
+                );
             }
         }
         let destinations: Vec<_> = self

@@ -27,7 +27,7 @@ pub(crate) struct Browser {
     /// What the store holds of this queue was read.
     stored_seen: bool,
     /// Read and not shown yet.
-    buffer: VecDeque<(MessageId, Arc<Message>)>,
+    buffer: VecDeque<(SourceKey, MessageId, Arc<Message>)>,
     ended: bool,
 }
 
@@ -83,7 +83,6 @@ impl Core {
         if browser.ended || browser.reading {
             return Next::Wait;
         }
-        let Some(source) = consumer.sources.get(browser.source).copied() else { return Next::End };
         let congested = self
             .connections
             .get(&consumer.connection)
@@ -93,10 +92,11 @@ impl Core {
                 return Next::Wait;
             }
             return match browser.buffer.pop_front() {
-                Some((id, message)) => Next::Show(source, id, message),
+                Some((source, id, message)) => Next::Show(source, id, message),
                 None => Next::Wait,
             };
         }
+        let Some(source) = consumer.sources.get(browser.source).copied() else { return Next::End };
         let stored = self.sources.get(&source).is_some_and(|source| source.stored.is_some());
         match (stored, browser.stored_seen) {
             (true, false) => Next::Read(source),
@@ -106,8 +106,11 @@ impl Core {
 
     fn show(&mut self, key: ConsumerKey, source: SourceKey, id: MessageId, message: Arc<Message>) {
         let expired = message.header.expiration > 0 && message.header.expiration <= self.now;
-        let destination = self.sources.get(&source).and_then(|source| self.destinations.get(&source.destination));
-        let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else { return };
+        let destination =
+            self.sources.get(&source).and_then(|source| self.destinations.get(&source.destination));
+        let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else {
+            return;
+        };
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         if expired || !consumer.filter.accepts(&message) {
             return;
@@ -135,7 +138,8 @@ impl Core {
     fn read_for_browser(&mut self, key: ConsumerKey, source: SourceKey) {
         let Some(destination) = self.sources.get(&source).and_then(|source| source.stored) else { return };
         self.flush();
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
+        else {
             return;
         };
         browser.reading = true;
@@ -147,25 +151,30 @@ impl Core {
             messages_max: self.limits.page_messages_max,
             bytes_max: self.limits.page_bytes_max,
         };
-        self.reads.insert(token, ReadFor::Browser(key));
+        self.reads.insert(token, ReadFor::Browser(key, source));
         self.effects.store.push(StoreCall::Read(token, request));
     }
 
     /// A page for a browser came.
-    pub(crate) fn browsed(&mut self, key: ConsumerKey, result: Result<Page, StoreError>) {
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+    pub(crate) fn browsed(&mut self, key: ConsumerKey, source: SourceKey, result: Result<Page, StoreError>) {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
+        else {
             return;
         };
         browser.reading = false;
         match result {
             Ok(page) => {
-                browser.after = page.messages.last().map(|last| last.cursor).or(browser.after);
+                browser.after = page.cursor_last().or(browser.after);
                 browser.stored_seen = page.end;
-                browser.buffer.extend(page.messages.into_iter().map(|found| (found.id, found.message)));
+                browser
+                    .buffer
+                    .extend(page.messages.into_iter().map(|found| (source, found.id, found.message)));
             }
             Err(error) => {
                 browser.stored_seen = true;
-                self.effects.notices.push(Notice { text: format!("a browser's page could not be read: {error}") });
+                self.effects
+                    .notices
+                    .push(Notice { text: format!("a browser's page could not be read: {error}") });
             }
         }
         self.browse(key);
@@ -184,15 +193,17 @@ impl Core {
             .map(|waiting| (waiting.position, waiting.id, Arc::clone(&waiting.message)))
             .collect();
         for consumer in source.consumers.iter().filter_map(|key| self.consumers.get(key)) {
-            let own = consumer.dispatched.iter().filter(|entry| entry.source == Some(source_key) && !entry.stored);
+            let own =
+                consumer.dispatched.iter().filter(|entry| entry.source == Some(source_key) && !entry.stored);
             found.extend(own.filter_map(|entry| Some((entry.position, entry.id, entry.message.clone()?))));
         }
         found.sort_by_key(|(position, ..)| *position);
-        self.next_queue(key, found.into_iter().map(|(_, id, message)| (id, message)).collect());
+        self.next_queue(key, found.into_iter().map(|(_, id, message)| (source_key, id, message)).collect());
     }
 
-    fn next_queue(&mut self, key: ConsumerKey, found: Vec<(MessageId, Arc<Message>)>) {
-        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) else {
+    fn next_queue(&mut self, key: ConsumerKey, found: Vec<(SourceKey, MessageId, Arc<Message>)>) {
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
+        else {
             return;
         };
         browser.buffer.extend(found);

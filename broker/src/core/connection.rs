@@ -46,6 +46,8 @@ pub(crate) struct Connection {
     pub(crate) unwritten: usize,
     /// Bytes it sent that are not durable yet.
     pub(crate) inflight: usize,
+    /// How many slow subscribers hold it back.
+    pub(crate) held_by: usize,
 }
 
 impl Core {
@@ -86,6 +88,7 @@ impl Core {
             transactions: BTreeMap::new(),
             unwritten: 0,
             inflight: 0,
+            held_by: 0,
         };
         self.connections.insert(key, connection);
         self.announce_connection(key, true);
@@ -108,7 +111,8 @@ impl Core {
         for consumer in consumers {
             self.drop_consumer(consumer, last);
         }
-        let producers = self.connections.get_mut(&key).map(|connection| std::mem::take(&mut connection.producers));
+        let producers =
+            self.connections.get_mut(&key).map(|connection| std::mem::take(&mut connection.producers));
         for (name, producer) in producers.unwrap_or_default() {
             if clean {
                 self.forget_producer(&name);
@@ -128,9 +132,12 @@ impl Core {
         }
     }
 
-    /// Whether anything more should be read from a connection: what it sent waits for the disk otherwise.
+    /// Whether anything more should be read from a connection: what it sent waits for the disk, or for a
+    /// slow subscriber, otherwise.
     pub fn may_read(&self, key: ConnectionKey) -> bool {
-        self.connections.get(&key).is_none_or(|connection| connection.inflight < self.limits.inflight_bytes_max)
+        self.connections.get(&key).is_none_or(|connection| {
+            connection.inflight < self.limits.inflight_bytes_max && connection.held_by == 0
+        })
     }
 
     /// That many bytes a connection sent are durable, or were refused.
@@ -146,7 +153,9 @@ impl Core {
 
     /// Whether deliveries to a connection wait until what was delivered is written.
     pub fn is_congested(&self, key: ConnectionKey) -> bool {
-        self.connections.get(&key).is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max)
+        self.connections
+            .get(&key)
+            .is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max)
     }
 
     /// That many bytes of what was delivered to a connection were written to its socket.

@@ -15,6 +15,7 @@ use super::effects::{Delivery, Event, Payload};
 use super::failure::{Failure, FailureKind};
 use super::filter::Filter;
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use super::slow::Slow;
 use super::window::{Position, Waiting};
 
 /// What a client wants to consume, and how.
@@ -86,6 +87,7 @@ pub(crate) struct Consumer {
     pub(crate) pending: VecDeque<Pending>,
     pub(crate) pending_bytes: usize,
     pub(crate) dropped: u64,
+    pub(crate) slow: Slow,
     pub(crate) browser: Option<Browser>,
 }
 
@@ -192,6 +194,7 @@ impl Core {
             pending: VecDeque::new(),
             pending_bytes: 0,
             dropped: 0,
+            slow: Slow::default(),
             browser: spec.browser.then(Browser::default),
             spec,
         };
@@ -223,6 +226,7 @@ impl Core {
         if announced {
             self.announce_consumer(key, false);
         }
+        self.release_senders(key);
         let Some(consumer) = self.consumers.remove(&key) else { return };
         if let Some(connection) = self.connections.get_mut(&consumer.connection) {
             connection.consumers.remove(&key);
@@ -252,6 +256,7 @@ impl Core {
         let Dispatched { id, position, redeliveries, stored, .. } = entry;
         match entry.message {
             Some(message) => {
+                self.memory += message.size();
                 source.window.give_back(Waiting { id, position, message, redeliveries, stored });
             }
             None => source.window.give_back_unseen(id, position, redeliveries),
@@ -326,7 +331,8 @@ impl Core {
             return;
         }
         for index in 0..consumer.sources.len() {
-            let Some(source) = self.consumers.get(&key).and_then(|consumer| consumer.sources.get(index)) else {
+            let Some(source) = self.consumers.get(&key).and_then(|consumer| consumer.sources.get(index))
+            else {
                 return;
             };
             self.touch(*source);
@@ -362,5 +368,6 @@ impl Core {
             };
             self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
         }
+        self.catch_up(key);
     }
 }

@@ -105,7 +105,7 @@ impl Core {
         let acknowledgement = self.acknowledgement_of(&entry);
         let settled = acknowledgement.iter().map(|(key, _)| (*key, entry.id)).collect();
         operations.extend(acknowledgement.map(|(_, operation)| operation));
-        let sent = vec![Sent { destination, id, message: letter }];
+        let sent = vec![Sent { destination, id, message: letter, sender: None }];
         self.submit_letters(operations, settled, sent);
         false
     }

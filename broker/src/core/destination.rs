@@ -8,8 +8,8 @@ use kahawai_store::names::DestinationId;
 use super::Core;
 use super::address::Address;
 use super::advisory::Advisory;
-use super::effects::Event;
 use super::connection::LastDelivered;
+use super::effects::Event;
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
 use super::source::Source;
@@ -34,10 +34,7 @@ pub(crate) struct Destination {
 
 impl Core {
     /// The destination with this plain name, which is made if it does not exist.
-    pub(crate) fn destination(
-        &mut self,
-        address: &Address,
-    ) -> Result<DestinationKey, Failure> {
+    pub(crate) fn destination(&mut self, address: &Address) -> Result<DestinationKey, Failure> {
         if let Some(key) = self.by_address.get(address) {
             return Ok(*key);
         }
@@ -91,7 +88,8 @@ impl Core {
 
     /// Consumers of patterns, durable ones too, get a destination that has just come to be.
     fn join_patterns(&mut self, key: DestinationKey) {
-        let Some(address) = self.destinations.get(&key).map(|destination| Arc::clone(&destination.address)) else {
+        let Some(address) = self.destinations.get(&key).map(|destination| Arc::clone(&destination.address))
+        else {
             return;
         };
         let matches = |pattern: &Address| {
@@ -260,7 +258,8 @@ impl Core {
                 || !destination.subscribers.is_empty()
                 || !destination.durables.is_empty();
             if consumed && !address.kind.is_temporary() {
-                let message = format!("Destination still has an active subscription: {}", destination.address);
+                let message =
+                    format!("Destination still has an active subscription: {}", destination.address);
                 return Err(Failure::new(FailureKind::General, message));
             }
         }

@@ -153,8 +153,12 @@ impl Core {
         let matches = |durable: &Durable| {
             durable.address.parts().iter().any(|part| part.is_pattern() && part.matches(address))
         };
-        let names: Vec<_> =
-            self.durables.iter().filter(|(_, durable)| matches(durable)).map(|(name, _)| name.clone()).collect();
+        let names: Vec<_> = self
+            .durables
+            .iter()
+            .filter(|(_, durable)| matches(durable))
+            .map(|(name, _)| name.clone())
+            .collect();
         for name in names {
             self.add_part(&name, topic);
         }
@@ -170,12 +174,15 @@ impl Core {
 
     /// The store did not take a new subscription: its consumer goes, and so does it.
     pub(crate) fn durable_refused(&mut self, consumer: ConsumerKey) {
-        let Some((connection, name)) = self.consumers.get(&consumer).and_then(|consumer| {
-            Some((consumer.connection, consumer.spec.subscription.clone()?))
-        }) else {
+        let Some((connection, name)) = self
+            .consumers
+            .get(&consumer)
+            .and_then(|consumer| Some((consumer.connection, consumer.spec.subscription.clone()?)))
+        else {
             return;
         };
-        let Some(client_id) = self.connections.get(&connection).map(|found| found.spec.client_id.clone()) else {
+        let Some(client_id) = self.connections.get(&connection).map(|found| found.spec.client_id.clone())
+        else {
             return;
         };
         self.drop_consumer(consumer, LastDelivered::Nothing);
@@ -189,7 +196,8 @@ impl Core {
         consumer: ConsumerKey,
         subscription: &ByteString,
     ) {
-        let Some(client_id) = self.connections.get(&connection).map(|found| found.spec.client_id.clone()) else {
+        let Some(client_id) = self.connections.get(&connection).map(|found| found.spec.client_id.clone())
+        else {
             return;
         };
         let Some(durable) = self.durables.get_mut(&(client_id, subscription.clone())) else { return };
@@ -226,7 +234,10 @@ impl Core {
             Some(_) => Failure::new(FailureKind::General, "Durable consumer is in use"),
             None => Failure::new(
                 FailureKind::InvalidDestination,
-                format!("No durable subscription exists for clientID: {} and subscriptionName: {}", name.0, name.1),
+                format!(
+                    "No durable subscription exists for clientID: {} and subscriptionName: {}",
+                    name.0, name.1
+                ),
             ),
         };
         self.answer(connection, request, Err(failure));
@@ -265,7 +276,10 @@ fn durable_key(name: &DurableName) -> Bytes {
     Bytes::from(key)
 }
 
-fn durable_value(durables: &std::collections::BTreeMap<DurableName, Durable>, name: &DurableName) -> Option<Bytes> {
+fn durable_value(
+    durables: &std::collections::BTreeMap<DurableName, Durable>,
+    name: &DurableName,
+) -> Option<Bytes> {
     let durable = durables.get(name)?;
     let mut value = vec![u8::from(durable.no_local)];
     value.extend_from_slice(durable.address.to_string().as_bytes());

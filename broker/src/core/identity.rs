@@ -21,7 +21,12 @@ pub(crate) struct Identities {
 }
 
 impl Identities {
-    pub(crate) fn new(epoch: u64, message: MessageId, destination: DestinationId, subscription: SubscriptionId) -> Self {
+    pub(crate) fn new(
+        epoch: u64,
+        message: MessageId,
+        destination: DestinationId,
+        subscription: SubscriptionId,
+    ) -> Self {
         Self {
             epoch,
             // Zero means "none" on the wire.

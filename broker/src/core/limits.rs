@@ -13,8 +13,11 @@ pub struct Limits {
     pub window_messages_max: usize,
     /// The most bytes of messages that all of them together hold in memory beyond one page each (`memoryUsage`).
     pub memory_bytes_max: usize,
-    /// The most bytes that wait for one topic subscriber that is not durable; beyond that its oldest are dropped.
+    /// The most bytes that wait for one topic subscriber that is not durable; beyond that its oldest are dropped. From half
+    /// of it on, those who send are held back.
     pub topic_pending_bytes_max: usize,
+    /// How long a slow topic subscriber may hold senders back, in milliseconds, before its messages are dropped instead.
+    pub slow_subscriber_hold: i64,
     /// The most bytes delivered to one connection and not yet written to its socket.
     pub outbox_bytes_max: usize,
     /// The most bytes that one connection has given to the store and that are not durable yet: beyond that nothing more
@@ -45,6 +48,7 @@ impl Default for Limits {
             window_messages_max: 2000,
             memory_bytes_max: 64 << 20,
             topic_pending_bytes_max: 8 << 20,
+            slow_subscriber_hold: 10_000,
             outbox_bytes_max: 2 << 20,
             inflight_bytes_max: 8 << 20,
             transaction_bytes_max: 1 << 20,

@@ -22,6 +22,7 @@ pub mod limits;
 mod producer_audit;
 mod recovery;
 pub mod send;
+mod slow;
 mod source;
 pub mod transaction;
 mod turn;
@@ -87,6 +88,8 @@ pub struct Core {
     outcomes: Remembered,
     /// Pulls that end at a time.
     pulls: BTreeSet<(i64, ConsumerKey)>,
+    /// Until when slow subscribers may hold senders back.
+    holds: BTreeSet<(i64, ConsumerKey)>,
     deferred_letters: Vec<Deferred>,
     /// The last arrival number that is known.
     arrival_last: u64,
@@ -104,6 +107,7 @@ impl Core {
 
     /// Does what is due by now: ends pulls, looks for expired messages, offers dead letters again.
     pub fn tick(&mut self) {
+        self.end_holds();
         let period = self.settings.expire_messages_period;
         if period > 0 && self.now >= self.next_sweep {
             self.next_sweep = self.now + period;
@@ -115,7 +119,8 @@ impl Core {
     /// When [`Core::tick`] should be called next, in milliseconds since 1970.
     pub fn next_tick(&self) -> i64 {
         let sweep = if self.settings.expire_messages_period > 0 { self.next_sweep } else { i64::MAX };
-        self.pulls.first().map_or(sweep, |(deadline, _)| sweep.min(*deadline))
+        let hold = self.holds.first().map_or(i64::MAX, |(deadline, _)| *deadline);
+        self.pulls.first().map_or(sweep, |(deadline, _)| sweep.min(*deadline)).min(hold)
     }
 
     /// Takes what is to be done.

@@ -40,7 +40,13 @@ impl Remembered {
     }
 
     /// Sets a number; gives the name of a stored entry that had to go.
-    pub(crate) fn set(&mut self, name: &ByteString, number: i64, stored: bool, most: usize) -> Option<ByteString> {
+    pub(crate) fn set(
+        &mut self,
+        name: &ByteString,
+        number: i64,
+        stored: bool,
+        most: usize,
+    ) -> Option<ByteString> {
         self.uses += 1;
         let used = self.uses;
         match self.entries.get_mut(name) {

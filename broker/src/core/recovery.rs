@@ -49,6 +49,7 @@ impl Core {
             producers: Remembered::default(),
             outcomes: Remembered::default(),
             pulls: Default::default(),
+            holds: Default::default(),
             deferred_letters: Vec::new(),
             arrival_last: 0,
             memory: 0,
@@ -117,9 +118,10 @@ impl Core {
                 continue;
             }
             for (destination, id, subscription) in prepared.acknowledges {
-                let found = self.sources.values_mut().find(|source| {
-                    source.stored == Some(destination) && source.subscription == subscription
-                });
+                let found = self
+                    .sources
+                    .values_mut()
+                    .find(|source| source.stored == Some(destination) && source.subscription == subscription);
                 if let Some(source) = found {
                     source.window.hold(id);
                 }

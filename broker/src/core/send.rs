@@ -84,7 +84,7 @@ impl Core {
         let mut stored = false;
         for part in &parts {
             for destination in self.route(part)? {
-                stored |= self.place(destination, &sending.message)?;
+                stored |= self.place(destination, &sending.message, key)?;
             }
         }
         let waiter = Waiter {
@@ -125,7 +125,12 @@ impl Core {
     }
 
     /// Puts a message into a destination: at once, or by way of the store. Returns whether the store was given it.
-    fn place(&mut self, key: DestinationKey, message: &Arc<Message>) -> Result<bool, Failure> {
+    fn place(
+        &mut self,
+        key: DestinationKey,
+        message: &Arc<Message>,
+        sender: ConnectionKey,
+    ) -> Result<bool, Failure> {
         let Some(destination) = self.destinations.get(&key) else { return Ok(false) };
         let temporary = destination.address.kind.is_temporary();
         let full = self.memory >= self.limits.memory_bytes_max;
@@ -137,9 +142,19 @@ impl Core {
         if stored {
             let id = self.ids.message();
             let Some(destination) = self.stored_destination(key) else { return Ok(false) };
-            self.turn.sends.push(Operation::Enqueue { id, destination, rank: 0, message: Arc::clone(message) });
+            self.turn.sends.push(Operation::Enqueue {
+                id,
+                destination,
+                rank: 0,
+                message: Arc::clone(message),
+            });
             self.turn.sends_bytes += message.size() + 64;
-            self.turn.sent.push(Sent { destination: key, id, message: Arc::clone(message) });
+            self.turn.sent.push(Sent {
+                destination: key,
+                id,
+                message: Arc::clone(message),
+                sender: Some(sender),
+            });
             return Ok(true);
         }
         if full && temporary && destination.queue.is_some() {
@@ -151,20 +166,25 @@ impl Core {
             return Err(Failure::new(FailureKind::ResourceAllocation, message));
         }
         let id = self.ids.transient();
-        self.place_in_memory(key, id, message);
+        self.place_in_memory(key, id, message, Some(sender));
         Ok(false)
     }
 
     /// Puts a message that is not stored into a destination.
-    pub(crate) fn place_in_memory(&mut self, key: DestinationKey, id: MessageId, message: &Arc<Message>) {
+    pub(crate) fn place_in_memory(
+        &mut self,
+        key: DestinationKey,
+        id: MessageId,
+        message: &Arc<Message>,
+        sender: Option<ConnectionKey>,
+    ) {
         let Some(destination) = self.destinations.get(&key) else { return };
         let Some(source) = destination.queue else {
-            self.publish(key, id, message);
+            self.publish(key, id, message, sender);
             return;
         };
         let position = Position { arrival: self.arrival_last, minor: self.ids.key() };
-        let waiting =
-            Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: false };
+        let waiting = Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: false };
         if let Some(source) = self.sources.get_mut(&source) {
             source.window.insert(waiting);
             self.memory += message.size();
@@ -177,7 +197,8 @@ impl Core {
         let Some(destination) = self.destinations.get(&sent.destination) else { return };
         let cursor = Cursor { rank: 0, arrival };
         let size = sent.message.size();
-        let sources: Vec<_> = destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
+        let sources: Vec<_> =
+            destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
         let plenty = self.memory + size <= self.limits.memory_bytes_max;
         for key in sources {
             let Some(source) = self.sources.get_mut(&key) else { continue };
@@ -193,11 +214,17 @@ impl Core {
             }
             self.touch(key);
         }
-        self.publish(sent.destination, sent.id, &sent.message);
+        self.publish(sent.destination, sent.id, &sent.message, sent.sender);
     }
 
     /// Gives a message to a topic's subscribers that are not durable.
-    pub(crate) fn publish(&mut self, key: DestinationKey, id: MessageId, message: &Arc<Message>) {
+    pub(crate) fn publish(
+        &mut self,
+        key: DestinationKey,
+        id: MessageId,
+        message: &Arc<Message>,
+        sender: Option<ConnectionKey>,
+    ) {
         let Some(destination) = self.destinations.get(&key) else { return };
         if destination.subscribers.is_empty() {
             return;
@@ -207,7 +234,8 @@ impl Core {
         }
         let address = Arc::clone(&destination.address);
         for consumer in destination.subscribers.clone() {
-            let wanted = self.consumers.get(&consumer).is_some_and(|consumer| consumer.filter.accepts(message));
+            let wanted =
+                self.consumers.get(&consumer).is_some_and(|consumer| consumer.filter.accepts(message));
             if wanted {
                 let pending = Pending {
                     id,
@@ -215,6 +243,9 @@ impl Core {
                     payload: Payload::Message(Arc::clone(message)),
                 };
                 self.add_pending(consumer, pending);
+                if let Some(sender) = sender {
+                    self.hold_back(consumer, sender);
+                }
             }
         }
     }
@@ -226,6 +257,7 @@ impl Core {
         consumer.pending.push_back(pending);
         self.deliver_pending(key);
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        // While senders are held back there is more than enough room for what they had under way; see `slow`.
         while consumer.pending_bytes > limit {
             let Some(dropped) = consumer.pending.pop_front() else { break };
             consumer.pending_bytes -= dropped.payload.size();

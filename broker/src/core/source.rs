@@ -193,10 +193,12 @@ impl Core {
         let Some(source) = self.sources.get_mut(&key) else { return };
         let Some(destination) = source.stored else { return };
         let window = &source.window;
-        let few = window.len() < self.limits.page_messages_max / 2 && window.bytes() < self.limits.page_bytes_max / 2;
+        let few = window.len() < self.limits.page_messages_max / 2
+            && window.bytes() < self.limits.page_bytes_max / 2;
         let wanted = window.wants_page() && (few || window.first_after(None).is_none());
         let consumers = &self.consumers;
-        let has_credit = |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);
+        let has_credit =
+            |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);
         if !wanted || !source.consumers.iter().any(has_credit) {
             return;
         }
@@ -234,7 +236,8 @@ impl Core {
             let due = |waiting: &&Waiting| {
                 waiting.message.header.expiration > 0 && waiting.message.header.expiration <= now
             };
-            let positions: Vec<_> = source.window.iter().filter(due).map(|waiting| waiting.position).collect();
+            let positions: Vec<_> =
+                source.window.iter().filter(due).map(|waiting| waiting.position).collect();
             for position in positions {
                 expired.extend(source.window.take(position).map(|waiting| (*key, waiting)));
             }

@@ -108,11 +108,19 @@ impl Core {
         Ok(())
     }
 
-    pub(crate) fn check_transaction(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<(), Failure> {
+    pub(crate) fn check_transaction(
+        &mut self,
+        key: ConnectionKey,
+        id: &TransactionId,
+    ) -> Result<(), Failure> {
         self.transaction_mut(key, id).map(|_| ())
     }
 
-    fn transaction_mut(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<&mut Transaction, Failure> {
+    fn transaction_mut(
+        &mut self,
+        key: ConnectionKey,
+        id: &TransactionId,
+    ) -> Result<&mut Transaction, Failure> {
         self.connection_mut(key)?.transactions.get_mut(id).ok_or_else(|| not_started(id))
     }
 
@@ -179,10 +187,11 @@ impl Core {
         });
         let mut gathered = Gathered::default();
         for send in sends {
-            self.gather(send, &mut gathered);
+            self.gather(send, key, &mut gathered);
         }
         let topics = gathered.sent.iter().map(|sent| (sent.destination, &sent.message));
-        let topics = topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
+        let topics =
+            topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
         let publish = gathered.memory_only.iter().map(|(key, message)| (*key, message)).chain(topics);
         for (destination, message) in publish {
             spooled.publish_bytes += message.size();
@@ -202,11 +211,14 @@ impl Core {
         transaction.chunks += 1;
         self.connection_mut(key)?.inflight += bytes;
         let prepare = Operation::Prepare { xid, operations: gathered.operations };
-        self.submit(vec![prepare], Completed::Chunk { connection: key, transaction: id.clone(), inflight: bytes });
+        self.submit(
+            vec![prepare],
+            Completed::Chunk { connection: key, transaction: id.clone(), inflight: bytes },
+        );
         Ok(())
     }
 
-    fn gather(&mut self, send: Prepared, gathered: &mut Gathered) {
+    fn gather(&mut self, send: Prepared, sender: ConnectionKey, gathered: &mut Gathered) {
         // It was there when the message was sent; a temporary destination may have gone since, and its messages with it.
         for key in self.route(&send.address).unwrap_or_default() {
             let Some(destination) = self.destinations.get(&key) else { continue };
@@ -223,7 +235,12 @@ impl Core {
             let Some(destination) = self.stored_destination(key) else { continue };
             let message = Arc::clone(&send.message);
             gathered.operations.push(Operation::Enqueue { id, destination, rank: 0, message });
-            gathered.sent.push(Sent { destination: key, id, message: Arc::clone(&send.message) });
+            gathered.sent.push(Sent {
+                destination: key,
+                id,
+                message: Arc::clone(&send.message),
+                sender: Some(sender),
+            });
         }
     }
 
@@ -262,7 +279,7 @@ impl Core {
         }
         let mut gathered = Gathered::default();
         for send in transaction.sends {
-            self.gather(send, &mut gathered);
+            self.gather(send, key, &mut gathered);
         }
         let mut settled = Vec::new();
         for (_, entry) in &transaction.acknowledged {
@@ -310,7 +327,12 @@ impl Core {
     }
 
     /// The store has answered a chunk of a transaction.
-    pub(crate) fn chunk_ended(&mut self, key: ConnectionKey, id: &TransactionId, result: Result<(), Failure>) {
+    pub(crate) fn chunk_ended(
+        &mut self,
+        key: ConnectionKey,
+        id: &TransactionId,
+        result: Result<(), Failure>,
+    ) {
         if let Err(failure) = result {
             self.spoil_transaction(key, id, &failure);
         }
@@ -384,8 +406,17 @@ impl Core {
 
     /// The store has answered a transaction's batch.
     pub(crate) fn transaction_ended(&mut self, ending: Ending, result: Result<Committed, Failure>) {
-        let Ending { connection, request, sent, memory_only, settled, acknowledged, spooled, inflight, sequences } =
-            ending;
+        let Ending {
+            connection,
+            request,
+            sent,
+            memory_only,
+            settled,
+            acknowledged,
+            spooled,
+            inflight,
+            sequences,
+        } = ending;
         self.landed(connection, inflight);
         let committed = match result {
             Ok(committed) => committed,
@@ -414,24 +445,26 @@ impl Core {
             Some(spooled) => {
                 // They are in the store and nowhere else: whoever consumes reads them.
                 let arrivals = spooled.enqueues + sent.len() as u64;
-                self.arrival_last = self.arrival_last.max((committed.arrival_first + arrivals).saturating_sub(1));
-                let destinations = spooled.destinations.into_iter().chain(sent.iter().map(|sent| sent.destination));
+                self.arrival_last =
+                    self.arrival_last.max((committed.arrival_first + arrivals).saturating_sub(1));
+                let destinations =
+                    spooled.destinations.into_iter().chain(sent.iter().map(|sent| sent.destination));
                 for destination in destinations.collect::<BTreeSet<_>>() {
                     self.arrived_unseen(destination);
                 }
                 for (destination, message) in spooled.publish {
                     let id = self.ids.transient();
-                    self.place_in_memory(destination, id, &message);
+                    self.place_in_memory(destination, id, &message, Some(connection));
                 }
                 for sent in &sent {
-                    self.publish(sent.destination, sent.id, &sent.message);
+                    self.publish(sent.destination, sent.id, &sent.message, sent.sender);
                 }
             }
         }
         self.settle(&settled);
         for (destination, message) in memory_only {
             let id = self.ids.transient();
-            self.place_in_memory(destination, id, &message);
+            self.place_in_memory(destination, id, &message, Some(connection));
         }
         self.answer(connection, request, Ok(()));
         let consumers: BTreeSet<_> = acknowledged.iter().map(|(consumer, _)| *consumer).collect();
@@ -443,7 +476,8 @@ impl Core {
     /// Messages were committed to a destination that are not in memory.
     fn arrived_unseen(&mut self, key: DestinationKey) {
         let Some(destination) = self.destinations.get(&key) else { return };
-        let sources: Vec<_> = destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
+        let sources: Vec<_> =
+            destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
         for key in sources {
             if let Some(source) = self.sources.get_mut(&key) {
                 source.window.committed_unseen();

@@ -25,6 +25,8 @@ pub(crate) struct Sent {
     pub(crate) destination: DestinationKey,
     pub(crate) id: MessageId,
     pub(crate) message: Arc<Message>,
+    /// The connection that sent it, if one did.
+    pub(crate) sender: Option<ConnectionKey>,
 }
 
 /// Somebody who is told when a batch is durable.
@@ -60,27 +62,59 @@ pub(crate) enum Completed {
     Nothing,
     /// A transaction that may never have got as far as the store.
     RolledBack,
-    Sends { sent: Vec<Sent>, senders: Vec<Waiter> },
-    Acknowledgements { settled: Vec<Settled>, acknowledgers: Vec<(ConnectionKey, RequestId)> },
-    Created { destination: DestinationKey, id: DestinationId },
+    Sends {
+        sent: Vec<Sent>,
+        senders: Vec<Waiter>,
+    },
+    Acknowledgements {
+        settled: Vec<Settled>,
+        acknowledgers: Vec<(ConnectionKey, RequestId)>,
+    },
+    Created {
+        destination: DestinationKey,
+        id: DestinationId,
+    },
     Transaction(Box<Ending>),
     /// A chunk of a large transaction.
-    Chunk { connection: ConnectionKey, transaction: super::transaction::TransactionId, inflight: usize },
+    Chunk {
+        connection: ConnectionKey,
+        transaction: super::transaction::TransactionId,
+        inflight: usize,
+    },
     /// Dead letters: what left a source, and what arrived in the dead-letter queue.
-    DeadLetters { operations: Vec<Operation>, settled: Vec<Settled>, sent: Vec<Sent> },
+    DeadLetters {
+        operations: Vec<Operation>,
+        settled: Vec<Settled>,
+        sent: Vec<Sent>,
+    },
     /// A message that was sent again: it was stored if its sequence still stands.
-    Duplicate { connection: ConnectionKey, request: Option<RequestId>, producer: ByteString, sequence: i64 },
-    Subscribed { connection: ConnectionKey, request: Option<RequestId>, consumer: Option<ConsumerKey> },
+    Duplicate {
+        connection: ConnectionKey,
+        request: Option<RequestId>,
+        producer: ByteString,
+        sequence: i64,
+    },
+    Subscribed {
+        connection: ConnectionKey,
+        request: Option<RequestId>,
+        consumer: Option<ConsumerKey>,
+    },
     /// One topic of a durable subscription.
-    Part { name: DurableName, source: SourceKey },
-    Answer { connection: ConnectionKey, request: Option<RequestId> },
+    Part {
+        name: DurableName,
+        source: SourceKey,
+    },
+    Answer {
+        connection: ConnectionKey,
+        request: Option<RequestId>,
+    },
 }
 
 /// Whom a page is for.
 #[derive(Debug)]
 pub(crate) enum ReadFor {
     Source(SourceKey),
-    Browser(ConsumerKey),
+    Browser(ConsumerKey, SourceKey),
 }
 
 impl Core {
@@ -233,11 +267,19 @@ impl Core {
     pub fn page(&mut self, token: ReadToken, result: Result<Page, StoreError>) {
         let Some(purpose) = self.reads.remove(&token) else { return };
         match purpose {
-            ReadFor::Browser(consumer) => self.browsed(consumer, result),
+            ReadFor::Browser(consumer, source) => self.browsed(consumer, source, result),
             ReadFor::Source(key) => {
                 let Some(source) = self.sources.get_mut(&key) else { return };
                 match result {
                     Ok(page) => {
+                        if !page.damaged.is_empty() {
+                            let ids: Vec<_> = page.damaged.iter().map(|(id, _)| id.to_string()).collect();
+                            let place = self.destinations.get(&source.destination);
+                            let place = place.map_or_else(String::new, |place| place.address.to_string());
+                            let ids = ids.join(", ");
+                            let text = format!("{place}: messages {ids} are damaged and were passed over");
+                            self.effects.notices.push(Notice { text });
+                        }
                         self.memory += source.window.page_came(token, page);
                         self.touch(key);
                     }
@@ -268,7 +310,8 @@ impl Core {
                 // One line a second says it as well as a thousand.
                 if now - self.full_said >= 1000 || self.full_said == 0 {
                     self.full_said = now;
-                    let text = format!("senders of persistent messages are refused: the store is full: {why}");
+                    let text =
+                        format!("senders of persistent messages are refused: the store is full: {why}");
                     self.effects.notices.push(Notice { text });
                 }
                 let message = format!("Usage Manager Store is Full: {why}");

@@ -116,13 +116,20 @@ impl Window {
     pub(crate) fn page_came(&mut self, token: ReadToken, page: Page) -> usize {
         let Some(reading) = self.reading.take_if(|reading| reading.token == token) else { return 0 };
         let before = self.ready_bytes;
-        let last = page.messages.last().map(|message| message.cursor);
+        // A damaged message stands there too, and is passed over.
+        let last = page.cursor_last();
         for found in page.messages {
             let position = Position::stored(found.cursor);
             let known = self.ready.contains_key(&position) || self.held.contains(&found.id);
             if !known && !self.settled_while_reading.contains(&found.id) {
                 let redeliveries = self.redelivered.remove(&found.id).unwrap_or(0);
-                self.insert(Waiting { id: found.id, position, message: found.message, redeliveries, stored: true });
+                self.insert(Waiting {
+                    id: found.id,
+                    position,
+                    message: found.message,
+                    redeliveries,
+                    stored: true,
+                });
             }
         }
         self.settled_while_reading.clear();
@@ -148,7 +155,9 @@ impl Window {
         message: &Arc<Message>,
         room: bool,
     ) -> bool {
-        if self.read_to.is_some_and(|read_to| cursor <= read_to) {
+        // A page may have brought it before this answer came; it may even be acknowledged by now, and not be in the page that
+        // was read since.
+        if self.read_to.is_some_and(|read_to| cursor <= read_to) || self.held.contains(&id) {
             return false;
         }
         if self.behind || !room {
@@ -241,7 +250,8 @@ impl Window {
     /// Forgets the stored messages that wait; they are read again when wanted. Gives how many bytes were freed.
     pub(crate) fn shrink(&mut self) -> usize {
         let before = self.ready_bytes;
-        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position) else {
+        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position)
+        else {
             return 0;
         };
         let mut freed = 0;
@@ -267,5 +277,22 @@ impl Window {
         if let Some(reading) = &mut self.reading {
             reading.rewound = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_damaged_messages_is_passed_over() {
+        let mut window = Window::recovered(3);
+        let token = ReadToken(1);
+        assert_eq!(window.page_asked(token), None);
+        let cursor = Cursor { rank: 0, arrival: 7 };
+        let page = Page { damaged: vec![(MessageId(1), cursor)], ..Page::default() };
+        assert_eq!(window.page_came(token, page), 0);
+        assert!(window.wants_page());
+        assert_eq!(window.page_asked(ReadToken(2)), Some(cursor));
     }
 }

@@ -111,8 +111,12 @@ fn command(advisory: &Advisory) -> Command {
             if !begins {
                 return removed(RemovedId::Producer(id));
             }
-            ProducerInfo { producer_id: Some(id), destination: Some(destination(address)), ..ProducerInfo::default() }
-                .into()
+            ProducerInfo {
+                producer_id: Some(id),
+                destination: Some(destination(address)),
+                ..ProducerInfo::default()
+            }
+            .into()
         }
     }
 }
@@ -123,14 +127,18 @@ fn removed(id: RemovedId) -> Command {
 
 fn consumer_id(name: &str) -> ConsumerId {
     match numbered::<2>(name) {
-        Some((connection, [session_id, value])) => ConsumerId { connection_id: connection.into(), session_id, value },
+        Some((connection, [session_id, value])) => {
+            ConsumerId { connection_id: connection.into(), session_id, value }
+        }
         None => ConsumerId { connection_id: name.into(), session_id: 0, value: 0 },
     }
 }
 
 fn producer_id(name: &str) -> ProducerId {
     match numbered::<2>(name) {
-        Some((connection, [session_id, value])) => ProducerId { connection_id: connection.into(), value, session_id },
+        Some((connection, [session_id, value])) => {
+            ProducerId { connection_id: connection.into(), value, session_id }
+        }
         None => ProducerId { connection_id: name.into(), value: 0, session_id: 0 },
     }
 }

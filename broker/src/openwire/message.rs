@@ -169,7 +169,9 @@ impl Restorer {
             redelivery_counter: i32::try_from(redeliveries).unwrap_or(i32::MAX),
             user_id: optional(&header.user_id),
             droppable: extra(DROPPABLE).is_some(),
-            broker_in_time: extra(BROKER_IN_TIME).and_then(|bytes| bytes[..].try_into().ok()).map_or(0, i64::from_be_bytes),
+            broker_in_time: extra(BROKER_IN_TIME)
+                .and_then(|bytes| bytes[..].try_into().ok())
+                .map_or(0, i64::from_be_bytes),
             ..Message::default()
         }
     }
@@ -183,7 +185,8 @@ impl Restorer {
         if self.producer_name != name || self.producer.is_none() {
             let (connection, [session_id, value]) = numbered::<2>(name)?;
             self.producer_name = name.to_owned();
-            self.producer = Some(Arc::new(ProducerId { connection_id: connection.into(), value, session_id }));
+            self.producer =
+                Some(Arc::new(ProducerId { connection_id: connection.into(), value, session_id }));
         }
         self.producer.clone()
     }
@@ -264,8 +267,11 @@ mod tests {
 
     #[test]
     fn a_blob_keeps_its_reference() {
-        let blob =
-            BlobReference { remote_blob_url: Some("http://x".into()), mime_type: None, deleted_by_broker: true };
+        let blob = BlobReference {
+            remote_blob_url: Some("http://x".into()),
+            mime_type: None,
+            deleted_by_broker: true,
+        };
         assert_eq!(read_blob(&blob_bytes(&blob)), Some(blob));
     }
 }

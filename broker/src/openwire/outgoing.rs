@@ -124,7 +124,9 @@ impl Writer {
         let destination = self.destination(&delivery.destination);
         let sequence = delivery.id.0 as i64;
         let message = match &delivery.payload {
-            Payload::Message(message) => Some(self.restorer.restore(message, sequence, delivery.redeliveries)),
+            Payload::Message(message) => {
+                Some(self.restorer.restore(message, sequence, delivery.redeliveries))
+            }
             Payload::Advisory(advisory) => Some(advisory::message(advisory, &self.origin, sequence)),
             Payload::Nothing => None,
         };

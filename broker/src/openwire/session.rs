@@ -357,7 +357,8 @@ impl Session {
             }
             return Ok(());
         }
-        let id = info.transaction_id.as_deref().ok_or_else(|| missing("TransactionInfo", "transaction id"))?;
+        let id =
+            info.transaction_id.as_deref().ok_or_else(|| missing("TransactionInfo", "transaction id"))?;
         let id = local_transaction(id)?;
         match info.operation {
             TransactionInfo::BEGIN => core.begin(self.key, id)?,
@@ -390,7 +391,8 @@ impl Session {
         info: &DestinationInfo,
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
-        let destination = info.destination.as_ref().ok_or_else(|| missing("DestinationInfo", "destination"))?;
+        let destination =
+            info.destination.as_ref().ok_or_else(|| missing("DestinationInfo", "destination"))?;
         let address = self.address(destination);
         match info.operation {
             DestinationInfo::ADD => core.add_destination(self.key, &address, request),

@@ -75,7 +75,8 @@ impl Broker {
             let bind = |error| StartError::Bind { address: address.clone(), error };
             listeners.push(TcpListener::bind(address).await.map_err(bind)?);
         }
-        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
+        let addresses =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
         let first = addresses.first().ok_or(StartError::NoAddress)?;
         let epoch = hold.epoch();
         let origin = Origin {
@@ -87,11 +88,19 @@ impl Broker {
             broker_name: ByteString::from(config.broker_name.as_str()),
             batch_bytes_max: store.limits().batch_bytes_max,
             annotate,
-            expire_messages_period: i64::try_from(config.expire_messages_period.as_millis()).unwrap_or(i64::MAX),
+            expire_messages_period: i64::try_from(config.expire_messages_period.as_millis())
+                .unwrap_or(i64::MAX),
         };
         let core = Core::new(settings, config.limits, recovered, now());
-        let gate = Gate::new(hold, config.lease);
+        let gate = Gate::new(Arc::clone(&hold), config.lease);
         let engine = Engine::new(config, origin, store, gate, core);
+        // The hold may outlive the broker: it must not keep it alive.
+        let weak = Arc::downgrade(&engine);
+        hold.on_lost(Box::new(move |lost| {
+            if let Some(engine) = weak.upgrade() {
+                engine.abandon_from_anywhere(lost.to_string().into());
+            }
+        }));
         let connections = Arc::new(AtomicUsize::new(0));
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&engine).run_ticker());

@@ -44,6 +44,7 @@ enum End {
 }
 
 struct Connection {
+    peer: SocketAddr,
     engine: Arc<Engine>,
     outbox: Arc<Outbox>,
     session: Session,
@@ -72,6 +73,7 @@ pub(crate) async fn serve(engine: Arc<Engine>, stream: TcpStream, peer: SocketAd
     let outbox = Arc::new(Outbox::new(key, Arc::new(stream), writer));
     engine.register(&outbox);
     let mut connection = Connection {
+        peer,
         session: Session::new(key, format!("tcp://{peer}")),
         decoder,
         received: BytesMut::new(),
@@ -232,7 +234,7 @@ impl Connection {
             Ok(Flow::Negotiate(info)) => self.negotiate(&info),
             Ok(Flow::Shutdown) => Err(End::Quiet),
             Ok(Flow::Refused(failure)) => {
-                tracing::warn!("connection refused: {failure}");
+                tracing::warn!(peer = %self.peer, "connection refused: {failure}");
                 self.refused_at = Some(Instant::now());
                 Ok(())
             }
@@ -317,7 +319,9 @@ impl Connection {
         }
         if self.blocked_since.is_some_and(|since| now >= since + config.write_timeout) {
             let waited = config.write_timeout.as_secs();
-            return Err(End::Loud(format!("the client read nothing for {waited} s while messages waited for it")));
+            return Err(End::Loud(format!(
+                "the client read nothing for {waited} s while messages waited for it"
+            )));
         }
         if let Some(inactivity) = self.negotiated.max_inactivity_duration {
             // A paused connection is not read: that it is silent says nothing.
@@ -376,7 +380,9 @@ fn loud(error: &dyn std::fmt::Display) -> End {
 
 fn read_error(error: &io::Error) -> End {
     match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => End::Quiet,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+            End::Quiet
+        }
         _ => End::Loud(error.to_string()),
     }
 }

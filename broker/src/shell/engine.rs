@@ -52,6 +52,8 @@ pub(crate) struct Engine {
     locked: Mutex<Locked>,
     inbox: Mutex<Vec<Answer>>,
     answered: AtomicBool,
+    /// Nothing goes out any more.
+    silenced: AtomicBool,
     abandoned: AtomicBool,
     phase: watch::Sender<Phase>,
     runtime: Handle,
@@ -77,6 +79,7 @@ impl Engine {
             locked: Mutex::new(Locked { core, outboxes: HashMap::new(), dirty: Vec::new() }),
             inbox: Mutex::new(Vec::new()),
             answered: AtomicBool::new(false),
+            silenced: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             phase: watch::Sender::new(Phase::Serving),
             runtime: Handle::current(),
@@ -109,6 +112,7 @@ impl Engine {
 
     /// Nobody is answered any more.
     pub(crate) fn abandon(&self, why: Option<Arc<str>>) {
+        self.silenced.store(true, Ordering::Release);
         if !self.abandoned.swap(true, Ordering::AcqRel) {
             if let Some(why) = &why {
                 tracing::error!("stepping down: {why}");
@@ -199,7 +203,7 @@ impl Engine {
     }
 
     fn carry_out(self: &Arc<Self>, locked: &mut Locked, effects: Effects) {
-        if self.abandoned.load(Ordering::Acquire) {
+        if self.silenced.load(Ordering::Acquire) {
             return;
         }
         for notice in effects.notices {
@@ -244,7 +248,7 @@ impl Engine {
         };
         if let Some(error) = error.filter(|error| error.outcome_unknown()) {
             // The core may be held by the caller, and the lock is needed to silence everyone: not here.
-            self.abandoned_later(error.to_string().into());
+            self.abandon_from_anywhere(error.to_string().into());
             return;
         }
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
@@ -252,8 +256,9 @@ impl Engine {
         self.drain();
     }
 
-    fn abandoned_later(self: &Arc<Self>, why: Arc<str>) {
-        if self.abandoned.load(Ordering::Acquire) {
+    /// The same from a place where the core may be held: silent at once, the rest elsewhere.
+    pub(crate) fn abandon_from_anywhere(self: &Arc<Self>, why: Arc<str>) {
+        if self.silenced.swap(true, Ordering::AcqRel) {
             return;
         }
         let engine = Arc::clone(self);
@@ -262,7 +267,7 @@ impl Engine {
 
     /// Writes what waits for a connection, and sees to what follows.
     pub(crate) fn flush(self: &Arc<Self>, outbox: &Arc<Outbox>) -> Flushed {
-        if self.abandoned.load(Ordering::Acquire) {
+        if self.silenced.load(Ordering::Acquire) {
             return Flushed::Broken;
         }
         let flushed = outbox.flush(&self.gate);

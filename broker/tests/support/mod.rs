@@ -1,6 +1,7 @@
 //! A core with a simulated store, in one thread: the test says when each batch is applied, each page is made and each
 //! answer comes.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -118,7 +119,10 @@ impl World {
         let adds = batch.operations.iter().any(|operation| {
             matches!(
                 operation,
-                Operation::Enqueue { .. } | Operation::Prepare { .. } | Operation::CreateDestination(_) | Operation::Subscribe(_)
+                Operation::Enqueue { .. }
+                    | Operation::Prepare { .. }
+                    | Operation::CreateDestination(_)
+                    | Operation::Subscribe(_)
             )
         });
         let result = if self.full && adds {
@@ -182,7 +186,12 @@ impl World {
         self.connect_with(name, name, false).unwrap()
     }
 
-    pub fn connect_with(&mut self, name: &str, client_id: &str, reconnect: bool) -> Result<ConnectionKey, Failure> {
+    pub fn connect_with(
+        &mut self,
+        name: &str,
+        client_id: &str,
+        reconnect: bool,
+    ) -> Result<ConnectionKey, Failure> {
         self.next_connection += 1;
         let key = ConnectionKey(self.next_connection);
         let spec = ConnectionSpec {
@@ -227,7 +236,11 @@ impl World {
         self.consume_with(connection, consumer_spec(address, prefetch)).0
     }
 
-    pub fn consume_with(&mut self, connection: ConnectionKey, spec: ConsumerSpec) -> (ConsumerKey, RequestId) {
+    pub fn consume_with(
+        &mut self,
+        connection: ConnectionKey,
+        spec: ConsumerSpec,
+    ) -> (ConsumerKey, RequestId) {
         let request = self.request();
         let key = self.turn(|core| {
             let key = core.new_consumer_key();
@@ -296,7 +309,11 @@ impl World {
 
     /// The same, as (text, redeliveries) of one consumer, in order.
     pub fn texts(&mut self, consumer: ConsumerKey) -> Vec<(String, u32)> {
-        self.deliveries().into_iter().filter(|delivery| delivery.consumer == consumer).map(|delivery| (name_of(&delivery), delivery.redeliveries)).collect()
+        self.deliveries()
+            .into_iter()
+            .filter(|delivery| delivery.consumer == consumer)
+            .map(|delivery| (name_of(&delivery), delivery.redeliveries))
+            .collect()
     }
 }
 

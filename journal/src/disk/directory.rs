@@ -5,7 +5,6 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fs2::FileExt as _;
 use rustix::fs::{Access, AtFlags};
@@ -14,6 +13,7 @@ use super::filesystem::FileSystem;
 use super::mapped::MappedSegment;
 use super::plain::PlainSegment;
 use super::{Disk, LockGuard, SMALL_FILE_MAX, SegmentFile};
+use crate::election::random_id;
 use crate::format::name::{FileName, TEMPORARY_ENDING};
 
 /// How segments are written.
@@ -47,7 +47,6 @@ pub struct Directory {
     handle: File,
     filesystem: FileSystem,
     segment_io: SegmentIo,
-    temporaries: AtomicU64,
 }
 
 impl Directory {
@@ -60,13 +59,7 @@ impl Directory {
         let handle = File::open(path)?;
         let filesystem = FileSystem::of(path)?;
         let by_itself = if filesystem.is_local() { SegmentIo::Mixed } else { SegmentIo::Plain };
-        Ok(Self {
-            path: path.to_owned(),
-            handle,
-            filesystem,
-            segment_io: segment_io.unwrap_or(by_itself),
-            temporaries: AtomicU64::new(0),
-        })
+        Ok(Self { path: path.to_owned(), handle, filesystem, segment_io: segment_io.unwrap_or(by_itself) })
     }
 
     /// The file system it is on.
@@ -83,9 +76,14 @@ impl Directory {
         self.path.join(name.to_string())
     }
 
-    fn temporary(&self, name: &str) -> PathBuf {
-        let count = self.temporaries.fetch_add(1, Ordering::Relaxed);
-        self.path.join(format!("{name}.{}.{count}{TEMPORARY_ENDING}", std::process::id()))
+    /// A name that nobody else uses: process ids repeat among hosts and containers, and over the life of a left-over.
+    fn temporary(&self, name: &str) -> io::Result<PathBuf> {
+        use std::fmt::Write;
+        let mut text = format!("{name}.");
+        for byte in random_id()? {
+            let _ = write!(text, "{byte:02x}");
+        }
+        Ok(self.path.join(text + TEMPORARY_ENDING))
     }
 
     fn segment(&self, file: File) -> io::Result<Arc<dyn SegmentFile>> {
@@ -99,9 +97,9 @@ impl Directory {
     /// Changes the directory, so that a client of a network file system gives up what it remembers of names in it
     /// and asks its server about the next one.
     fn forget_cached_names(&self) -> io::Result<()> {
-        let probe = self.temporary("probe");
+        let probe = self.temporary("probe")?;
         OpenOptions::new().write(true).create_new(true).open(&probe)?;
-        fs::remove_file(&probe)
+        remove_if_there(&probe)
     }
 }
 
@@ -137,10 +135,7 @@ impl Disk for Directory {
     }
 
     fn remove(&self, name: FileName) -> io::Result<()> {
-        match fs::remove_file(self.path_of(name)) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            result => result,
-        }
+        remove_if_there(&self.path_of(name))
     }
 
     fn read(&self, name: FileName) -> io::Result<Option<Vec<u8>>> {
@@ -154,19 +149,25 @@ impl Disk for Directory {
     }
 
     fn publish(&self, name: FileName, content: &[u8]) -> io::Result<bool> {
-        let temporary = self.temporary(&name.to_string());
-        let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-        let linked = file
-            .write_all(content)
-            .and_then(|()| file.sync_all())
-            .and_then(|()| fs::hard_link(&temporary, self.path_of(name)));
-        let removed = fs::remove_file(&temporary);
-        match linked {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => removed?,
+        // Another master may sweep the temporary file away in the middle: then it is written again.
+        const TRIES: usize = 5;
+        for _ in 0..TRIES {
+            let temporary = self.temporary(&name.to_string())?;
+            let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+            let linked = file
+                .write_all(content)
+                .and_then(|()| file.sync_all())
+                .and_then(|()| fs::hard_link(&temporary, self.path_of(name)));
+            let removed = remove_if_there(&temporary);
+            match linked {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+                _ => removed?,
+            }
+            self.handle.sync_all()?;
+            return Ok(self.read(name)?.as_deref() == Some(content));
         }
-        self.handle.sync_all()?;
-        Ok(self.read(name)?.as_deref() == Some(content))
+        Err(io::Error::new(ErrorKind::NotFound, format!("what was to become {name} is swept away each time")))
     }
 
     fn overwrite(&self, name: FileName, content: &[u8]) -> io::Result<()> {
@@ -205,10 +206,7 @@ impl Disk for Directory {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().ends_with(TEMPORARY_ENDING) {
-                match fs::remove_file(entry.path()) {
-                    Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+                remove_if_there(&entry.path())?;
             }
         }
         Ok(())
@@ -226,6 +224,13 @@ impl Disk for Directory {
             Err(error) if error.kind() == fs2::lock_contended_error().kind() => Ok(None),
             Err(error) => Err(error),
         }
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        result => result,
     }
 }
 

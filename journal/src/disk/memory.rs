@@ -15,9 +15,16 @@ use crate::format::name::FileName;
 pub const SECTOR: usize = 512;
 
 /// A disk in memory. Clones are handles of the same disk.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct MemoryDisk {
     state: Arc<Mutex<State>>,
+}
+
+impl std::fmt::Debug for MemoryDisk {
+    /// Not what is on it: that may be hundreds of megabytes.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("MemoryDisk")
+    }
 }
 
 #[derive(Debug, Default)]

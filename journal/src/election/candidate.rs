@@ -38,22 +38,29 @@ impl FileElection {
         Ok(Self { disk, options, boot })
     }
 
-    fn look(&self, at: std::time::Duration) -> Result<(Sighting, Option<Box<dyn LockGuard>>), ElectionError> {
+    fn look(&self, started: Instant) -> Result<(Sighting, Option<Box<dyn LockGuard>>), ElectionError> {
+        let begun = started.elapsed();
         // The lock first: a holder that dies after this look is met at the next.
         let lock = self.disk.try_lock().map_err(failed("take the lock"))?;
         let claimed = self.highest_claim().map_err(failed("look for claims"))?;
         let beat = self.read_beat(claimed)?;
-        Ok((Sighting { at, lock: lock.as_ref().map(|lock| lock.inode()), claimed, beat }, lock))
+        let inode = lock.as_ref().map(|lock| lock.inode());
+        Ok((Sighting { begun, done: started.elapsed(), lock: inode, claimed, beat }, lock))
     }
 
-    /// The highest epoch claimed, zero where there is none. A listing may be old; claiming finds out.
+    /// The highest epoch claimed, zero where there is none.
     fn highest_claim(&self) -> io::Result<Epoch> {
         let names = self.disk.list()?;
         let claims = names.iter().filter_map(|name| match name {
             FileName::Claim(epoch) => Some(*epoch),
             _ => None,
         });
-        Ok(claims.max().unwrap_or_default())
+        let mut highest = claims.max().unwrap_or_default();
+        // A listing may be old; claims leave no gaps and are never deleted.
+        while self.disk.ask(FileName::Claim(Epoch(highest.0 + 1)))? {
+            highest = Epoch(highest.0 + 1);
+        }
+        Ok(highest)
     }
 
     fn read_beat(&self, epoch: Epoch) -> Result<Option<Beat>, ElectionError> {
@@ -69,12 +76,13 @@ impl FileElection {
     }
 
     /// Claims an epoch; tells whether it is ours, and not someone else's who was first.
+    ///
+    /// That the name was free is all the proof there is to have, however long ago the look was that led here: claims are
+    /// never deleted, and each is made only by one who saw the claim before it.
     fn claim(&self, epoch: Epoch) -> Result<bool, ElectionError> {
         let id = machine::random_id().map_err(failed("get random bytes"))?;
         let content = encode_claim(epoch, &id);
-        let ours = self.disk.publish(FileName::Claim(epoch), &content).map_err(failed("claim an epoch"))?;
-        // A listing that was old may have led to an epoch long past, whose claim was deleted: then a younger one is there.
-        Ok(ours && !self.disk.ask(FileName::Claim(Epoch(epoch.0 + 1))).map_err(failed("look for claims"))?)
+        self.disk.publish(FileName::Claim(epoch), &content).map_err(failed("claim an epoch"))
     }
 }
 
@@ -91,7 +99,7 @@ impl Election for FileElection {
             if cancel.is_cancelled() {
                 return Err(ElectionError::Cancelled);
             }
-            let (sighting, lock) = self.look(started.elapsed())?;
+            let (sighting, lock) = self.look(started)?;
             match candidate.decide(sighting) {
                 Decision::Claim(epoch) => {
                     self.options.watch.reached(Step::ClaimDecided);

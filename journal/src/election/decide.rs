@@ -15,7 +15,9 @@ use crate::format::claim::Beat;
 #[derive(Clone, Debug)]
 pub(super) struct Sighting {
     /// When the look began, by this machine's monotonic clock.
-    pub(super) at: Duration,
+    pub(super) begun: Duration,
+    /// When it was done. A candidate may be stopped for long in between.
+    pub(super) done: Duration,
     /// The inode of the lock file whose lock we got for this look, if we got it.
     pub(super) lock: Option<u64>,
     /// The highest epoch claimed; zero where none is.
@@ -78,16 +80,17 @@ impl Candidate {
         }
     }
 
-    /// For how long nothing has changed. A change is judged by the numbers alone, and the time counted from a look
-    /// at which they were already so: a candidate that was itself paused sees the change when it wakes.
+    /// For how long nothing has changed. A change is judged by the numbers alone, and the time counted from the end of a look
+    /// at which they were already so to the beginning of this one: a candidate that was itself paused, also in the middle of a look,
+    /// does not count its own pause.
     fn silent_for(&mut self, seen: &Sighting) -> Duration {
         let counter = seen.beat.as_ref().map(|beat| beat.counter);
         match &self.silent {
             Some(silent) if silent.claimed == seen.claimed && silent.counter == counter => {
-                seen.at.saturating_sub(silent.since)
+                seen.begun.saturating_sub(silent.since)
             }
             _ => {
-                self.silent = Some(Silence { since: seen.at, claimed: seen.claimed, counter });
+                self.silent = Some(Silence { since: seen.done, claimed: seen.claimed, counter });
                 Duration::ZERO
             }
         }
@@ -109,7 +112,8 @@ mod tests {
 
     fn seen(seconds: f64, lock: Option<u64>, beat: Option<Beat>) -> Sighting {
         let claimed = beat.as_ref().map_or(Epoch(0), |beat| beat.holder.epoch);
-        Sighting { at: Duration::from_secs_f64(seconds), lock, claimed, beat }
+        let at = Duration::from_secs_f64(seconds);
+        Sighting { begun: at, done: at, lock, claimed, beat }
     }
 
     fn waits(decision: &Decision) -> bool {
@@ -183,6 +187,17 @@ mod tests {
         let mut candidate = Candidate::new(HERE, LEASE);
         assert!(waits(&candidate.decide(seen(0.0, None, Some(beat(3, 7, HERE, 5))))));
         assert!(waits(&candidate.decide(seen(100.0, None, Some(beat(3, 207, HERE, 5))))));
+    }
+
+    #[test]
+    fn a_candidate_that_was_paused_in_the_middle_of_a_look_does_not_either() {
+        let mut candidate = Candidate::new(HERE, LEASE);
+        let paused = Sighting { begun: Duration::ZERO, ..seen(100.0, None, Some(beat(3, 7, HERE, 5))) };
+        assert!(waits(&candidate.decide(paused)));
+        assert!(waits(&candidate.decide(seen(100.1, None, Some(beat(3, 7, HERE, 5))))));
+        let paused =
+            Sighting { done: Duration::from_secs(200), ..seen(101.0, None, Some(beat(3, 7, HERE, 5))) };
+        assert!(waits(&candidate.decide(paused)));
     }
 
     #[test]

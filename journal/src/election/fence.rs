@@ -7,10 +7,10 @@ use kahawai_store::names::Epoch;
 use crate::disk::Disk;
 use crate::format::name::FileName;
 
-/// Whether epoch `epoch` is still the youngest: the next claim absent and its own present, **asked in that order**.
+/// Whether epoch `epoch` is still the youngest: the next claim absent and its own present.
 ///
-/// Claims are deleted lowest first. Were the next claim made and already deleted again when it is asked for, ours was
-/// deleted before it, and the second question finds that; in the other order both could answer yes.
+/// Claims are never deleted, so that the first question alone decides. The second finds a directory that somebody emptied
+/// or put another in the place of.
 ///
 /// Gives the reason where it is not.
 pub(super) fn ask(disk: &dyn Disk, epoch: Epoch) -> io::Result<Result<(), &'static str>> {

@@ -91,13 +91,14 @@ impl FileHold {
             return;
         }
         if state.lock.as_ref().is_none_or(|lock| !lock.is_in_place()) {
-            if state.lock.take().is_some() {
+            if state.lock.is_some() {
                 tracing::warn!(
                     epoch = self.epoch.0,
                     "the lock file was replaced under its holder; locking the new one"
                 );
             }
-            // Not getting it is no harm: the beat says so, and slaves go by the beat.
+            // Not getting it is no harm: the beat says so, and slaves go by the beat. The old file is let go of only after,
+            // so that the new one cannot get its inode number.
             state.lock = self.disk.try_lock().unwrap_or_default();
         }
         state.beat.lock_inode = state.lock.as_ref().map_or(0, |lock| lock.inode());

@@ -39,7 +39,7 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    fn from_number(number: u8) -> Option<Self> {
+    pub(crate) fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             1 => Self::Batch,
             2 => Self::Snapshot,
@@ -80,38 +80,41 @@ impl RecordHeader {
 /// What follows the batch in its record: what the store knew when it took the batch, and replay may not.
 ///
 /// ```text
-/// 4 × n  for each decision in the batch, in order, how many arrival numbers it took
-/// 4      n
-/// 8      arrival number of the batch's first message
+/// n  the transactions that the batch decides, as a batch of `kahawai_store::codec`: for each, in order, what was prepared, chunk by
+///    chunk, with empty messages, then its decision; nothing where the batch decides none
+/// 4  n
+/// 8  arrival number of the batch's first message
 /// ```
-/// A decided transaction may have been prepared in a segment that is released by the time the decision is replayed.
+/// What was prepared may stand in segments that are released by the time the decision is replayed: no message of theirs is left
+/// then, but what else the transaction did still counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Trailer {
-    pub(crate) decided: Vec<u32>,
+pub(crate) struct Trailer<D> {
+    pub(crate) decided: D,
     pub(crate) arrival_first: u64,
 }
 
-impl Trailer {
-    /// How many bytes the trailer of a batch with this many decisions takes.
-    pub(crate) fn length(decisions: usize) -> usize {
-        12 + 4 * decisions
+const TRAILER_END_LENGTH: usize = 12;
+
+impl<D: AsRef<[u8]>> Trailer<D> {
+    pub(crate) fn length(&self) -> usize {
+        self.decided.as_ref().len() + TRAILER_END_LENGTH
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = self.decided.iter().flat_map(|count| count.to_le_bytes()).collect();
-        bytes.extend_from_slice(&(self.decided.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&self.arrival_first.to_le_bytes());
-        bytes
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let decided = self.decided.as_ref();
+        out.extend_from_slice(decided);
+        out.extend_from_slice(&(decided.len() as u32).to_le_bytes());
+        out.extend_from_slice(&self.arrival_first.to_le_bytes());
     }
+}
 
+impl<'a> Trailer<&'a [u8]> {
     /// Takes the trailer off a record's body; gives the batch and the trailer.
-    pub(crate) fn split(body: &[u8]) -> Option<(&[u8], Self)> {
+    pub(crate) fn split(body: &'a [u8]) -> Option<(&'a [u8], Self)> {
         let (body, arrival) = body.split_last_chunk()?;
-        let (body, count) = body.split_last_chunk()?;
-        let length = (u32::from_le_bytes(*count) as usize).checked_mul(4)?;
-        let (batch, decided) = body.split_at_checked(body.len().checked_sub(length)?)?;
-        let (decided, _) = decided.as_chunks();
-        let decided = decided.iter().map(|count| u32::from_le_bytes(*count)).collect();
+        let (body, length) = body.split_last_chunk()?;
+        let (batch, decided) =
+            body.split_at_checked(body.len().checked_sub(u32::from_le_bytes(*length) as usize)?)?;
         Some((batch, Self { decided, arrival_first: u64::from_le_bytes(*arrival) }))
     }
 }

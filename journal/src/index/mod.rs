@@ -14,6 +14,8 @@ mod segments;
 mod topic;
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -23,6 +25,7 @@ use kahawai_store::codec::Span;
 use kahawai_store::contract::{
     DestinationState, Prepared, ReadRequest, Recovered, SubscriptionState, TableEntry,
 };
+use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 
 use crate::format::record::Trailer;
@@ -105,44 +108,82 @@ impl Index {
     /// Applies a batch that stands in a record, in the order of the log. The catalogue has admitted it already.
     ///
     /// What names something unknown comes to nothing: after damage the log may hold the consequences of what was lost.
-    pub(crate) fn apply(&mut self, operations: Vec<Operation<Span>>, at: RecordAt, trailer: &Trailer) {
+    pub(crate) fn apply(
+        &mut self,
+        operations: Vec<Operation<Span>>,
+        at: RecordAt,
+        trailer: Trailer<Vec<Operation<Span>>>,
+    ) {
         self.arrival_next = self.arrival_next.max(trailer.arrival_first);
-        let mut decided = trailer.decided.iter();
+        let mut decided = trailer.decided.into_iter();
         for operation in operations {
-            let is_decision = matches!(operation, Operation::Decide { .. });
-            let before = self.arrival_next;
-            self.apply_one(operation, at);
-            if is_decision && let Some(&count) = decided.next() {
-                // Also where what was prepared is long gone.
-                self.arrival_next = before + u64::from(count);
+            match operation {
+                Operation::Decide { xid, outcome } => {
+                    let remembered = decided.by_ref().map_while(|operation| match operation {
+                        Operation::Prepare { operations, .. } => Some(operations),
+                        _ => None,
+                    });
+                    let remembered: Vec<_> = remembered.collect();
+                    self.decide(&xid, outcome, remembered);
+                }
+                operation => self.apply_one(operation, at),
             }
         }
     }
 
-    /// What is to stand beside a batch in its record. The catalogue has admitted it already.
-    pub(crate) fn trailer_of(&self, operations: &[Operation<Span>]) -> Trailer {
-        let mut prepared: HashMap<&Xid, u32> = HashMap::new();
+    /// The transactions that a batch decides, as its record is to remember them; see [`Trailer`].
+    pub(crate) fn decided_by(&self, operations: &[Operation<Span>]) -> Vec<Operation> {
+        let mut prepared: HashMap<&Xid, Vec<&[Operation<Span>]>> = HashMap::new();
+        let known = |xid| -> Vec<&[Operation<Span>]> {
+            self.prepared.get(xid).into_iter().flatten().map(|chunk| chunk.operations.as_slice()).collect()
+        };
         let mut decided = Vec::new();
         for operation in operations {
             match operation {
                 Operation::Prepare { xid, operations } => {
-                    let count = prepared.entry(xid).or_insert_with(|| self.arrivals_prepared(xid));
-                    *count += arrivals_of(operations);
+                    prepared.entry(xid).or_insert_with(|| known(xid)).push(operations);
                 }
                 Operation::Decide { xid, outcome } => {
                     // A name that is prepared anew later in the batch begins from nothing.
-                    let count = prepared.insert(xid, 0).unwrap_or_else(|| self.arrivals_prepared(xid));
-                    decided.push(if *outcome == Outcome::Commit { count } else { 0 });
+                    let chunks = prepared.insert(xid, Vec::new()).unwrap_or_else(|| known(xid));
+                    if *outcome == Outcome::Commit {
+                        decided.extend(chunks.into_iter().map(|chunk| Operation::Prepare {
+                            xid: xid.clone(),
+                            operations: chunk.iter().map(without_message).collect(),
+                        }));
+                    }
+                    decided.push(Operation::Decide { xid: xid.clone(), outcome: *outcome });
                 }
                 _ => {}
             }
         }
-        Trailer { decided, arrival_first: self.arrival_next }
+        decided
     }
 
-    fn arrivals_prepared(&self, xid: &Xid) -> u32 {
-        let chunks = self.prepared.get(xid).into_iter().flatten();
-        chunks.map(|chunk| arrivals_of(&chunk.operations)).sum()
+    /// Ends a prepared transaction. Of the chunks `remembered` the first may be gone, with the segments that held them.
+    fn decide(&mut self, xid: &Xid, outcome: Outcome, remembered: Vec<Vec<Operation<Span>>>) {
+        let chunks = self.prepared.remove(xid).unwrap_or_default();
+        for chunk in &chunks {
+            self.live.remove(chunk.at.segment);
+        }
+        if outcome == Outcome::Rollback {
+            return;
+        }
+        let nowhere = RecordAt { segment: 0, offset: 0 };
+        let gone = remembered.len().saturating_sub(chunks.len());
+        for operation in remembered.into_iter().take(gone).flatten() {
+            if let Operation::Enqueue { .. } = operation {
+                // The message is gone, or the segment would not be.
+                self.take_arrival();
+            } else {
+                self.apply_one(operation, nowhere);
+            }
+        }
+        for chunk in chunks {
+            for operation in chunk.operations {
+                self.apply_one(operation, chunk.at);
+            }
+        }
     }
 
     /// Takes note of a batch's catalogue operations while replaying. What the catalogue does not take (after damage)
@@ -164,19 +205,20 @@ impl Index {
     fn apply_one(&mut self, operation: Operation<Span>, at: RecordAt) {
         match operation {
             Operation::CreateDestination(destination) => {
-                self.destination_id_next = self.destination_id_next.max(destination.id.0 + 1);
+                self.destination_id_next = self.destination_id_next.max(destination.id.0.saturating_add(1));
                 self.begin(destination.id, destination.kind);
             }
             Operation::RemoveDestination(id) => self.remove_destination(id),
             Operation::Subscribe(subscription) => {
-                self.subscription_id_next = self.subscription_id_next.max(subscription.id.0 + 1);
+                self.subscription_id_next =
+                    self.subscription_id_next.max(subscription.id.0.saturating_add(1));
                 if let Some(topic) = self.topics.get_mut(&subscription.destination) {
                     topic.subscribe(subscription.id, self.arrival_next);
                 }
             }
             Operation::Unsubscribe(id) => self.unsubscribe(id),
             Operation::Enqueue { id, destination, rank, message } => {
-                self.message_id_next = self.message_id_next.max(id.0 + 1);
+                self.message_id_next = self.message_id_next.max(id.0.saturating_add(1));
                 let location = Location { segment: at.segment, record: at.offset, span: message };
                 let arrival = self.take_arrival();
                 self.insert(destination, id, Cursor { rank, arrival }, location);
@@ -195,22 +237,13 @@ impl Index {
             Operation::Prepare { xid, operations } => {
                 for operation in &operations {
                     if let Operation::Enqueue { id, .. } = operation {
-                        self.message_id_next = self.message_id_next.max(id.0 + 1);
+                        self.message_id_next = self.message_id_next.max(id.0.saturating_add(1));
                     }
                 }
                 self.live.add(at.segment);
                 self.prepared.entry(xid).or_default().push(PreparedChunk { at, operations });
             }
-            Operation::Decide { xid, outcome } => {
-                for chunk in self.prepared.remove(&xid).unwrap_or_default() {
-                    self.live.remove(chunk.at.segment);
-                    if outcome == Outcome::Commit {
-                        for operation in chunk.operations {
-                            self.apply_one(operation, chunk.at);
-                        }
-                    }
-                }
-            }
+            Operation::Decide { xid, outcome } => self.decide(&xid, outcome, Vec::new()),
             Operation::Put { table, key, value } => {
                 match value {
                     Some(value) => self.tables.insert((table, key), value),
@@ -222,7 +255,7 @@ impl Index {
 
     fn take_arrival(&mut self) -> u64 {
         let arrival = self.arrival_next;
-        self.arrival_next += 1;
+        self.arrival_next = arrival.saturating_add(1);
         arrival
     }
 
@@ -460,10 +493,11 @@ impl Index {
     }
 }
 
-/// How many arrival numbers these operations take when they are applied.
-fn arrivals_of(operations: &[Operation<Span>]) -> u32 {
-    let takes = |operation: &&Operation<Span>| {
-        matches!(operation, Operation::Enqueue { .. } | Operation::Move { .. })
-    };
-    operations.iter().filter(takes).count() as u32
+/// The same operation with an empty message.
+fn without_message(operation: &Operation<Span>) -> Operation {
+    let empty = |_| Ok::<_, Infallible>(Arc::new(Message::default()));
+    match operation.clone().try_map_message(&mut { empty }) {
+        Ok(operation) => operation,
+        Err(never) => match never {},
+    }
 }

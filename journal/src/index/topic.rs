@@ -81,13 +81,13 @@ impl Topic {
         position.beyond.insert(cursor.arrival);
         // The floor rises to the first live message that is still waited for; what is below needs no mention.
         let next = self.arrivals.range(position.floor..).map(|(&arrival, _)| arrival);
-        let mut floor = cursor.arrival + 1;
+        let mut floor = cursor.arrival.saturating_add(1);
         for arrival in next {
             if !position.beyond.contains(&arrival) {
                 floor = arrival;
                 break;
             }
-            floor = floor.max(arrival + 1);
+            floor = floor.max(arrival.saturating_add(1));
         }
         if floor > position.floor {
             position.floor = floor;

@@ -9,6 +9,7 @@ use std::io;
 
 use kahawai_store::names::Epoch;
 
+use super::unsealed;
 use crate::disk::Disk;
 use crate::format::RandomId;
 use crate::format::name::FileName;
@@ -31,6 +32,8 @@ pub(crate) struct EpochLog {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Chain {
     pub(crate) epochs: Vec<EpochLog>,
+    /// Where the log before the oldest of them ends, if there was one: its seal is gone, as it should be once all of it is released.
+    pub(crate) before: Option<LogEnd>,
 }
 
 /// Why the chain cannot be followed.
@@ -47,6 +50,8 @@ pub(crate) fn find(disk: &dyn Disk, store: &RandomId, epoch: Epoch) -> Result<Ch
     let names = disk.list()?;
     let mut epochs = Vec::new();
     let mut next = youngest_seal(disk, store, epoch)?;
+    let sealed = next.as_ref().map_or(Epoch(0), |seal| seal.epoch);
+    unsealed::check(disk, store, &names, sealed, epoch)?;
     let mut end = None;
     while let Some(seal) = next {
         let last = end.map_or(u64::MAX, |end: LogEnd| end.number);
@@ -73,7 +78,7 @@ pub(crate) fn find(disk: &dyn Disk, store: &RandomId, epoch: Epoch) -> Result<Ch
         };
     }
     epochs.reverse();
-    Ok(Chain { epochs })
+    Ok(Chain { epochs, before: end })
 }
 
 fn youngest_seal(disk: &dyn Disk, store: &RandomId, epoch: Epoch) -> Result<Option<Seal>, ChainError> {

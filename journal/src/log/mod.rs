@@ -5,9 +5,11 @@
 //! | [`segment`] | a segment that is part of the log |
 //! | [`scan`] | walks the records of one segment, over damage too |
 //! | [`chain`] | follows the seals back and finds the segments |
+//! | [`unsealed`] | finds a log whose seal is missing though it was in use |
 //! | [`replay`] | reads the chain into an index; keeps torn tail, damage and I/O error apart |
 
 pub(crate) mod chain;
 pub(crate) mod replay;
 pub(crate) mod scan;
 pub(crate) mod segment;
+mod unsealed;

@@ -47,6 +47,8 @@ pub(crate) struct Replayed {
 pub(crate) enum ReplayError {
     #[error("cannot read segment {number}: {error}")]
     Io { number: u64, error: io::Error },
+    #[error("the seal of epoch {epoch} is missing, though segments up to {number} were not released", epoch = .0.epoch, number = .0.number)]
+    SealMissing(LogEnd),
     #[error("segment {number}: {error}")]
     Newer { number: u64, error: FormatError },
 }
@@ -68,13 +70,16 @@ pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result
     // What is released is not read at all: a power failure may have brought back some of those segments and not others.
     let said = logs.iter().flatten().filter_map(|found| found.header.as_ref()).map(|header| header.released);
     replayed.released = said.max().unwrap_or_default().max(survey.released);
+    if let Some(before) = chain.before.filter(|before| before.number > replayed.released) {
+        return Err(ReplayError::SealMissing(before));
+    }
     report_missing(&mut replayed, chain, &logs);
 
     let youngest = logs.len().saturating_sub(1);
     for (position, (log, segments)) in chain.epochs.iter().zip(&logs).enumerate() {
         for (index, found) in segments.iter().enumerate() {
             let number = found.segment.number;
-            replayed.number_next = replayed.number_next.max(number + 1);
+            replayed.number_next = replayed.number_next.max(number.saturating_add(1));
             if number <= replayed.released {
                 continue;
             }
@@ -91,9 +96,9 @@ pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result
             SegmentReader { replayed: &mut replayed, found }.read(end, durable)?;
         }
         if let Some(end) = log.end {
-            replayed.number_next = replayed.number_next.max(end.number + 1);
+            replayed.number_next = replayed.number_next.max(end.number.saturating_add(1));
         }
-        replayed.number_next = replayed.number_next.max(log.first_number + 1);
+        replayed.number_next = replayed.number_next.max(log.first_number.saturating_add(1));
     }
     Ok(replayed)
 }
@@ -104,9 +109,16 @@ fn report_missing(replayed: &mut Replayed, chain: &Chain, logs: &[Vec<Found>]) {
     let present: BTreeSet<u64> = logs.iter().flatten().map(|found| found.segment.number).collect();
     // The youngest log has one segment at least, that which was being written.
     let last = present.last().copied().unwrap_or_default().max(youngest.first_number);
-    let from = first.first_number.max(replayed.released + 1);
-    for missing in (from..=last).filter(|number| !present.contains(number)) {
-        replayed.damage.push(format!("segment {missing} is missing"));
+    let from = first.first_number.max(replayed.released.saturating_add(1));
+    // By ranges: a file with a wild number in its name must not make a line for each before it.
+    let mut next = from;
+    for &number in present.range(from.min(last.saturating_add(1))..).chain([&last.saturating_add(1)]) {
+        match number.saturating_sub(next) {
+            0 => {}
+            1 => replayed.damage.push(format!("segment {next} is missing")),
+            _ => replayed.damage.push(format!("segments {next} to {} are missing", number - 1)),
+        }
+        next = number.saturating_add(1);
     }
 }
 
@@ -237,7 +249,7 @@ impl SegmentReader<'_> {
         let bytes = self.found.bytes()?;
         self.replayed.segments.insert(number, Arc::clone(&self.found.segment));
         if let Some(header) = &self.found.header {
-            let before = header.first_sequence - 1;
+            let before = header.first_sequence.saturating_sub(1);
             if before > self.replayed.sequence_last {
                 // Nothing is lost before the first segment there is.
                 if self.replayed.sequence_last > 0 {
@@ -256,12 +268,15 @@ impl SegmentReader<'_> {
             match item {
                 Item::Record { header, offset } => {
                     // What is lost before this record: nothing, where the sequence says so.
-                    if header.sequence != sequence + 1 && sequence != 0 {
-                        if sequence + 1 > durable {
+                    if header.sequence != sequence.saturating_add(1) && sequence != 0 {
+                        if sequence >= durable {
                             self.doubt(header, offset);
                             break;
                         }
-                        self.lost(sequence + 1, header.sequence - 1);
+                        let before = header.sequence.saturating_sub(1);
+                        self.lost(sequence + 1, before);
+                        let lost = before.min(durable);
+                        self.replayed.sequence_last = self.replayed.sequence_last.max(lost);
                     }
                     sequence = header.sequence;
                     let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
@@ -285,7 +300,12 @@ impl SegmentReader<'_> {
                     self.replayed.sequence_last = header.sequence;
                     sealed_at = scanner.offset();
                 }
-                Item::Gap { from, to } if sequence < durable => self.damaged_gap(from, to),
+                Item::Gap { from, to } if sequence < durable => {
+                    let gap = bytes.get(from as usize..to as usize).unwrap_or_default();
+                    self.damaged_gap(from, to, gap);
+                    // Damage is sealed with the log: it is found, reported and kept again by every later master.
+                    sealed_at = to;
+                }
                 // The tail is torn here. What verifies behind it is doubtful.
                 Item::BodyDamaged { .. } | Item::Gap { .. } => {
                     for item in scanner.by_ref() {
@@ -312,7 +332,7 @@ impl SegmentReader<'_> {
             Kind::Batch => match decode_batch_body(body) {
                 Some((operations, trailer)) => {
                     let skipped = index.admit_replayed(&operations);
-                    index.apply(operations, at, &trailer);
+                    index.apply(operations, at, trailer);
                     if skipped > 0 {
                         self.report(
                             offset,
@@ -344,8 +364,17 @@ impl SegmentReader<'_> {
         self.report(offset, &what);
     }
 
-    fn damaged_gap(&mut self, from: u64, to: u64) {
-        self.report(from, &format!("{} bytes are no record", to - from));
+    fn damaged_gap(&mut self, from: u64, to: u64, bytes: &[u8]) {
+        // Where only a record's header is damaged, its body still tells what is lost.
+        let body = bytes.get(HEADER_LENGTH..).unwrap_or_default();
+        let decoded = (0..8).find_map(|padding| {
+            let body = body.get(..body.len().checked_sub(padding)?)?;
+            decode_batch_body(body)
+        });
+        let held = decoded.map_or(String::new(), |(operations, _)| {
+            format!("; as far as it can be read, it holds {}", name(&operations))
+        });
+        self.report(from, &format!("{} bytes are no record{held}", to - from));
     }
 
     fn lost(&mut self, from: u64, to: u64) {
@@ -367,10 +396,17 @@ impl SegmentReader<'_> {
     }
 }
 
-/// A batch record's body: its operations and its trailer.
-pub(crate) fn decode_batch_body(body: &[u8]) -> Option<(Vec<Operation<Span>>, Trailer)> {
+/// A batch as its record holds it: its operations and its trailer.
+type DecodedBatch = (Vec<Operation<Span>>, Trailer<Vec<Operation<Span>>>);
+
+/// Decodes a batch record's body.
+pub(crate) fn decode_batch_body(body: &[u8]) -> Option<DecodedBatch> {
     let (batch, trailer) = Trailer::split(body)?;
-    Some((codec::decode_batch(batch).ok()?, trailer))
+    let decided = match trailer.decided {
+        [] => Vec::new(),
+        decided => codec::decode_batch(decided).ok()?,
+    };
+    Some((codec::decode_batch(batch).ok()?, Trailer { decided, arrival_first: trailer.arrival_first }))
 }
 
 /// The messages of a batch, in words, at most a few.

@@ -102,7 +102,13 @@ impl Writer {
     /// does not.
     pub(super) fn make_room(&mut self, length: usize, freeing: bool) -> Result<(), Refusal> {
         let record_length = record::record_length(length - HEADER_LENGTH);
-        if self.active.has_room_for(record_length) { Ok(()) } else { self.roll(record_length, freeing) }
+        // What acknowledgements were given from the reserve, senders do not fill up.
+        let may_write = freeing || !self.active_is_reserve || self.spares.has_reserve();
+        if may_write && self.active.has_room_for(record_length) {
+            Ok(())
+        } else {
+            self.roll(record_length, freeing)
+        }
     }
 
     /// Begins the next segment. The one before is flushed to its end first: that the next one's header exists proves it.
@@ -111,7 +117,7 @@ impl Writer {
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + record_length;
         let taken = self.spares.take(needed, freeing);
         let taken = taken.map_err(|error| Refusal::Failed(self.failed("prepare a successor of", &error)))?;
-        let Some((spare, file)) = taken else { return Err(Refusal::Full) };
+        let Some(((spare, file), is_reserve)) = taken else { return Err(Refusal::Full) };
         self.active.flush().map_err(|error| Refusal::Failed(self.failed("flush", &error)))?;
         self.options.watch.reached(Step::RollFlushed);
 
@@ -134,6 +140,7 @@ impl Writer {
             released: self.released,
         };
         self.shared.segments_mut().insert(segment.number, Arc::clone(&segment));
+        self.active_is_reserve = is_reserve;
         self.active = Active::begin(segment, &header);
         self.add_record(Kind::Snapshot, &snapshot);
         Ok(())

@@ -13,7 +13,7 @@ use kahawai_store::election::{Hold, Lost};
 use kahawai_store::names::Epoch;
 
 use super::active::Active;
-use super::spare::Spares;
+use super::spare::{Spares, is_full};
 use super::{Shared, Writer};
 use crate::disk::Disk;
 use crate::election::random_id;
@@ -48,6 +48,16 @@ fn cannot(doing: &'static str) -> impl Fn(io::Error) -> BeginError {
     move |error| BeginError::Io { doing, error }
 }
 
+/// Removes the spares of epochs before this.
+fn remove_spares(disk: &dyn Disk, epoch: Epoch) -> io::Result<()> {
+    for name in disk.list()? {
+        if matches!(name, FileName::Spare { epoch: found, .. } if found < epoch) {
+            disk.remove(name)?;
+        }
+    }
+    disk.sync_names()
+}
+
 impl Writer {
     /// Begins the log of the hold's epoch.
     pub(crate) fn begin(
@@ -69,7 +79,16 @@ impl Writer {
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + copied;
         let length = options.small_segment_length().max(needed);
         let name = FileName::Segment { epoch, number };
-        let file = disk.create_segment(name, length).map_err(cannot("make room for the journal"))?;
+        let file = match disk.create_segment(name, length) {
+            Err(error) if is_full(&error) => {
+                // What masters before had prepared for later holds nothing.
+                hold.prove()?;
+                remove_spares(disk.as_ref(), epoch).map_err(cannot("remove spares"))?;
+                disk.create_segment(name, length)
+            }
+            result => result,
+        };
+        let file = file.map_err(cannot("make room for the journal"))?;
         let first = Arc::new(Segment { epoch, number, log, file });
         let header = SegmentHeader {
             store,
@@ -100,6 +119,7 @@ impl Writer {
             log,
             shared,
             active,
+            active_is_reserve: false,
             spares,
             sequence_next: sequence_last + 1,
             durable: sequence_last,
@@ -139,14 +159,17 @@ impl Writer {
             let at = self.add_record(Kind::Batch, &body);
             let mut index = self.shared.index_mut();
             index.admit_replayed(&operations);
-            index.apply(operations, at, &trailer);
+            index.apply(operations, at, trailer);
         }
         self.active.flush().map_err(cannot("flush the journal"))?;
         self.disk.sync_names().map_err(cannot("sync the store directory"))
     }
 
-    /// Removes what no longer counts: claims and beats of older epochs, **lowest first**; logs that no seal leads to; seals
-    /// whose log is released; spares and left-overs of dead masters.
+    /// Removes what no longer counts: beats of older epochs; logs that no seal leads to; seals whose log is released; spares
+    /// and left-overs of dead masters.
+    ///
+    /// Claims stay for ever. Were one deleted, a candidate that was stopped between its look and its claim could make it anew:
+    /// it would take itself for master, and so would the one whose claim it was, if that one was stopped too.
     fn sweep(&self, chain: &Chain) -> io::Result<()> {
         let epoch = self.hold.epoch();
         let kept: BTreeSet<FileName> =
@@ -157,12 +180,10 @@ impl Writer {
         names.sort_unstable();
         for name in names {
             let goes = match name {
-                FileName::Claim(found) | FileName::Beat(found) | FileName::Spare { epoch: found, .. } => {
-                    found < epoch
-                }
+                FileName::Beat(found) | FileName::Spare { epoch: found, .. } => found < epoch,
                 FileName::Seal(found) => found < epoch && !sealed.contains(&found),
                 FileName::Segment { epoch: found, .. } => found < epoch && !kept.contains(&name),
-                FileName::Identity | FileName::Lock => false,
+                FileName::Identity | FileName::Lock | FileName::Claim(_) => false,
             };
             if goes {
                 self.disk.remove(name)?;

@@ -26,7 +26,7 @@ use kahawai_store::batch::{Batch, Operation, Urgency};
 use kahawai_store::catalog::Rejection;
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
-use kahawai_store::election::Hold;
+use kahawai_store::election::{Hold, Lost};
 
 use crate::disk::Disk;
 use crate::format::RandomId;
@@ -83,8 +83,7 @@ pub(crate) struct EncodedBatch {
 impl EncodedBatch {
     /// Encodes a batch and makes its checksum, which is most of the work of a commit.
     pub(crate) fn of(batch: Batch) -> Self {
-        let mut record =
-            Vec::with_capacity(HEADER_LENGTH + Trailer::length(0) + codec::batch_size(&batch.operations));
+        let mut record = Vec::with_capacity(HEADER_LENGTH + codec::batch_size(&batch.operations));
         record.resize(HEADER_LENGTH, 0);
         let urgency = batch.urgency;
         let operations = codec::encode_batch(batch, &mut record);
@@ -153,6 +152,8 @@ pub(crate) struct Writer {
     log: RandomId,
     shared: Arc<Shared>,
     active: Active,
+    /// Whether the active segment was the reserve.
+    active_is_reserve: bool,
     spares: Spares,
     /// The sequence of the next record.
     sequence_next: u64,
@@ -231,25 +232,29 @@ impl Writer {
             return Err(error.clone());
         }
         let EncodedBatch { mut record, crc, operations, urgency: _ } = batch;
-        // Room first, and only then the catalogue: a batch that finds no room leaves nothing behind.
-        let decisions =
-            operations.iter().filter(|operation| matches!(operation, Operation::Decide { .. })).count();
-        self.make_room(record.len() + Trailer::length(decisions), is_freeing(&operations))
-            .map_err(|refusal| self.refused(refusal))?;
-        let trailer = {
-            let mut index = self.shared.index_mut();
-            index.catalog().admit(&operations)?;
-            index.trailer_of(&operations)
+        let (decided, arrival_first) = {
+            let index = self.shared.index();
+            (index.decided_by(&operations), index.arrival_next())
         };
-        let encoded = trailer.encode();
+        let mut encoded = Vec::new();
+        let decided = match decided.is_empty() {
+            true => Vec::new(),
+            false => codec::encode_batch(Batch::new(decided), &mut encoded),
+        };
+        let trailer = Trailer { decided: encoded, arrival_first };
+        // Room first, and only then the catalogue: a batch that finds no room leaves nothing behind.
+        self.make_room(record.len() + trailer.length(), is_freeing(&operations))
+            .map_err(|refusal| self.refused(refusal))?;
+        self.shared.index_mut().catalog().admit(&operations)?;
+        let batch_end = record.len();
+        trailer.encode(&mut record);
         let mut hasher = crc32fast::Hasher::new_with_initial(crc);
-        hasher.update(&encoded);
-        record.extend_from_slice(&encoded);
+        hasher.update(&record[batch_end..]);
         let at = self
             .append(Kind::Batch, record, hasher.finalize(), true)
             .map_err(|refusal| self.refused(refusal))?;
-        self.shared.index_mut().apply(operations, at, &trailer);
-        Ok(Committed { arrival_first: trailer.arrival_first })
+        self.shared.index_mut().apply(operations, at, Trailer { decided, arrival_first });
+        Ok(Committed { arrival_first })
     }
 
     /// Adds a record (with room for its header in front) to the log and gives its place. It is written with the next flush.
@@ -287,8 +292,14 @@ impl Writer {
         }
     }
 
+    /// What a failed call ends the store with. Files also vanish under a master that was overtaken: then that is why.
     fn failed(&self, doing: &str, error: &io::Error) -> StoreError {
-        StoreError::Failed(format!("cannot {doing} segment {}: {error}", self.active.number()).into())
+        match self.hold.prove() {
+            Err(Lost { epoch, reason }) => StoreError::Lost { epoch, reason },
+            Ok(()) => {
+                StoreError::Failed(format!("cannot {doing} segment {}: {error}", self.active.number()).into())
+            }
+        }
     }
 
     /// Writes and flushes what was added, and asks whether this is still the master: **in this order**.
@@ -339,7 +350,9 @@ impl Writer {
 
 /// Whether a batch makes room rather than taking it, so that it may use the reserve.
 fn is_freeing(operations: &[Operation<Span>]) -> bool {
-    !operations
-        .iter()
-        .any(|operation| matches!(operation, Operation::Enqueue { .. } | Operation::Prepare { .. }))
+    operations.iter().all(|operation| match operation {
+        Operation::Enqueue { .. } => false,
+        Operation::Prepare { operations, .. } => is_freeing(operations),
+        _ => true,
+    })
 }

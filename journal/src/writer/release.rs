@@ -6,8 +6,6 @@
 
 use std::sync::Arc;
 
-use kahawai_store::contract::StoreError;
-
 use super::Writer;
 use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::log::segment::Segment;
@@ -45,7 +43,7 @@ impl Writer {
         }
         self.options.watch.reached(Step::ReleaseProven);
         loop {
-            let Some((number, segment)) = ({
+            let Some((_, segment)) = ({
                 let mut segments = self.shared.segments_mut();
                 match segments.first_key_value() {
                     Some((&number, _)) if number <= release.0 => segments.pop_first(),
@@ -55,8 +53,7 @@ impl Writer {
                 break;
             };
             if let Err(error) = self.give_up(segment) {
-                self.shared
-                    .end(StoreError::Failed(format!("cannot release segment {number}: {error}").into()));
+                self.shared.end(self.failed("give up a segment before", &error));
                 return;
             }
         }

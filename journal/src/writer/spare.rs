@@ -6,8 +6,8 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use kahawai_store::names::Epoch;
@@ -33,12 +33,32 @@ pub(super) struct Spares {
     maker: Option<Maker>,
 }
 
-/// The thread that makes spares.
+/// What a spare is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    Ready,
+    Reserve,
+}
+
+/// The thread that makes spares; it ends when this is dropped.
 struct Maker {
     orders: Sender<(FileName, u64)>,
     made: Receiver<io::Result<Spare>>,
-    /// The name and length of the spare under way.
-    ordered: Option<(FileName, u64)>,
+    /// What the spare under way is for.
+    ordered: Option<Purpose>,
+    /// Closed to end the thread while it rests.
+    ending: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Maker {
+    fn drop(&mut self) {
+        self.ending = None;
+        self.orders = channel().0;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
 }
 
 /// How long the maker rests after it found no room.
@@ -71,10 +91,16 @@ impl Spares {
         if let Err(error) = self.take_in(false) {
             tracing::warn!(%error, "cannot prepare another segment of the journal");
         }
+        self.order();
+    }
+
+    /// Orders what is missing, unless something is under way.
+    fn order(&mut self) {
         let (epoch, count) = (self.epoch, self.count);
-        let wanted = match (&self.ready, &self.reserve) {
-            (None, _) => self.length,
-            (_, None) => self.reserve_length,
+        // The reserve first: were it last, senders in a hurry could fill the disk before there is one.
+        let (purpose, length) = match (&self.reserve, &self.ready) {
+            (None, _) => (Purpose::Reserve, self.reserve_length),
+            (_, None) => (Purpose::Ready, self.length),
             _ => return,
         };
         if let Some(maker) = &mut self.maker
@@ -82,44 +108,76 @@ impl Spares {
         {
             let name = FileName::Spare { epoch, count };
             self.count += 1;
-            if maker.orders.send((name, wanted)).is_ok() {
-                maker.ordered = Some((name, wanted));
+            if maker.orders.send((name, length)).is_ok() {
+                maker.ordered = Some(purpose);
             }
         }
     }
 
-    /// A segment of at least `needed` bytes; `None` where there is no room for one now but may be later.
+    /// Whether batches that make room could still have a segment if the disk were full now.
+    pub(super) fn has_reserve(&self) -> bool {
+        // Made in place, there is no reserve to keep.
+        self.reserve.is_some() || self.maker.is_none()
+    }
+
+    /// A segment of at least `needed` bytes, and whether it is the reserve; `None` where there is no room for one now but may be
+    /// later.
     ///
     /// # Errors
     /// Of the disk, but for a lack of room.
-    pub(super) fn take(&mut self, needed: u64, freeing: bool) -> io::Result<Option<Spare>> {
-        let taken = if needed > self.length {
-            self.make(needed)
-        } else {
-            // A spare under way is waited for, unless the last one found no room.
-            let wait = self.ready.is_none() && !self.short;
-            self.take_in(wait).and_then(|()| match self.ready.take() {
-                Some(ready) => Ok(ready),
-                None if self.maker.is_none() => self.make(self.length),
-                None => Err(io::ErrorKind::StorageFull.into()),
-            })
-        };
+    pub(super) fn take(&mut self, needed: u64, freeing: bool) -> io::Result<Option<(Spare, bool)>> {
+        let taken = if needed > self.length { self.make(needed) } else { self.take_ready() };
         let taken = match taken {
-            Ok(spare) => Some(spare),
+            Ok(spare) => Some((spare, false)),
             Err(error) if !is_full(&error) => return Err(error),
-            Err(_) if freeing => self.reserve.take_if(|(_, file)| needed <= file.length()),
+            Err(_) if freeing => self.take_reserve(needed)?.map(|spare| (spare, true)),
             Err(_) => None,
         };
         self.replenish();
         Ok(taken)
     }
 
+    /// A segment of full length. A spare under way is waited for, unless the last one found no room.
+    fn take_ready(&mut self) -> io::Result<Spare> {
+        loop {
+            self.take_in(self.ready.is_none() && !self.short)?;
+            if let Some(ready) = self.ready.take() {
+                return Ok(ready);
+            }
+            if self.maker.is_none() {
+                return self.make(self.length);
+            }
+            if self.short {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            // What was under way was the reserve.
+            self.order();
+            if self.maker.as_ref().is_none_or(|maker| maker.ordered.is_none()) {
+                return Err(io::Error::other("the thread that prepares segments has ended"));
+            }
+        }
+    }
+
+    /// The reserve, or, where it is used up, what can be had on the spot: room may have been made since the maker last tried.
+    fn take_reserve(&mut self, needed: u64) -> io::Result<Option<Spare>> {
+        if let Some(reserve) = self.reserve.take_if(|(_, file)| needed <= file.length()) {
+            return Ok(Some(reserve));
+        }
+        match self.make(self.reserve_length.max(needed)) {
+            Ok(spare) => Ok(Some(spare)),
+            Err(error) if is_full(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether another spare is wanted, so that an empty segment had better be recycled than removed.
     pub(super) fn wants(&self, length: u64) -> bool {
         let under_way = self.maker.as_ref().and_then(|maker| maker.ordered);
+        // Where the reserve is missing the room is needed for that.
         length == self.length
+            && self.has_reserve()
             && self.ready.is_none()
-            && under_way.is_none_or(|(_, ordered)| ordered != self.length)
+            && under_way != Some(Purpose::Ready)
     }
 
     /// The name under which a recycled segment may be given.
@@ -141,13 +199,13 @@ impl Spares {
     /// Takes in what the maker made, waiting for what it was ordered or not.
     fn take_in(&mut self, wait: bool) -> io::Result<()> {
         let Some(maker) = &mut self.maker else { return Ok(()) };
-        let Some((_, length)) = maker.ordered else { return Ok(()) };
+        let Some(purpose) = maker.ordered else { return Ok(()) };
         let made = if wait { maker.made.recv().ok() } else { maker.made.try_recv().ok() };
         let Some(made) = made else { return Ok(()) };
         maker.ordered = None;
         self.short = made.is_err();
         match made {
-            Ok(spare) if length == self.length && self.ready.is_none() => self.ready = Some(spare),
+            Ok(spare) if purpose == Purpose::Ready => self.ready = Some(spare),
             Ok(spare) => self.reserve = Some(spare),
             Err(error) if is_full(&error) => {
                 tracing::warn!(%error, "no room to prepare another segment of the journal");
@@ -167,11 +225,15 @@ impl Maker {
     fn start(disk: Arc<dyn Disk>) -> io::Result<Self> {
         let (orders, ordered) = channel::<(FileName, u64)>();
         let (finished, made) = channel();
-        thread::Builder::new().name("kahawai-spare".into()).spawn(move || {
+        let (ending, ended) = channel::<()>();
+        let thread = thread::Builder::new().name("kahawai-spare".into()).spawn(move || {
             let mut failed_at: Option<Instant> = None;
             while let Ok((name, length)) = ordered.recv() {
                 if let Some(failed_at) = failed_at.take() {
-                    thread::sleep(REST_AFTER_FAILURE.saturating_sub(failed_at.elapsed()));
+                    let rest = REST_AFTER_FAILURE.saturating_sub(failed_at.elapsed());
+                    if ended.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected) {
+                        return;
+                    }
                 }
                 let spare = disk.create_segment(name, length).map(|file| (name, file));
                 failed_at = spare.is_err().then(Instant::now);
@@ -180,6 +242,6 @@ impl Maker {
                 }
             }
         })?;
-        Ok(Self { orders, made, ordered: None })
+        Ok(Self { orders, made, ordered: None, ending: Some(ending), thread: Some(thread) })
     }
 }

@@ -7,10 +7,15 @@
 //! | [`driver`] | a store over one writer without threads, and the model beside it |
 //! | [`script`] | random batches with some of everything |
 //! | [`crash`] | power failure at every call |
+//! | [`damage`] | bytes and files that are not what was written |
 //! | [`errors`] | an error at every call, and a full disk |
+//! | [`long`] | long random lives with reopening among them; how much disk they take |
 
 mod crash;
+mod damage;
 mod driver;
+mod errors;
+mod long;
 mod script;
 
 /// How many times the default amount of random work is asked for.

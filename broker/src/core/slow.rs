@@ -1,0 +1,95 @@
+//! Topic subscribers that are slower than those who send.
+//!
+//! A subscriber that is not durable has no store behind it: what it has not taken waits in memory. When that grows, the
+//! senders' connections are not read for a while, with a line in the log that says why. Two things bound this: a
+//! connection that consumes is never held back, as its acknowledgements come the same way; and a subscriber that does not
+//! catch up in time holds nobody back any more, but loses its oldest messages until it has.
+
+use std::collections::BTreeSet;
+
+use super::Core;
+use super::effects::{Event, Notice};
+use super::keys::{ConnectionKey, ConsumerKey};
+
+/// A subscriber's part in it.
+#[derive(Debug, Default)]
+pub(crate) struct Slow {
+    /// The connections it holds back.
+    senders: BTreeSet<ConnectionKey>,
+    /// When it began to.
+    deadline: Option<i64>,
+    /// It did not catch up in time.
+    given_up: bool,
+}
+
+impl Core {
+    /// Holds a sender back if a subscriber has too much to catch up with.
+    pub(crate) fn hold_back(&mut self, key: ConsumerKey, sender: ConnectionKey) {
+        let begin = self.limits.topic_pending_bytes_max / 2;
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        if consumer.pending_bytes < begin || consumer.slow.given_up || consumer.slow.senders.contains(&sender)
+        {
+            return;
+        }
+        let consumers = &self.consumers;
+        let consumes = |connection: &super::connection::Connection| {
+            let mut own = connection.consumers.iter().filter_map(|key| consumers.get(key));
+            own.any(|consumer| !consumer.spec.address.name.starts_with(super::address::ADVISORY_PREFIX))
+        };
+        if self.connections.get(&sender).is_none_or(consumes) {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(&sender) else { return };
+        connection.held_by += 1;
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        consumer.slow.senders.insert(sender);
+        let deadline = self.now + self.limits.slow_subscriber_hold;
+        if consumer.slow.deadline.is_none() {
+            consumer.slow.deadline = Some(deadline);
+            self.holds.insert((deadline, key));
+            let text = format!(
+                "senders are held back: {} bytes wait for the topic subscriber {} of {}",
+                consumer.pending_bytes, consumer.spec.name, consumer.spec.address
+            );
+            self.effects.notices.push(Notice { text });
+        }
+    }
+
+    /// A subscriber has taken something: if enough, its senders go on.
+    pub(crate) fn catch_up(&mut self, key: ConsumerKey) {
+        let enough = self.limits.topic_pending_bytes_max / 4;
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        if consumer.pending_bytes > enough {
+            return;
+        }
+        consumer.slow.given_up = false;
+        if consumer.slow.deadline.is_some() {
+            self.release_senders(key);
+        }
+    }
+
+    /// Those whom a subscriber holds back go on.
+    pub(crate) fn release_senders(&mut self, key: ConsumerKey) {
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        if let Some(deadline) = consumer.slow.deadline.take() {
+            self.holds.remove(&(deadline, key));
+        }
+        for sender in std::mem::take(&mut consumer.slow.senders) {
+            let Some(connection) = self.connections.get_mut(&sender) else { continue };
+            connection.held_by -= 1;
+            if connection.held_by == 0 {
+                self.effects.events.push((sender, Event::Resume));
+            }
+        }
+    }
+
+    /// Subscribers that held senders back for too long do so no more.
+    pub(crate) fn end_holds(&mut self) {
+        while let Some(&(_, key)) = self.holds.first().filter(|(deadline, _)| *deadline <= self.now) {
+            self.release_senders(key);
+            if let Some(consumer) = self.consumers.get_mut(&key) {
+                consumer.slow.given_up = true;
+            }
+        }
+    }
+}

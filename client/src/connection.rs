@@ -1,0 +1,197 @@
+//! Connections.
+
+use std::fmt;
+use std::sync::Arc;
+
+use kahawai_openwire::destination::DestinationKind;
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use crate::consumer_options::ConsumerOptions;
+use crate::error::{Error, Loss, Result};
+use crate::options::{ConnectOptions, PrefetchPolicy};
+use crate::protocol::{Identity, Protocol};
+use crate::session::{Session, TransactedSession};
+use crate::shell::driver::{self, CLOSE_TIMEOUT};
+use crate::shell::names;
+use crate::shell::shared::Shared;
+use crate::temporary::TemporaryDestination;
+use crate::url::{BrokerUrl, TcpUrl, UrlError};
+
+/// A connection to a broker. Clones are the same connection; it closes when the last clone and the last session,
+/// producer and consumer of it have gone, or by [`Self::close`].
+#[derive(Clone)]
+pub struct Connection {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+    prefetch: PrefetchPolicy,
+    address: String,
+    client_id: String,
+    is_client_id_chosen: bool,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.finish(true);
+    }
+}
+
+impl Connection {
+    /// Opens a connection by its address, such as `tcp://localhost:61616?wireFormat.maxInactivityDuration=5000`.
+    /// See [`ConnectOptions`] for users and client ids.
+    ///
+    /// # Errors
+    /// As [`ConnectOptions::open`].
+    pub async fn open<U>(url: U) -> Result<Self>
+    where
+        U: TryInto<BrokerUrl>,
+        UrlError: From<U::Error>,
+    {
+        ConnectOptions::new().open(url).await
+    }
+
+    pub(crate) async fn open_tcp(url: TcpUrl) -> Result<Self> {
+        let limit = url.connect_timeout;
+        let address = url.address();
+        match timeout(limit, Self::open_in_time(url)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(Error::ConnectTimeout { address, limit }),
+        }
+    }
+
+    async fn open_in_time(url: TcpUrl) -> Result<Self> {
+        let address = url.address();
+        let unreachable = |error| Error::Connect { address: address.clone(), source: Arc::new(error) };
+        let stream = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(&unreachable)?;
+        stream.set_nodelay(url.wire_format.tcp_no_delay_enabled).map_err(&unreachable)?;
+
+        let connection_id = names::connection_name();
+        let is_client_id_chosen = url.client_id.is_some();
+        let client_id = url.client_id.unwrap_or_else(|| connection_id.clone());
+        let identity = Identity {
+            connection_id,
+            client_id: client_id.clone(),
+            user_name: url.user_name,
+            password: url.password,
+        };
+        let (negotiated, when_negotiated) = oneshot::channel();
+        let shared = Arc::new(Shared::new(Protocol::new(url.wire_format, &identity)?, negotiated));
+        tokio::spawn(driver::drive(shared.clone(), stream));
+        // From here on, giving up closes the connection.
+        let handle = Handle { shared, prefetch: url.prefetch, address, client_id, is_client_id_chosen };
+        let connection = Self { handle: Arc::new(handle) };
+        let shared = connection.shared();
+        if when_negotiated.await.is_err() {
+            return Err(shared.why_ended().unwrap_or(Error::Lost(Loss::RuntimeGone)));
+        }
+        let opening = shared.open(|protocol, now| Ok(((), protocol.open_connection(now, &identity)?)))?;
+        opening.1.await?;
+        tracing::debug!(address = connection.handle.address, "connected");
+        Ok(connection)
+    }
+
+    /// Opens a session: consumers acknowledge as they were asked to, sends count when they are answered.
+    ///
+    /// # Errors
+    /// [`Error::Broker`], [`Error::Lost`], [`Error::Closed`].
+    pub async fn session(&self) -> Result<Session> {
+        Session::open(self.clone(), false).await
+    }
+
+    /// Opens a session in which all sending and receiving belongs to a transaction. The next one begins where one
+    /// ends.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub async fn transacted_session(&self) -> Result<TransactedSession> {
+        Session::open(self.clone(), true).await.map(TransactedSession::new)
+    }
+
+    /// Makes a queue that only this connection consumes from, and that goes with it: for answers.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub async fn temporary_queue(&self) -> Result<TemporaryDestination> {
+        TemporaryDestination::create(self.clone(), DestinationKind::TemporaryQueue).await
+    }
+
+    /// Makes a topic that only this connection consumes from, and that goes with it.
+    ///
+    /// # Errors
+    /// As [`Self::session`].
+    pub async fn temporary_topic(&self) -> Result<TemporaryDestination> {
+        TemporaryDestination::create(self.clone(), DestinationKind::TemporaryTopic).await
+    }
+
+    /// Deletes a durable subscription of this connection's client id, with what waits in it. Its consumer must be
+    /// closed.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the connection has no client id of its own; [`Error::Broker`] where there is no such
+    /// subscription or it is in use; [`Error::Lost`], [`Error::OutcomeUnknown`], [`Error::Closed`].
+    pub async fn unsubscribe(&self, subscription: &str) -> Result<()> {
+        self.check_client_id()?;
+        self.shared().request(|protocol, now| protocol.unsubscribe(now, subscription).map(Some))?.await
+    }
+
+    /// The JMS client id: the one that was set, or the one that was made up.
+    pub fn client_id(&self) -> &str {
+        &self.handle.client_id
+    }
+
+    /// Closes the connection with all that belongs to it. Open transactions are rolled back; what was sent before is
+    /// sent. Waits for the broker, up to 15 seconds; if it does not answer the connection is closed all the same.
+    ///
+    /// # Errors
+    /// [`Error::Lost`] where the connection was lost before the broker answered.
+    pub async fn close(&self) -> Result<()> {
+        let shared = self.shared();
+        let answer = match shared.request(|protocol, now| protocol.close_connection(now).map(Some)) {
+            Ok(answer) => answer,
+            Err(Error::Closed) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let answered = timeout(CLOSE_TIMEOUT, answer).await;
+        shared.finish(false);
+        shared.ended().await;
+        answered.unwrap_or(Ok(()))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// The prefetch of a consumer.
+    pub(crate) fn prefetch(&self, options: &ConsumerOptions) -> u32 {
+        let policy = &self.handle.prefetch;
+        let by_policy = match options.destination.kind {
+            kind if kind.is_queue() => policy.queue,
+            _ if options.subscription.is_some() => policy.durable_topic,
+            _ => policy.topic,
+        };
+        options.prefetch.unwrap_or(by_policy).min(PrefetchPolicy::LIMIT)
+    }
+
+    /// # Errors
+    /// [`Error::Usage`] where the client id was made up: a durable subscription would be lost with it.
+    pub(crate) fn check_client_id(&self) -> Result<()> {
+        if !self.handle.is_client_id_chosen {
+            return Err(Error::Usage("durable subscriptions need a client id (ConnectOptions::client_id)"));
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Connection")
+            .field("address", &self.handle.address)
+            .field("client_id", &self.handle.client_id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,305 @@
+//! The connection as a state machine: bytes in, events out; calls in, bytes out. No socket, clock, thread or random
+//! source of its own.
+//!
+//! ```text
+//!              receive(bytes)                         calls (send, acknowledge, commit, …)
+//!                    │                                        │
+//!   link ──► commands ──► [protocol: requests, sessions,  ◄───┘
+//!    ▲                     consumers, transactions] ──► poll_event()
+//!    └───── commands ◄──────────┘
+//!    │
+//!  output()
+//! ```
+//!
+//! [`link::Link`] is one TCP connection's bytes and nothing else; what outlives a TCP connection (sessions, consumers,
+//! producers, the open transaction) is kept here, in [`Protocol`].
+
+mod connection_calls;
+mod consumer;
+mod consumer_calls;
+mod event;
+mod keep_alive;
+mod link;
+mod producer_calls;
+mod session;
+mod session_calls;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use kahawai_openwire::command::Command;
+use kahawai_openwire::connection::KeepAliveInfo;
+use kahawai_openwire::ids::ConnectionId;
+use kahawai_openwire::message::MessageAck;
+use kahawai_openwire::negotiation::Preferences;
+use kahawai_openwire::text::Text;
+
+use crate::error::{BrokerError, Error, Loss, Result};
+use crate::protocol::consumer::{Consumer, Settling};
+pub(crate) use crate::protocol::event::{
+    ConsumerKey, Event, Extent, Handed, Next, ProducerKey, RequestId, SessionKey,
+};
+use crate::protocol::link::{Link, Received};
+use crate::protocol::producer_calls::Producer;
+use crate::protocol::session::Session;
+
+/// Who connects.
+#[derive(Clone, Default)]
+pub(crate) struct Identity {
+    /// Name of the connection, unlike any other's.
+    pub(crate) connection_id: String,
+    /// The JMS client id.
+    pub(crate) client_id: String,
+    /// Name of the user.
+    pub(crate) user_name: Option<String>,
+    /// Password, in the clear.
+    pub(crate) password: Option<String>,
+}
+
+/// What an answer is about.
+#[derive(Debug)]
+enum Request {
+    /// Nothing lasts of it if it fails.
+    Setup,
+    /// A session, forgotten if the broker refuses it.
+    OpenSession(SessionKey),
+    /// A consumer, forgotten if the broker refuses it.
+    OpenConsumer(ConsumerKey),
+    /// It may have happened although no answer comes.
+    Lasting,
+    /// A commit: what it acknowledged comes again if it fails.
+    Commit(Vec<(ConsumerKey, Settling)>),
+}
+
+/// A connection to a broker, without the connection.
+#[derive(Debug)]
+pub(crate) struct Protocol {
+    link: Link,
+    connection_id: Arc<ConnectionId>,
+    client_id: Text,
+    events: VecDeque<Event>,
+    requests: HashMap<RequestId, Request>,
+    sessions: HashMap<SessionKey, Session>,
+    consumers: BTreeMap<ConsumerKey, Consumer>,
+    producers: HashMap<ProducerKey, Producer>,
+    command_id: i32,
+    session_number: i64,
+    transaction_number: i64,
+    temporary_number: u64,
+    /// What the broker complained about outside of any answer; if it closes the connection then, this is why.
+    last_words: Option<BrokerError>,
+    is_shut_down: bool,
+}
+
+impl Protocol {
+    /// A fresh connection: the first bytes to send are in [`Self::output`].
+    ///
+    /// # Errors
+    /// [`Error::Encode`] where the preferences hold a text that is too long.
+    pub(crate) fn new(preferences: Preferences, identity: &Identity) -> Result<Self> {
+        Ok(Self {
+            link: Link::new(preferences)?,
+            connection_id: Arc::new(ConnectionId::new(identity.connection_id.as_str())),
+            client_id: identity.client_id.as_str().into(),
+            events: VecDeque::new(),
+            requests: HashMap::new(),
+            sessions: HashMap::new(),
+            consumers: BTreeMap::new(),
+            producers: HashMap::new(),
+            command_id: 0,
+            session_number: 0,
+            transaction_number: 0,
+            temporary_number: 0,
+            last_words: None,
+            is_shut_down: false,
+        })
+    }
+
+    /// Takes in what came: whole frames are taken off the front of `input`, the rest stays there.
+    ///
+    /// # Errors
+    /// [`Loss`]: the connection is over; see [`Self::lose`].
+    pub(crate) fn receive(&mut self, now: Instant, input: &mut BytesMut) -> Result<(), Loss> {
+        self.link.heard(now);
+        while let Some(received) = self.link.receive(now, input)? {
+            match received {
+                Received::Negotiated => self.events.push_back(Event::Negotiated),
+                Received::Command(command) => self.handle(now, command)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The stream ended: why, as far as the broker said.
+    pub(crate) fn end_of_stream(&mut self) -> Loss {
+        match self.last_words.take() {
+            Some(words) => Loss::Broker(words),
+            None if self.is_shut_down => Loss::Shutdown,
+            None => Loss::EndOfStream,
+        }
+    }
+
+    /// The connection is over: every request that waits is answered with that.
+    pub(crate) fn lose(&mut self, loss: &Loss) {
+        for (request, kind) in std::mem::take(&mut self.requests) {
+            let error = match kind {
+                Request::Lasting | Request::Commit(_) => Error::OutcomeUnknown(loss.clone()),
+                Request::Setup | Request::OpenSession(_) | Request::OpenConsumer(_) => {
+                    Error::Lost(loss.clone())
+                }
+            };
+            self.events.push_back(Event::Answered { request, outcome: Err(error) });
+        }
+    }
+
+    /// What happened since the last time.
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Bytes that wait to be sent. Whoever sends them takes them out.
+    pub(crate) fn output(&mut self) -> &mut BytesMut {
+        self.link.output()
+    }
+
+    /// Requests that wait for their answer.
+    pub(crate) fn requests_pending(&self) -> usize {
+        self.requests.len()
+    }
+
+    /// When to call [`Self::look`] next.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.link.deadline()
+    }
+
+    /// Does what is due by the clock.
+    ///
+    /// # Errors
+    /// [`Loss::Inactive`]: the connection is over.
+    pub(crate) fn look(&mut self, now: Instant) -> Result<(), Loss> {
+        self.link.look(now)
+    }
+
+    fn handle(&mut self, now: Instant, command: Command) -> Result<(), Loss> {
+        match command {
+            Command::MessageDispatch(dispatch) => {
+                let Some(id) = &dispatch.consumer_id else { return Ok(()) };
+                let key = ConsumerKey { session: SessionKey(id.session_id), value: id.value };
+                // What was on its way to a consumer that is closed stays the broker's.
+                let Some(consumer) = self.consumers.get_mut(&key) else { return Ok(()) };
+                if consumer.dispatch(*dispatch)? {
+                    self.events.push_back(Event::Deliverable(key));
+                }
+            }
+            Command::Response(response) => self.answer(now, response.correlation_id, Ok(())),
+            Command::DataResponse(response) => self.answer(now, response.correlation_id, Ok(())),
+            Command::DataArrayResponse(response) => self.answer(now, response.correlation_id, Ok(())),
+            Command::IntegerResponse(response) => self.answer(now, response.correlation_id, Ok(())),
+            Command::ExceptionResponse(response) => {
+                self.answer(
+                    now,
+                    response.correlation_id,
+                    Err(BrokerError::from(response.exception.as_deref())),
+                );
+            }
+            Command::ConnectionError(error) => {
+                let error = BrokerError::from(error.exception.as_deref());
+                tracing::warn!(connection = %self.connection_id, %error, "the broker reports an error");
+                self.last_words = Some(error);
+            }
+            Command::KeepAliveInfo(info) if info.response_required => {
+                let answer = self.link.send(now, &KeepAliveInfo::default().into());
+                debug_assert_eq!(answer, Ok(()), "a command without fields always fits");
+            }
+            Command::ShutdownInfo(_) => self.is_shut_down = true,
+            Command::ConnectionControl(control) if control.close || control.exit => {
+                return Err(self.last_words.take().map_or(Loss::Shutdown, Loss::Broker));
+            }
+            Command::ConsumerControl(control) => {
+                let Some(id) = control.consumer_id else { return Ok(()) };
+                let key = ConsumerKey { session: SessionKey(id.session_id), value: id.value };
+                let Some(consumer) = self.consumers.get_mut(&key) else { return Ok(()) };
+                if control.close {
+                    consumer.is_ended = true;
+                    self.events.push_back(Event::Deliverable(key));
+                } else {
+                    consumer.set_prefetch(u32::try_from(control.prefetch).unwrap_or(0));
+                }
+            }
+            other @ Command::WireFormatInfo(_) => return Err(Loss::UnexpectedCommand(other.name())),
+            other => tracing::trace!(command = other.name(), "nothing to do"),
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, now: Instant, correlation_id: i32, outcome: Result<(), BrokerError>) {
+        let request = RequestId(correlation_id);
+        let Some(kind) = self.requests.remove(&request) else {
+            tracing::debug!(correlation_id, "an answer to nothing that was asked");
+            return;
+        };
+        if outcome.is_err() {
+            self.undo(now, kind);
+        }
+        self.events.push_back(Event::Answered { request, outcome: outcome.map_err(Error::Broker) });
+    }
+
+    /// The broker refused.
+    fn undo(&mut self, now: Instant, request: Request) {
+        match request {
+            Request::Setup | Request::Lasting => {}
+            Request::OpenSession(key) => drop(self.sessions.remove(&key)),
+            Request::OpenConsumer(key) => drop(self.consumers.remove(&key)),
+            Request::Commit(settling) => {
+                for (key, settling) in settling {
+                    let Some(consumer) = self.consumers.get_mut(&key) else { continue };
+                    let acks = consumer.unsettle(settling);
+                    if consumer.has_waiting() {
+                        self.events.push_back(Event::Deliverable(key));
+                    }
+                    if let Err(error) = self.send_all(now, acks) {
+                        tracing::warn!(%error, "an acknowledgement could not be written");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Numbers a command and makes it into bytes; with a request, an answer will come.
+    fn submit(
+        &mut self,
+        now: Instant,
+        command: impl Into<Command>,
+        request: Option<Request>,
+    ) -> Result<Option<RequestId>> {
+        if !self.link.is_agreed() {
+            return Err(Error::Usage("the connection is not open yet"));
+        }
+        let mut command = command.into();
+        let id = match self.command_id.wrapping_add(1) {
+            0 => 1,
+            id => id,
+        };
+        command.set_command_id(id);
+        command.set_response_required(request.is_some());
+        self.link.send(now, &command)?;
+        self.command_id = id;
+        Ok(request.map(|request| {
+            self.requests.insert(RequestId(id), request);
+            RequestId(id)
+        }))
+    }
+
+    fn ask(&mut self, now: Instant, command: impl Into<Command>, request: Request) -> Result<RequestId> {
+        let id = self.submit(now, command, Some(request))?;
+        id.ok_or(Error::Usage("a request without an answer"))
+    }
+
+    fn send_all(&mut self, now: Instant, commands: impl IntoIterator<Item = MessageAck>) -> Result<()> {
+        commands.into_iter().try_for_each(|command| self.submit(now, command, None).map(drop))
+    }
+}

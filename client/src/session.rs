@@ -1,0 +1,161 @@
+//! Sessions, and transactions.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+
+use kahawai_openwire::destination::Destination;
+
+use crate::connection::Connection;
+use crate::consumer::Consumer;
+use crate::consumer_options::ConsumerOptions;
+use crate::error::Result;
+use crate::producer::Producer;
+use crate::protocol::SessionKey;
+use crate::shell::shared::Shared;
+
+/// Where producers and consumers are opened. Clones are the same session; it closes when the last clone and the last
+/// producer, consumer and unacknowledged delivery of it have gone, or by [`Self::close`].
+#[derive(Clone)]
+pub struct Session {
+    handle: Arc<SessionHandle>,
+}
+
+/// What keeps a session open.
+pub(crate) struct SessionHandle {
+    connection: Connection,
+    key: SessionKey,
+    is_transacted: bool,
+}
+
+impl SessionHandle {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        self.connection.shared()
+    }
+
+    pub(crate) fn key(&self) -> SessionKey {
+        self.key
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(crate) fn is_transacted(&self) -> bool {
+        self.is_transacted
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Session")
+            .field("connection", &self.connection)
+            .field("number", &self.key)
+            .field("is_transacted", &self.is_transacted)
+            .finish()
+    }
+}
+
+impl Drop for SessionHandle {
+    fn drop(&mut self) {
+        let key = self.key;
+        // If the connection is over, so is the session.
+        let _ = self.shared().request(|protocol, now| protocol.close_session(now, key));
+    }
+}
+
+impl Session {
+    pub(crate) async fn open(connection: Connection, is_transacted: bool) -> Result<Self> {
+        let (key, opened) =
+            connection.shared().open(|protocol, now| protocol.open_session(now, is_transacted))?;
+        let session = Self { handle: Arc::new(SessionHandle { connection, key, is_transacted }) };
+        opened.await?;
+        Ok(session)
+    }
+
+    /// Opens a producer that sends to one destination.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`] where the broker refuses, [`crate::Error::Lost`], [`crate::Error::Closed`].
+    pub async fn producer(&self, destination: impl Into<Destination>) -> Result<Producer> {
+        Producer::open(self.handle.clone(), Some(destination.into())).await
+    }
+
+    /// Opens a producer whose every send names its destination ([`Producer::send_to`]).
+    ///
+    /// # Errors
+    /// As [`Self::producer`].
+    pub async fn anonymous_producer(&self) -> Result<Producer> {
+        Producer::open(self.handle.clone(), None).await
+    }
+
+    /// Opens a consumer: of a [`Destination`] with all defaults, or by [`ConsumerOptions`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] for a durable subscription without a client id and for a temporary destination of another
+    /// connection; [`crate::Error::Broker`] where the broker refuses, as for a malformed selector; [`crate::Error::Lost`], [`crate::Error::Closed`].
+    pub async fn consumer(&self, options: impl Into<ConsumerOptions>) -> Result<Consumer> {
+        Consumer::open(self.handle.clone(), options.into()).await
+    }
+
+    /// Closes the session with its producers and consumers. An open transaction is rolled back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`], [`crate::Error::Lost`], [`crate::Error::Closed`] where the connection was closed.
+    pub async fn close(&self) -> Result<()> {
+        let key = self.handle.key;
+        self.handle.shared().request(|protocol, now| protocol.close_session(now, key))?.await
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.handle.fmt(formatter)
+    }
+}
+
+/// A [`Session`] in which all sending and receiving belongs to a transaction: messages sent are seen, and messages
+/// received count as consumed, when [`Self::commit`] returns. What is not committed when the session closes is rolled
+/// back.
+#[derive(Debug, Clone)]
+pub struct TransactedSession {
+    session: Session,
+}
+
+impl TransactedSession {
+    pub(crate) fn new(session: Session) -> Self {
+        Self { session }
+    }
+
+    /// Commits what was sent and received since the last commit or roll-back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`]: the transaction was rolled back instead, and what was received comes again.
+    /// [`crate::Error::OutcomeUnknown`]: the connection was lost while the broker committed; it did or it did not.
+    /// [`crate::Error::Lost`]: the connection was lost before; nothing was committed.
+    pub async fn commit(&self) -> Result<()> {
+        let handle = &self.session.handle;
+        handle.shared().request(|protocol, now| protocol.commit(now, handle.key))?.await
+    }
+
+    /// Undoes what was sent and received since the last commit or roll-back: messages sent are forgotten, messages
+    /// received come again, first and with their count of redeliveries raised. One that came too often
+    /// ([`ConsumerOptions::redeliveries_max`]) goes to the dead-letter queue.
+    ///
+    /// # Errors
+    /// [`crate::Error::Broker`], [`crate::Error::Lost`], [`crate::Error::Closed`]. After any of them nothing was
+    /// committed.
+    pub async fn rollback(&self) -> Result<()> {
+        let handle = &self.session.handle;
+        handle.shared().request(|protocol, now| protocol.roll_back(now, handle.key))?.await
+    }
+}
+
+impl Deref for TransactedSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
+    }
+}

@@ -1,0 +1,6 @@
+//! The thin shell around the state machine: a lock, a task with a socket, and those who wait.
+
+pub(crate) mod confirm;
+pub(crate) mod driver;
+pub(crate) mod names;
+pub(crate) mod shared;

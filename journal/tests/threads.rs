@@ -1,0 +1,244 @@
+//! The journal's threads: whoever asked gets an answer, whatever happens; and a full disk holds up those who send, not those who
+//! acknowledge.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use kahawai_journal::directory::StoreDirectory;
+use kahawai_journal::disk::faulty::{Call, FaultyDisk};
+use kahawai_journal::disk::memory::MemoryDisk;
+use kahawai_journal::journal::Journal;
+use kahawai_journal::options::JournalOptions;
+use kahawai_journal::steps::{Step, Watch};
+use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation};
+use kahawai_store::conformance::hold::FixedHold;
+use kahawai_store::contract::{Completion, Page, ReadRequest, Store, StoreError, StoreWait};
+use kahawai_store::message::Message;
+use kahawai_store::names::{DestinationId, Epoch, MessageId};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+const QUEUE: DestinationId = DestinationId(1);
+
+fn open(store: &StoreDirectory, epoch: u64, watch: Watch) -> Journal {
+    let options = JournalOptions { journal_max_file_length: 16 << 10, watch, ..JournalOptions::default() };
+    Journal::open(store, Arc::new(FixedHold::new(Epoch(epoch))), options).expect("it opens")
+}
+
+fn on(disk: &MemoryDisk) -> StoreDirectory {
+    StoreDirectory::on(Arc::new(disk.clone())).expect("a store")
+}
+
+fn create() -> Batch {
+    let queue = Destination { id: QUEUE, kind: DestinationKind::Queue, name: "queue".into() };
+    Operation::CreateDestination(queue).into()
+}
+
+fn enqueue(id: u64) -> Batch {
+    let message = Arc::new(Message { body: vec![id as u8; 400].into(), ..Message::default() });
+    Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message }.into()
+}
+
+fn acknowledge(id: u64) -> Batch {
+    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None }.into()
+}
+
+fn read(journal: &Journal) -> Result<Page, StoreError> {
+    journal.read_wait(ReadRequest {
+        destination: QUEUE,
+        subscription: None,
+        after: None,
+        messages_max: 100_000,
+        bytes_max: usize::MAX,
+    })
+}
+
+fn ids(journal: &Journal) -> Vec<u64> {
+    read(journal).expect("it can be read").messages.iter().map(|stored| stored.id.0).collect()
+}
+
+#[test]
+fn a_journal_dropped_with_batches_in_flight_answers_all_of_them() {
+    let disk = MemoryDisk::new();
+    let journal = open(&on(&disk), 1, Watch::default());
+    journal.commit_wait(create()).unwrap();
+    let (answers, answered) = channel();
+    for id in 1..=2000 {
+        let answers = answers.clone();
+        journal.commit(enqueue(id), Completion::new(move |result| answers.send((id, result)).unwrap()));
+    }
+    drop(journal);
+    drop(answers);
+    let all: Vec<_> = answered.iter().collect();
+    assert_eq!(all.len(), 2000);
+    let kept: Vec<u64> = all.iter().filter(|(_, result)| result.is_ok()).map(|(id, _)| *id).collect();
+    let again = open(&on(&disk), 2, Watch::default());
+    let found = ids(&again);
+    assert!(kept.iter().all(|id| found.contains(id)));
+}
+
+#[test]
+fn a_panic_of_the_writer_answers_everybody_and_ends_the_store() {
+    for &step in &[
+        Step::CommitWritten,
+        Step::CommitFlushed,
+        Step::CommitProven,
+        Step::RollFlushed,
+        Step::ReleaseProven,
+    ] {
+        let disk = MemoryDisk::new();
+        let armed = Arc::new(AtomicBool::new(false));
+        let watch = {
+            let armed = Arc::clone(&armed);
+            Watch::new(move |reached| {
+                assert!(reached != step || !armed.load(Ordering::SeqCst), "a bug, as a test has it");
+            })
+        };
+        let journal = open(&on(&disk), 1, watch);
+        journal.commit_wait(create()).unwrap();
+        journal.commit_wait(enqueue(1)).unwrap();
+        armed.store(true, Ordering::SeqCst);
+        let (answers, answered) = channel();
+        for id in 2..=200 {
+            let sent = answers.clone();
+            journal.commit(enqueue(id), Completion::new(move |result| sent.send(result.is_ok()).unwrap()));
+            let sent = answers.clone();
+            journal
+                .commit(acknowledge(id), Completion::new(move |result| sent.send(result.is_ok()).unwrap()));
+        }
+        let sent = answers.clone();
+        journal.commit(acknowledge(1), Completion::new(move |result| sent.send(result.is_ok()).unwrap()));
+        drop(answers);
+        let mut count = 0;
+        while answered.recv_timeout(PATIENCE).is_ok() {
+            count += 1;
+        }
+        assert_eq!(count, 399, "{step}: everybody is answered");
+        // A step that comes behind the last answer may still be ahead.
+        let until = Instant::now() + PATIENCE;
+        let mut id = 1000;
+        while journal.commit_wait(enqueue(id)).is_ok() {
+            let _ = journal.commit_wait(acknowledge(id));
+            id += 1;
+            assert!(Instant::now() < until, "{step}: never reached");
+        }
+        let error = journal.recover_wait().expect_err("it is over");
+        assert!(matches!(error, StoreError::Failed(_)), "{step}: {error}");
+        let error = read(&journal).expect_err("it is over");
+        assert!(matches!(error, StoreError::Failed(_)), "{step}: {error}");
+        journal.close();
+    }
+}
+
+#[test]
+fn a_completion_may_drop_the_last_handle_of_the_journal() {
+    let disk = MemoryDisk::new();
+    let journal = Arc::new(open(&on(&disk), 1, Watch::default()));
+    let (done, ended) = channel();
+    let held = Arc::new(Mutex::new(Some(Arc::clone(&journal))));
+    // Dropped by the caller first, so that the completion has the last one.
+    let (go, may_go) = channel::<()>();
+    let in_completion = Arc::clone(&held);
+    journal.commit(
+        create(),
+        Completion::new(move |result| {
+            may_go.recv().unwrap();
+            drop(in_completion.lock().unwrap().take());
+            done.send(result.is_ok()).unwrap();
+        }),
+    );
+    drop(journal);
+    go.send(()).unwrap();
+    assert_eq!(ended.recv_timeout(PATIENCE), Ok(true));
+}
+
+#[test]
+fn a_full_disk_holds_up_senders_and_not_acknowledgements_and_nothing_is_lost() {
+    for kilobytes in [120, 200, 333] {
+        let disk = MemoryDisk::new();
+        disk.set_room(Some(kilobytes << 10));
+        let journal = open(&on(&disk), 1, Watch::default());
+        journal.commit_wait(create()).unwrap();
+        let mut waiting = Vec::new();
+        let mut id = 0;
+        // Twice: full, consumed, room again.
+        for round in 0..2 {
+            let full = loop {
+                id += 1;
+                match journal.commit_wait(enqueue(id)) {
+                    Ok(_) => waiting.push(id),
+                    Err(error) => break error,
+                }
+            };
+            assert!(matches!(full, StoreError::Full(_)), "{full}");
+            assert!(
+                waiting.len() as u64 * 450 > (kilobytes << 10) / 2 - 40_000,
+                "full with {} messages",
+                waiting.len()
+            );
+            assert_eq!(ids(&journal), waiting, "round {round}");
+            // Half of them, still full for a while or not; then all.
+            for id in waiting.drain(..) {
+                journal.commit_wait(acknowledge(id)).unwrap_or_else(|error| {
+                    panic!("{kilobytes} KiB, round {round}, acknowledging {id}: {error}")
+                });
+            }
+            let until = Instant::now() + PATIENCE;
+            loop {
+                id += 1;
+                match journal.commit_wait(enqueue(id)) {
+                    Ok(_) => break waiting.push(id),
+                    Err(StoreError::Full(_)) => std::thread::yield_now(),
+                    Err(error) => panic!("{error}"),
+                }
+                assert!(Instant::now() < until, "no room though all was consumed");
+            }
+        }
+        // Room that comes from outside is found too.
+        while journal.commit_wait(enqueue(id + 1)).is_ok() {
+            id += 1;
+            waiting.push(id);
+        }
+        id += 1;
+        disk.set_room(None);
+        let until = Instant::now() + PATIENCE;
+        loop {
+            id += 1;
+            match journal.commit_wait(enqueue(id)) {
+                Ok(_) => break waiting.push(id),
+                Err(StoreError::Full(_)) => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+            assert!(Instant::now() < until, "no room though there is");
+        }
+        assert_eq!(ids(&journal), waiting);
+        journal.close();
+        assert_eq!(ids(&open(&on(&disk), 2, Watch::default())), waiting);
+    }
+}
+
+#[test]
+fn a_burst_is_not_told_that_the_disk_is_full_while_the_reserve_is_being_made() {
+    // Each segment takes its time, so that the reserve is under way when the next is needed.
+    for _ in 0..5 {
+        let disk = MemoryDisk::new();
+        let slow = FaultyDisk::new(Arc::new(disk), |call| {
+            if call == Call::CreateSegment {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(())
+        });
+        let journal = open(&StoreDirectory::on(Arc::new(slow)).unwrap(), 1, Watch::default());
+        journal.commit_wait(create()).unwrap();
+        let (answers, answered) = channel();
+        for id in 1..=400 {
+            let answers = answers.clone();
+            journal.commit(enqueue(id), Completion::new(move |result| answers.send(result).unwrap()));
+        }
+        drop(answers);
+        for answer in answered {
+            answer.expect("there is room");
+        }
+    }
+}
