@@ -113,14 +113,20 @@ impl Load {
         self.consume.tell("stop");
         let status = self.consume.wait_end();
         assert!(status.success(), "Consume ended with {status}\n{}", self.consume.tail());
-        let rest = self.ledger("rest");
-        java::run(
-            "Consume",
-            &[&self.url, "--queue", &self.queue, "--ledger", &rest, "--mode", self.kind.mode, "--idle", "1"],
-        );
+        // The client itself buries what it takes for a duplicate after a failover.
+        let (rest, dead) = (self.ledger("rest"), self.ledger("dead"));
+        let drain = |queue: &str, ledger: &str| {
+            let mode = self.kind.mode;
+            java::start("Consume", &[&self.url, "--queue", queue, "--ledger", ledger, "--mode", mode, "--idle", "1"])
+        };
+        for mut draining in [drain(&self.queue, &rest), drain("ActiveMQ.DLQ", &dead)] {
+            let status = draining.wait_end();
+            assert!(status.success(), "Consume ended with {status}\n{}", draining.tail());
+        }
         let received = format!("{},{rest}", self.ledger("received"));
         let sent = self.ledger("sent");
-        let mut arguments = vec!["--sent", &sent, "--received", &received, "--mode", self.kind.mode];
+        let mut arguments =
+            vec!["--sent", &sent, "--received", &received, "--mode", self.kind.mode, "--dead", &dead];
         if self.kind.consumers == 1 && self.kind.mode == "transacted" {
             arguments.push("--order");
         }
@@ -143,7 +149,7 @@ impl Load {
     fn keep_ledgers(&self) {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("failed-{}", std::process::id()));
         let _ = std::fs::create_dir_all(&kept);
-        for name in ["sent", "received", "rest"] {
+        for name in ["sent", "received", "rest", "dead"] {
             let ledger = self.ledger(name);
             let _ = std::fs::copy(&ledger, kept.join(format!("{}.{name}", self.queue)));
         }
