@@ -117,7 +117,10 @@ impl Load {
         let (rest, dead) = (self.ledger("rest"), self.ledger("dead"));
         let drain = |queue: &str, ledger: &str| {
             let mode = self.kind.mode;
-            java::start("Consume", &[&self.url, "--queue", queue, "--ledger", ledger, "--mode", mode, "--idle", "1"])
+            java::start(
+                "Consume",
+                &[&self.url, "--queue", queue, "--ledger", ledger, "--mode", mode, "--idle", "1"],
+            )
         };
         for mut draining in [drain(&self.queue, &rest), drain("ActiveMQ.DLQ", &dead)] {
             let status = draining.wait_end();
