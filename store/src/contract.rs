@@ -92,7 +92,8 @@ fn is_one_message(operations: &[Operation]) -> bool {
     if let [Operation::Prepare { operations, .. }] = operations {
         return matches!(operations[..], [Operation::Enqueue { .. }]);
     }
-    let enqueues = operations.iter().filter(|operation| matches!(operation, Operation::Enqueue { .. })).count();
+    let enqueues =
+        operations.iter().filter(|operation| matches!(operation, Operation::Enqueue { .. })).count();
     let puts = operations.iter().filter(|operation| matches!(operation, Operation::Put { .. })).count();
     enqueues == 1 && enqueues + puts == operations.len()
 }
