@@ -139,7 +139,9 @@ impl Process {
     /// Its last lines, for a failure's message.
     pub fn tail(&self) -> String {
         let said = self.lines.lock();
-        let lines = said.lines.iter().rev().take(40).rev();
+        let telling = |line: &str| !line.starts_with("PROGRESS") && !line.starts_with("\tat ");
+        let lines: Vec<_> = said.lines.iter().filter(|(_, line)| telling(line)).collect();
+        let lines = lines.iter().rev().take(40).rev();
         lines.map(|(_, line)| format!("  {}| {line}\n", self.name)).collect()
     }
 

@@ -8,6 +8,7 @@ use super::consumer::Dispatched;
 use super::dead_letter::Reason;
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, RequestId};
+use super::meant::{self, Meant};
 use super::transaction::TransactionId;
 
 /// What is said of the messages.
@@ -67,16 +68,25 @@ impl Core {
             },
             Ok(false) => self.answer(connection, request, Ok(())),
             Err(failure) => {
+                let reconnected = self.is_reconnected(connection);
                 if let Some(transaction) = transaction {
                     self.spoil_transaction(connection, &transaction, &failure);
+                    if reconnected {
+                        // Its client would deliver the same messages again by itself and acknowledge them in the same wrong
+                        // way, for ever. Over a new connection it begins with what it is sent.
+                        self.cut(connection, failure.message.clone());
+                    }
                 }
                 // After a failover a client acknowledges what the master before us sent it: it comes again.
-                let reconnected =
-                    self.connections.get(&connection).is_some_and(|connection| connection.spec.reconnect);
                 let result = if reconnected { Ok(()) } else { Err(failure) };
                 self.answer(connection, request, result);
             }
         }
+    }
+
+    /// Whether the client came here because it lost another connection.
+    fn is_reconnected(&self, connection: ConnectionKey) -> bool {
+        self.connections.get(&connection).is_some_and(|connection| connection.spec.reconnect)
     }
 
     /// Gives whether something was said to the store.
@@ -86,32 +96,33 @@ impl Core {
         acknowledgement: Acknowledgement,
     ) -> Result<bool, Failure> {
         let Acknowledgement { consumer: key, kind, first, last, count, transaction } = acknowledgement;
-        let unmatched = |what: &str| {
-            Failure::new(
-                FailureKind::General,
-                format!("Unmatched acknowledge: could not find {what} in dispatched-list"),
-            )
-        };
+        let reconnected = self.is_reconnected(connection);
         let Some(consumer) =
             self.consumers.get_mut(&key).filter(|consumer| consumer.connection == connection)
         else {
             let message = "The subscription does not exist: no such consumer on this connection";
             return Err(Failure::new(FailureKind::IllegalState, message));
         };
-        let dispatched = &consumer.dispatched;
-        let end = dispatched.iter().position(|entry| entry.id == last);
-        let end = end.ok_or_else(|| unmatched(&format!("message {last} (end of ack)")))?;
-        let start = match first {
-            _ if kind == AcknowledgementKind::Individual => end,
-            None => 0,
-            Some(first) => dispatched
-                .range(..=end)
-                .position(|entry| entry.id == first)
-                .ok_or_else(|| unmatched(&format!("message {first} (start of ack)")))?,
-        };
+        let meant = match kind {
+            AcknowledgementKind::Individual => {
+                meant::range(&consumer.dispatched, Some(last), last).map(Meant::Range)
+            }
+            AcknowledgementKind::Standard if transaction.is_some() && reconnected => {
+                meant::counted(&consumer.dispatched, first, last, count)
+            }
+            _ => meant::range(&consumer.dispatched, first, last).map(Meant::Range),
+        }?;
         match kind {
             AcknowledgementKind::Redelivered => return Ok(false),
             AcknowledgementKind::Delivered => {
+                // So a client speaks of what it has had since before a failover, and keeps.
+                if reconnected
+                    && first.is_none()
+                    && count == 1
+                    && let Some(entry) = consumer.dispatched.iter_mut().find(|entry| entry.id == last)
+                {
+                    entry.replayed = true;
+                }
                 if consumer.prefetch > 0 {
                     let most = consumer.dispatched.len();
                     consumer.extension = consumer.extension.saturating_add(count).min(most);
@@ -128,7 +139,7 @@ impl Core {
             self.check_transaction(connection, transaction)?;
         }
         let Some(consumer) = self.consumers.get_mut(&key) else { return Ok(false) };
-        let taken: Vec<Dispatched> = consumer.dispatched.drain(start..=end).collect();
+        let taken = meant.take(&mut consumer.dispatched);
         consumer.extension = consumer.extension.saturating_sub(taken.len());
         let mut stored = false;
         for entry in taken {

@@ -126,6 +126,7 @@ impl Core {
             message: None,
             redeliveries: 0,
             stored: false,
+            replayed: false,
         });
         if let Some(connection) = self.connections.get_mut(&consumer.connection) {
             connection.unwritten += message.size();

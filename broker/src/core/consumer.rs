@@ -54,6 +54,8 @@ pub(crate) struct Dispatched {
     pub(crate) message: Option<Arc<Message>>,
     pub(crate) redeliveries: u32,
     pub(crate) stored: bool,
+    /// The client had it before it lost its last connection, and has said that it keeps it.
+    pub(crate) replayed: bool,
 }
 
 /// What waits for a topic's subscriber.
@@ -358,6 +360,7 @@ impl Core {
                 message: None,
                 redeliveries: 0,
                 stored: false,
+                replayed: false,
             });
             let delivery = Delivery {
                 consumer: key,

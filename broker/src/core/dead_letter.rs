@@ -71,6 +71,7 @@ impl Core {
             message: Some(message),
             redeliveries,
             stored,
+            replayed: false,
         };
         self.bury(entry, reason);
     }

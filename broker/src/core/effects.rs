@@ -77,6 +77,12 @@ pub enum Event {
         /// Why, for the log.
         reason: String,
     },
+    /// It and the broker no longer agree about what it was sent: it must end without a word, so that its client's
+    /// `failover:` begins anew.
+    Cut {
+        /// Why, for the log.
+        reason: String,
+    },
     /// The disk has caught up with what it sent: more may be read from it.
     Resume,
     /// A consumer is gone; nothing more will come for it.

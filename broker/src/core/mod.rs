@@ -19,6 +19,7 @@ mod filter;
 mod identity;
 pub mod keys;
 pub mod limits;
+mod meant;
 mod producer_audit;
 mod recovery;
 pub mod send;

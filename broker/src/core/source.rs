@@ -177,6 +177,7 @@ impl Core {
             message: keep.then(|| Arc::clone(&waiting.message)),
             redeliveries: waiting.redeliveries,
             stored: waiting.stored,
+            replayed: false,
         });
         let delivery = Delivery {
             consumer: consumer_key,

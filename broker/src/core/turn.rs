@@ -324,6 +324,11 @@ impl Core {
         }
     }
 
+    /// Ends a connection without a word, so that its client's `failover:` begins anew.
+    pub(crate) fn cut(&mut self, key: ConnectionKey, reason: String) {
+        self.effects.events.push((key, Event::Cut { reason }));
+    }
+
     /// Ends a connection for a reason of the broker's.
     pub fn close(&mut self, key: ConnectionKey, reason: impl Into<String>) {
         self.effects.events.push((key, Event::Close { reason: reason.into() }));

@@ -108,7 +108,7 @@ impl Writer {
                 Ok(())
             }
             // For the connection's task.
-            Event::Close { .. } | Event::Resume => Ok(()),
+            Event::Close { .. } | Event::Cut { .. } | Event::Resume => Ok(()),
             Event::Deliver(delivery) => self.write_delivery(&delivery, now, out),
         }
     }

@@ -94,6 +94,10 @@ pub(crate) async fn serve(engine: Arc<Engine>, stream: TcpStream, peer: SocketAd
         End::Stopped => connection.farewell(ShutdownInfo::default().into()).await,
         End::Loud(reason) => {
             tracing::warn!(%peer, "connection closed: {reason}");
+            if outbox.is_cut() {
+                outbox.break_off();
+                return;
+            }
             let failure = Failure::new(FailureKind::General, reason);
             connection.farewell(connection_error(&failure).into()).await;
         }

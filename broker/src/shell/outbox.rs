@@ -49,6 +49,7 @@ pub(crate) struct Outbox {
     /// Wakes the connection's task: it is blocked, must close, or may read on.
     pub(crate) wake: Notify,
     close: Mutex<Option<String>>,
+    cut: AtomicBool,
 }
 
 struct Writing {
@@ -74,6 +75,7 @@ impl Outbox {
             congested: AtomicBool::new(false),
             wake: Notify::new(),
             close: Mutex::new(None),
+            cut: AtomicBool::new(false),
         }
     }
 
@@ -81,6 +83,10 @@ impl Outbox {
     pub(crate) fn push(&self, outgoing: Outgoing) {
         match outgoing {
             Outgoing::Event(Event::Close { reason }) => return self.close(reason),
+            Outgoing::Event(Event::Cut { reason }) => {
+                self.cut.store(true, Ordering::Release);
+                return self.close(reason);
+            }
             Outgoing::Event(Event::Resume) => return self.wake.notify_one(),
             _ => {}
         }
@@ -100,6 +106,11 @@ impl Outbox {
     /// Why the connection is to end, if it is.
     pub(crate) fn close_asked(&self) -> Option<String> {
         self.close.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether it is to end without a word.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.load(Ordering::Acquire)
     }
 
     /// Whether the socket took no more when it was last tried.
