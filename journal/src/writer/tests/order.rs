@@ -93,11 +93,11 @@ fn a_round_writes_flushes_proves_answers_and_then_gives_up_segments() {
         writer.round(submissions);
         diary.take()
     };
-    let created = vec![create(QUEUE, DestinationKind::Queue).into(), enqueue(1, QUEUE, 10).into()];
+    let created = vec![create(QUEUE, DestinationKind::Queue).into(), enqueue(1, QUEUE, 1500).into()];
     assert_eq!(round(&mut writer, created), ["write", "write", "flush", "prove", "answer", "answer"]);
 
     // A second segment is begun, and then the first is emptied and given up.
-    round(&mut writer, vec![enqueue(2, QUEUE, 3800).into()]);
+    round(&mut writer, vec![enqueue(2, QUEUE, 2500).into()]);
     let acknowledged = Operation::Acknowledge { destination: QUEUE, id: MessageId(1), subscription: None };
     let order = round(&mut writer, vec![acknowledged.into()]);
     assert_eq!(order, ["write", "write", "flush", "prove", "answer", "give up"]);
