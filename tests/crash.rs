@@ -80,7 +80,7 @@ fn killed_at_each_named_step() {
         load.wait_progress(50);
         broker.0.kill();
         let mut stopping = instance.start_with(&[("KAHAWAI_STOP_AT", &at)]);
-        stopping.0.wait_since(0, "stopping this process", |line| {
+        stopping.0.wait_since(0, &format!("stopping this process at {step}"), |line| {
             line.contains("stopping this process at").then_some(())
         });
         stopping.0.wait_stopped();

@@ -7,6 +7,7 @@ mod support;
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use kahawai_broker::core::acknowledge::Acknowledgement;
 use kahawai_broker::core::acknowledge::AcknowledgementKind::{
     Delivered, Expired, Individual, Poison, Standard,
 };
@@ -374,6 +375,60 @@ fn what_failover_sends_again_is_stored_once_even_by_the_next_broker() {
     assert_eq!(names(&world.texts(consumer)), ["c:1:1:1", "c:1:1:2"]);
     world.turn(|core| core.disconnect(connection, LastDelivered::Nothing, true));
     world.settle();
+}
+
+/// What ActiveMQ's client does in a transaction that lives through a failover: see `core/meant.rs`.
+#[test]
+fn a_transaction_over_a_failover_acknowledges_all_that_its_client_counts_or_nothing() {
+    let mut world = world();
+    let first = world.connect("c");
+    for name in ["a", "b", "c", "d"] {
+        world.send(first, &queue(), message(name, true));
+    }
+    while world.apply() {}
+    world.restart();
+    let connection = world.connect_with("c", "c", true).unwrap();
+    let consumer = world.consume(connection, &queue(), 10);
+    world.settle();
+    let ids: Vec<_> = world.deliveries().iter().map(|delivery| delivery.id).collect();
+    world.turn(|core| core.begin(connection, transaction(1))).unwrap();
+    let acknowledge = |world: &mut World, kind, first, last, count, transaction| {
+        let acknowledgement = Acknowledgement { consumer, kind, first, last, count, transaction };
+        world.turn(|core| core.acknowledge(connection, acknowledgement, None));
+    };
+    // It had "b" before and keeps it; then it takes "a" and "c".
+    acknowledge(&mut world, Delivered, None, ids[1], 1, None);
+    acknowledge(&mut world, Standard, Some(ids[1]), ids[2], 3, Some(transaction(1)));
+    let request = world.request();
+    world.turn(|core| core.commit(connection, &transaction(1), Some(request)));
+    world.settle();
+    assert_eq!(world.answer(request), Some(Ok(())));
+    assert_eq!(world.state.recover(Epoch(1)).destinations[0].messages, 1, "only d is left");
+    // A count that fits nothing commits nothing, and the client begins anew over another connection.
+    world.turn(|core| core.begin(connection, transaction(2))).unwrap();
+    acknowledge(&mut world, Standard, Some(ids[3]), ids[3], 2, Some(transaction(2)));
+    assert!(world.events.iter().any(|(key, event)| *key == connection && matches!(event, Event::Cut { .. })));
+    let request = world.request();
+    world.turn(|core| core.commit(connection, &transaction(2), Some(request)));
+    world.settle();
+    let failure = world.answer(request).unwrap().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TransactionRolledBack, "{failure}");
+    assert_eq!(world.state.recover(Epoch(1)).destinations[0].messages, 1);
+}
+
+#[test]
+fn a_commit_whose_acknowledgements_went_down_with_the_last_connection_is_refused() {
+    let mut world = world();
+    world.connect("c");
+    world.restart();
+    // The client begins again what it had begun, and does not know that its acknowledgement did not arrive.
+    let connection = world.connect_with("c", "c", true).unwrap();
+    world.turn(|core| core.begin(connection, transaction(1))).unwrap();
+    let request = world.request();
+    world.turn(|core| core.commit(connection, &transaction(1), Some(request)));
+    world.settle();
+    let failure = world.answer(request).unwrap().unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TransactionRolledBack, "{failure}");
 }
 
 #[test]

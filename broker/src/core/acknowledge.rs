@@ -85,7 +85,7 @@ impl Core {
     }
 
     /// Whether the client came here because it lost another connection.
-    fn is_reconnected(&self, connection: ConnectionKey) -> bool {
+    pub(crate) fn is_reconnected(&self, connection: ConnectionKey) -> bool {
         self.connections.get(&connection).is_some_and(|connection| connection.spec.reconnect)
     }
 

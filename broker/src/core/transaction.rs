@@ -59,6 +59,17 @@ pub(crate) struct Transaction {
     spoiled: Option<Failure>,
 }
 
+impl Transaction {
+    /// Whether nothing was ever said in it.
+    fn is_empty(&self) -> bool {
+        self.sends.is_empty()
+            && self.acknowledged.is_empty()
+            && self.sequences.is_empty()
+            && self.spooled.is_none()
+            && self.spoiled.is_none()
+    }
+}
+
 #[derive(Debug)]
 struct Spooled {
     xid: Xid,
@@ -263,9 +274,14 @@ impl Core {
             transaction.committing = Some(request);
             return Ok(());
         }
-        let Some(transaction) = self.connection_mut(key)?.transactions.remove(id) else {
+        let transaction = self.connection_mut(key)?.transactions.remove(id);
+        // A client on `failover:` begins its transactions anew where it reconnects and sends again what it sent in them, but
+        // not what it acknowledged. It begins none that stays empty: this one's acknowledgements went down with the
+        // master before us, and to answer that they are committed would be a lie.
+        let hollow = transaction.as_ref().is_some_and(Transaction::is_empty) && self.is_reconnected(key);
+        let Some(transaction) = transaction.filter(|_| !hollow) else {
             if !self.was_committed(id) {
-                return Err(not_started(id));
+                return Err(if hollow { went_down(id) } else { not_started(id) });
             }
             // It was given to the store, and its client missed the answer; it is durable when this is.
             let again = self.outcome_operations(id);
@@ -498,6 +514,14 @@ struct Gathered {
 fn not_started(id: &TransactionId) -> Failure {
     let message = format!("Transaction 'TX:{}:{}' has not been started.", id.client, id.number);
     Failure::new(FailureKind::General, message)
+}
+
+fn went_down(id: &TransactionId) -> Failure {
+    let message = format!(
+        "the transaction TX:{}:{} was rolled back: what was acknowledged in it was lost with the last connection",
+        id.client, id.number
+    );
+    Failure::new(FailureKind::TransactionRolledBack, message)
 }
 
 pub(crate) fn spooled_xid(epoch: u64, number: u64) -> Xid {
