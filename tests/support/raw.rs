@@ -188,17 +188,28 @@ impl Raw {
         let mut buffer = [0; 65536];
         while self.stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
         self.stream.set_nonblocking(false).expect("a socket");
-        Silent(self.stream)
+        Silent { stream: self.stream, format: Some(self.format) }
     }
 }
 
 /// A connection on which nothing more may come but its end.
-pub struct Silent(TcpStream);
+pub struct Silent {
+    stream: TcpStream,
+    format: Option<WireFormat>,
+}
 
 impl Silent {
     /// A connection that has said nothing yet.
     pub fn connect(address: &str) -> io::Result<Self> {
-        connect(address).map(Self)
+        connect(address).map(|stream| Self { stream, format: None })
+    }
+
+    /// Writes a command that must not be answered.
+    pub fn send(&mut self, command: &Command) {
+        let format = self.format.as_mut().expect("a connection that has agreed on a format");
+        let mut bytes = BytesMut::new();
+        format.encode(command, &mut bytes).expect("a command");
+        self.stream.write_all(&bytes).expect("room in the socket");
     }
 
     /// Reads to the end and makes sure that nothing comes before it.
@@ -207,7 +218,7 @@ impl Silent {
         let mut said = Vec::new();
         let mut buffer = [0; 4096];
         loop {
-            match self.0.read(&mut buffer) {
+            match self.stream.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => said.extend_from_slice(&buffer[..count]),
                 // The end comes as a reset where something we wrote was never read.
