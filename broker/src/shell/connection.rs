@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::config::BrokerConfig;
 use super::engine::{Engine, Phase, now};
-use super::outbox::Outbox;
+use super::outbox::{Flushed, Outbox};
 use crate::core::failure::{Failure, FailureKind};
 use crate::openwire::failure::connection_error;
 use crate::openwire::outgoing::{Outgoing, Writer};
@@ -344,19 +344,26 @@ impl Connection {
 
     /// Says one last thing, if the socket takes it soon.
     async fn farewell(&mut self, command: Command) {
+        /// How soon to look again where no event tells: a proof is under way, or somebody else is writing.
+        const PAUSE: Duration = Duration::from_millis(5);
         self.outbox.push(Outgoing::Command(command));
-        let until = tokio::time::Instant::now() + FAREWELL_GRACE;
-        loop {
-            self.outbox.unblock();
-            self.engine.flush(&self.outbox);
-            if self.outbox.is_empty() {
-                return;
+        let said = async {
+            loop {
+                self.outbox.unblock();
+                match self.engine.flush(&self.outbox) {
+                    Flushed::Broken => return,
+                    _ if self.outbox.is_empty() => return,
+                    Flushed::Blocked => {
+                        if self.outbox.stream.writable().await.is_err() {
+                            return;
+                        }
+                    }
+                    Flushed::Done | Flushed::Unproven => tokio::time::sleep(PAUSE).await,
+                }
             }
-            tokio::select! {
-                found = self.outbox.stream.writable() => if found.is_err() { return },
-                () = tokio::time::sleep_until(until) => return,
-            }
-        }
+        };
+        // That the time is over is nothing to report: the client hears it from its socket.
+        let _ = tokio::time::timeout(FAREWELL_GRACE, said).await;
     }
 }
 
