@@ -129,7 +129,6 @@ impl Core {
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
         self.check_name("consumer id", &spec.name)?;
-        self.check_name("destination", &spec.address.name)?;
         let filter = {
             let limit = self.limits.consumers_per_connection_max;
             let connection = self.connection_mut(connection)?;
@@ -140,7 +139,7 @@ impl Core {
             let own = spec.no_local.then(|| connection.spec.name.clone());
             Filter::new(spec.selector.as_deref(), own)?
         };
-        let parts = spec.address.parts();
+        let parts = self.checked_parts(&spec.address)?.into_owned();
         for part in parts.iter().filter(|part| part.kind.is_temporary()) {
             self.check_temporary(part, connection)?;
         }
@@ -148,6 +147,10 @@ impl Core {
             return self.begin_durable(connection, key, spec, filter, request);
         }
         let announced = !spec.address.is_advisory();
+        for part in parts.iter().filter(|part| !part.is_pattern()) {
+            // First, so that a consumer that is refused was never there.
+            self.destination(part)?;
+        }
         self.insert_consumer(connection, key, spec, filter);
         if parts.iter().any(Address::is_pattern) {
             self.patterns.insert(key);

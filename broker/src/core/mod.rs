@@ -10,6 +10,7 @@ pub mod advisory;
 mod browser;
 pub mod connection;
 pub mod consumer;
+mod cut;
 pub mod dead_letter;
 mod destination;
 mod durable;
@@ -19,6 +20,7 @@ mod filter;
 mod identity;
 pub mod keys;
 pub mod limits;
+mod notice;
 mod producer_audit;
 mod recovery;
 pub mod send;
@@ -42,6 +44,7 @@ use effects::Effects;
 use identity::Identities;
 use keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, KeyMap, ReadToken, SourceKey};
 use limits::Limits;
+use notice::Said;
 use producer_audit::Remembered;
 use source::Source;
 use turn::{Completed, ReadFor, Turn};
@@ -84,8 +87,8 @@ pub struct Core {
     durables: BTreeMap<DurableName, Durable>,
     commits: KeyMap<CommitToken, Completed>,
     reads: KeyMap<ReadToken, ReadFor>,
-    producers: Remembered,
-    outcomes: Remembered,
+    producers: Remembered<i64>,
+    outcomes: Remembered<Vec<i64>>,
     /// Pulls that end at a time.
     pulls: BTreeSet<(i64, ConsumerKey)>,
     /// Until when slow subscribers may hold senders back.
@@ -96,7 +99,7 @@ pub struct Core {
     /// Bytes of messages that wait in memory.
     memory: usize,
     next_sweep: i64,
-    full_said: i64,
+    said: Said,
 }
 
 impl Core {
@@ -110,7 +113,7 @@ impl Core {
         self.end_holds();
         let period = self.settings.expire_messages_period;
         if period > 0 && self.now >= self.next_sweep {
-            self.next_sweep = self.now + period;
+            self.next_sweep = self.now.saturating_add(period);
             self.sweep_expired();
             self.retry_letters();
         }
