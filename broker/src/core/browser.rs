@@ -32,6 +32,13 @@ pub(crate) struct Browser {
     ended: bool,
 }
 
+impl Browser {
+    /// Whether a page was asked for and has not come.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading
+    }
+}
+
 enum Next {
     Show(SourceKey, MessageId, Arc<Message>),
     Read(SourceKey),

@@ -214,11 +214,19 @@ impl Core {
 
     pub(crate) fn drop_consumer(&mut self, key: ConsumerKey, last: LastDelivered) {
         let announced = self.consumers.get(&key).is_some_and(|consumer| !consumer.spec.address.is_advisory());
-        for source in self.consumers.get(&key).map(|consumer| consumer.sources.clone()).unwrap_or_default() {
-            if let Some(source) = self.sources.get_mut(&source) {
+        let exclusive = self.consumers.get(&key).is_some_and(|consumer| consumer.spec.exclusive);
+        for source_key in
+            self.consumers.get(&key).map(|consumer| consumer.sources.clone()).unwrap_or_default()
+        {
+            if let Some(source) = self.sources.get_mut(&source_key) {
+                let before = source.consumers.len();
                 source.consumers.retain(|other| *other != key);
+                source.exclusives -= if exclusive { before - source.consumers.len() } else { 0 };
                 source.next = 0;
+                // It may have stood before others, who were not asked.
+                source.refusers.clear();
             }
+            self.touch(source_key);
         }
         for topic in self.consumers.get(&key).map(|consumer| consumer.topics.clone()).unwrap_or_default() {
             if let Some(topic) = self.destinations.get_mut(&topic) {
@@ -304,8 +312,12 @@ impl Core {
                 continue;
             }
             let sources = &self.sources;
-            let behind = |source| sources.get(source).is_some_and(|source| source.window.is_behind());
-            if consumer.sources.iter().any(behind) {
+            let reading = |source| sources.get(source).is_some_and(|source| source.window.is_reading());
+            let may_come = match &consumer.browser {
+                Some(browser) => browser.is_reading(),
+                None => consumer.sources.iter().any(reading),
+            };
+            if may_come {
                 waiting.push((deadline, key));
                 continue;
             }

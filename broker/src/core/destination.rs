@@ -152,7 +152,9 @@ impl Core {
         let consumers = &self.consumers;
         let priority = |key: &ConsumerKey| consumers.get(key).map_or(0, |consumer| consumer.spec.priority);
         let own = priority(&key);
+        let exclusive = consumers.get(&key).is_some_and(|consumer| consumer.spec.exclusive);
         if let Some(source) = self.sources.get_mut(&source_key) {
+            source.exclusives += usize::from(exclusive);
             let place = source.consumers.iter().position(|other| priority(other) < own);
             source.consumers.insert(place.unwrap_or(source.consumers.len()), key);
         }

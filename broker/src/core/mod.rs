@@ -123,7 +123,9 @@ impl Core {
     pub fn next_tick(&self) -> i64 {
         let sweep = if self.settings.expire_messages_period > 0 { self.next_sweep } else { i64::MAX };
         let hold = self.holds.first().map_or(i64::MAX, |(deadline, _)| *deadline);
-        self.pulls.first().map_or(sweep, |(deadline, _)| sweep.min(*deadline)).min(hold)
+        // A pull that is overdue waits for a page, not for the time.
+        let pull = self.pulls.range((self.now.saturating_add(1), ConsumerKey(0))..).next();
+        pull.map_or(sweep, |(deadline, _)| sweep.min(*deadline)).min(hold)
     }
 
     /// Takes what is to be done.
