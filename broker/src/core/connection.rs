@@ -198,7 +198,6 @@ impl Core {
             return Err(Failure::new(FailureKind::IllegalState, message));
         }
         let producer = Producer { address: address.clone(), window_bytes };
-        connection.producers.insert(name.clone(), producer.clone());
         if let Some(address) = address {
             for part in address.parts() {
                 if !part.is_pattern() && !part.kind.is_temporary() {
@@ -206,6 +205,7 @@ impl Core {
                 }
             }
         }
+        self.connection_mut(key)?.producers.insert(name.clone(), producer.clone());
         self.announce_producer(key, &name, &producer, true);
         Ok(())
     }

@@ -317,6 +317,7 @@ impl Core {
                 consumer.topics.retain(|other| *other != key);
             }
         }
+        self.drop_advisory_topics(&destination.address);
         if let Some(id) = destination.stored {
             self.submit(vec![Operation::RemoveDestination(id)], Completed::Nothing);
         }

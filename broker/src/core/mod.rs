@@ -73,6 +73,8 @@ pub struct Core {
     turn: Turn,
     ids: Identities,
     connections: BTreeMap<ConnectionKey, Connection>,
+    /// How many producers name each destination.
+    producer_counts: HashMap<Address, usize>,
     /// Connections by the names their clients gave them.
     names: HashMap<ByteString, ConnectionKey>,
     clients: HashMap<ByteString, ConnectionKey>,
@@ -133,9 +135,24 @@ impl Core {
         std::mem::take(&mut self.effects)
     }
 
+    /// What bounds memory.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether a consumer is there: not refused, closed or ended by the broker.
+    pub fn has_consumer(&self, key: ConsumerKey) -> bool {
+        self.consumers.contains_key(&key)
+    }
+
     /// Whether the store owes no answer.
     pub fn is_idle(&self) -> bool {
         self.commits.is_empty() && self.reads.is_empty()
+    }
+
+    /// How many destinations there are, those for advisories too, for tests and figures.
+    pub fn destination_count(&self) -> usize {
+        self.destinations.len()
     }
 
     /// Bytes of messages that wait in memory, for tests and figures.

@@ -34,6 +34,7 @@ impl Core {
             turn: Turn::default(),
             ids,
             connections: Default::default(),
+            producer_counts: Default::default(),
             names: Default::default(),
             clients: Default::default(),
             consumers: KeyMap::default(),

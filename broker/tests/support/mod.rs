@@ -90,6 +90,12 @@ impl World {
         world
     }
 
+    /// The same, and the other has these limits.
+    pub fn restart_with(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.restart();
+    }
+
     /// The broker dies, and another finds what was applied.
     pub fn restart(&mut self) {
         self.submitted.clear();
