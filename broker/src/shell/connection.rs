@@ -115,16 +115,26 @@ impl Connection {
         loop {
             let deadline = self.deadline();
             let blocked = self.outbox.is_blocked();
+            let reads = !self.paused && self.refused_at.is_none() && !(blocked && self.outbox.is_flooded());
             let step = tokio::select! {
                 biased;
-                found = stream.readable(), if !self.paused && self.refused_at.is_none() => {
-                    found.map_err(|error| read_error(&error)).and_then(|()| self.read())
-                }
+                // First: whoever sends without end must not keep from itself what it is sent.
                 found = stream.writable(), if blocked => found.map_err(|error| read_error(&error)).map(|()| {
                     self.outbox.unblock();
                     self.blocked_since = None;
                     self.engine.flush(&self.outbox);
                 }),
+                found = stream.readable(), if reads => {
+                    let read = found.map_err(|error| read_error(&error)).and_then(|()| self.read());
+                    // Nor does it get around what is due, or the end.
+                    if phase.has_changed().unwrap_or(true) {
+                        read.and(Err(stopped(&mut phase).await))
+                    } else if self.last_read >= deadline {
+                        read.and_then(|()| self.look_at_time())
+                    } else {
+                        read
+                    }
+                }
                 () = self.outbox.wake.notified() => Ok(()),
                 () = tokio::time::sleep_until(deadline.into()) => self.look_at_time(),
                 end = stopped(&mut phase) => Err(end),
