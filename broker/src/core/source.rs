@@ -153,8 +153,16 @@ impl Core {
         };
         self.memory = self.memory.saturating_sub(waiting.message.size());
         let Waiting { id, redeliveries, stored, .. } = waiting;
-        let entry =
-            Dispatched { id, serial: 0, source: Some(key), position, message: None, redeliveries, stored };
+        let entry = Dispatched {
+            id,
+            serial: 0,
+            source: Some(key),
+            position,
+            message: None,
+            redeliveries,
+            stored,
+            replayed: false,
+        };
         self.consume(&entry);
     }
 
