@@ -75,8 +75,8 @@ fn a_round_writes_flushes_proves_answers_and_then_gives_up_segments() {
     diary.take();
     let hold = Arc::new(Noting(diary.clone()));
     let mut writer = Writer::begin(disk, hold, store.id(), options(), false).expect("it begins");
-    // The segment's header, the snapshot, then the seal; and nothing of an older epoch goes before mastership is proven.
-    assert_eq!(diary.take(), ["write", "write", "flush", "publish", "prove"]);
+    // The segment's header and the snapshot at once, then the seal; and nothing of an older epoch goes before mastership is proven.
+    assert_eq!(diary.take(), ["write", "flush", "publish", "prove"]);
 
     let round = |writer: &mut Writer, batches: Vec<Batch>| {
         let submissions: Vec<_> = batches
@@ -94,11 +94,11 @@ fn a_round_writes_flushes_proves_answers_and_then_gives_up_segments() {
         diary.take()
     };
     let created = vec![create(QUEUE, DestinationKind::Queue).into(), enqueue(1, QUEUE, 1500).into()];
-    assert_eq!(round(&mut writer, created), ["write", "write", "flush", "prove", "answer", "answer"]);
+    assert_eq!(round(&mut writer, created), ["write", "flush", "prove", "answer", "answer"]);
 
     // A second segment is begun, and then the first is emptied and given up.
     round(&mut writer, vec![enqueue(2, QUEUE, 2500).into()]);
     let acknowledged = Operation::Acknowledge { destination: QUEUE, id: MessageId(1), subscription: None };
     let order = round(&mut writer, vec![acknowledged.into()]);
-    assert_eq!(order, ["write", "write", "flush", "prove", "answer", "give up"]);
+    assert_eq!(order, ["write", "flush", "prove", "answer", "give up"]);
 }
