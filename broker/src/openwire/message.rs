@@ -10,6 +10,7 @@
 //! | 67 | blob: URL, MIME type, whether the broker deletes it | texts with a zero byte behind each, then a byte |
 //! | 68 | droppable | nothing |
 
+use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -36,7 +37,7 @@ const COPY_BYTES_MAX: usize = 8 << 10;
 /// A message that a client sends, as it is stored.
 pub fn to_stored(message: &Message, now: i64) -> Stored {
     let id = message.message_id.as_ref();
-    let mut extras = Vec::new();
+    let mut extras = Vec::with_capacity(1);
     let same_producer = id.is_some_and(|id| id.text_view.is_none() && id.producer_id == message.producer_id);
     if let Some(producer) = message.producer_id.as_ref().filter(|_| !same_producer) {
         extras.push((PRODUCER, Bytes::from(producer.to_string())));
@@ -45,18 +46,18 @@ pub fn to_stored(message: &Message, now: i64) -> Stored {
         let structured = MessageId { text_view: None, ..id.clone() };
         extras.push((STRUCTURED_ID, Bytes::from(structured.to_string())));
     }
-    extras.push((BROKER_IN_TIME, Bytes::copy_from_slice(&now.to_be_bytes())));
+    let parts = Parts::of(message, now);
+    extras.push((BROKER_IN_TIME, parts.broker_in_time));
     if let Some(blob) = &message.blob {
         extras.push((BLOB, blob_bytes(blob)));
     }
     if message.droppable {
         extras.push((DROPPABLE, Bytes::new()));
     }
-    let (properties, body) = payload(message);
     let optional = |text: &Option<Text>| text.as_ref().map(string);
     Stored {
         header: Header {
-            message_id: id.map(|id| ByteString::from(id.to_string())).unwrap_or_default(),
+            message_id: parts.id,
             timestamp: message.timestamp,
             expiration: message.expiration,
             priority: message.priority.min(9),
@@ -74,25 +75,48 @@ pub fn to_stored(message: &Message, now: i64) -> Stored {
             original_destination: message.original_destination.as_ref().map(|found| found.to_string().into()),
             extras,
         },
-        properties,
-        body,
+        properties: parts.properties,
+        body: parts.body,
     }
 }
 
-/// Properties and body, in one allocation of their own where they are small.
-fn payload(message: &Message) -> (Bytes, Bytes) {
-    let properties = message.marshalled_properties.clone().unwrap_or_default();
-    let body = message.content.clone().unwrap_or_default();
-    let size = properties.len() + body.len();
-    if size > COPY_BYTES_MAX {
-        return (properties, body);
+/// What of a message is bytes of its own, cut out of one allocation.
+struct Parts {
+    id: ByteString,
+    broker_in_time: Bytes,
+    properties: Bytes,
+    body: Bytes,
+}
+
+impl Parts {
+    fn of(message: &Message, now: i64) -> Self {
+        /// Room for most ids.
+        const ID: usize = 96;
+        let properties = message.marshalled_properties.clone().unwrap_or_default();
+        let body = message.content.clone().unwrap_or_default();
+        let small = properties.len() + body.len() <= COPY_BYTES_MAX;
+        let copied = if small { properties.len() + body.len() } else { 0 };
+        let mut all = Vec::with_capacity(ID + 8 + copied);
+        if let Some(id) = &message.message_id {
+            // Writing to memory does not fail.
+            let _ = write!(all, "{id}");
+        }
+        let id_bytes = all.len();
+        all.extend_from_slice(&now.to_be_bytes());
+        if small {
+            all.extend_from_slice(&properties);
+            all.extend_from_slice(&body);
+        }
+        let mut all = Bytes::from(all);
+        let id = ByteString::try_from(all.split_to(id_bytes)).unwrap_or_default();
+        let broker_in_time = all.split_to(8);
+        if small {
+            let properties = all.split_to(properties.len());
+            Self { id, broker_in_time, properties, body: all }
+        } else {
+            Self { id, broker_in_time, properties, body }
+        }
     }
-    let mut both = Vec::with_capacity(size);
-    both.extend_from_slice(&properties);
-    both.extend_from_slice(&body);
-    let mut properties_and_body = Bytes::from(both);
-    let copied = properties_and_body.split_to(properties.len());
-    (copied, properties_and_body)
 }
 
 fn body_kind(kind: MessageKind) -> BodyKind {

@@ -12,6 +12,7 @@ use kahawai_openwire::frame::{frame_bytes_missing, take_frame};
 use kahawai_openwire::ids::BrokerId;
 use kahawai_openwire::negotiation::{Negotiated, Preferences, negotiate};
 use kahawai_openwire::wire_format::{Decoder, WireFormat};
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
@@ -151,7 +152,7 @@ impl Connection {
         // Room grows with what has come, not with what is promised.
         let room = wanted.clamp(READ_BYTES, READ_BYTES.max(self.received.len()));
         self.received.reserve(room);
-        match self.outbox.stream.try_read_buf(&mut self.received) {
+        match read_some(&self.outbox.stream, &mut self.received) {
             Ok(0) => return Err(End::Quiet),
             Ok(count) => {
                 self.last_read = Instant::now();
@@ -375,6 +376,23 @@ impl Connection {
         // That the time is over is nothing to report: the client hears it from its socket.
         let _ = tokio::time::timeout(FAREWELL_GRACE, said).await;
     }
+}
+
+/// Reads what is there. What did not fill the buffer was all: that is noted, as asking the system again would only tell
+/// the same.
+fn read_some(stream: &TcpStream, received: &mut BytesMut) -> io::Result<usize> {
+    let nothing = || io::Error::from(io::ErrorKind::WouldBlock);
+    let mut result = Err(nothing());
+    // Readiness is as of before the read: what comes meanwhile is not forgotten with it.
+    let _ = stream.try_io(Interest::READABLE, || {
+        let spare = received.capacity() - received.len();
+        result = stream.try_read_buf(received);
+        match &result {
+            Ok(count) if *count > 0 && *count < spare => Err(nothing()),
+            _ => Ok(()),
+        }
+    });
+    result
 }
 
 /// What we would like of the wire format.
