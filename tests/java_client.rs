@@ -60,7 +60,8 @@ fn whoever_misbehaves_on_the_wire_is_cut_off_and_the_others_are_served() {
     let instance = Instance::new("raw", &folder.path().join("store"));
     let broker = instance.serve();
     for seed in ["1", "2", "3"] {
-        let said = java::run("RawPeer", &[&instance.address(), "--expect-closed", "--wait", "2000", "--seed", seed]);
+        let said =
+            java::run("RawPeer", &[&instance.address(), "--expect-closed", "--wait", "2000", "--seed", seed]);
         let passed = said.iter().filter(|line| line.starts_with("PASS ")).count();
         assert!(passed >= 20, "only {passed} cases were run:\n{}", said.join("\n"));
     }

@@ -128,7 +128,8 @@ fn the_pause_that_clients_see_is_short() {
     let url = format!("failover:({},{})?initialReconnectDelay=100", first.uri(), second.uri());
     let mut clients = java::start("FailoverGap", &[&url]);
     clients.wait_line(0, "READY");
-    let number = |line: &str, word: &str| line.strip_prefix(word).and_then(|rest| rest.trim().parse::<u64>().ok());
+    let number =
+        |line: &str, word: &str| line.strip_prefix(word).and_then(|rest| rest.trim().parse::<u64>().ok());
     for going in [Going::Killed, Going::Killed, Going::Stopped] {
         let here = clients.here();
         clients.tell("mark");

@@ -76,7 +76,14 @@ impl Broker {
     /// The command with an environment free of what would change it.
     pub fn command() -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kahawai"));
-        for name in ["KAHAWAI_STOP_AT", "KAHAWAI_STORE", "KAHAWAI_BIND", "KAHAWAI_NAME", "KAHAWAI_LOG", "NOTIFY_SOCKET"] {
+        for name in [
+            "KAHAWAI_STOP_AT",
+            "KAHAWAI_STORE",
+            "KAHAWAI_BIND",
+            "KAHAWAI_NAME",
+            "KAHAWAI_LOG",
+            "NOTIFY_SOCKET",
+        ] {
             command.env_remove(name);
         }
         command
@@ -96,7 +103,8 @@ impl Broker {
     pub fn wait_slave_of(&self, from: usize, master: &str) {
         let held = format!("held by {master} ");
         self.0.wait_since(from, &held, |line| {
-            (line.starts_with("role: slave: waiting for the store, held by ") && line.contains(&held)).then_some(())
+            (line.starts_with("role: slave: waiting for the store, held by ") && line.contains(&held))
+                .then_some(())
         });
     }
 
@@ -135,7 +143,8 @@ pub fn failover(instances: &[&Instance]) -> String {
     let uris: Vec<_> = instances
         .iter()
         .map(|instance| {
-            let watch = "wireFormat.maxInactivityDuration=2000&wireFormat.maxInactivityDurationInitalDelay=1000";
+            let watch =
+                "wireFormat.maxInactivityDuration=2000&wireFormat.maxInactivityDurationInitalDelay=1000";
             format!("{}?{watch}", instance.uri())
         })
         .collect();

@@ -63,8 +63,14 @@ pub fn digest(directory: &Path) -> Vec<String> {
         for entry in std::fs::read_dir(&next).expect("the directory can be read") {
             let path = entry.expect("an entry").path();
             let meta = path.symlink_metadata().expect("its metadata");
-            let content = if meta.is_file() { std::fs::read(&path).expect("its content") } else { Vec::new() };
-            found.push(format!("{} {:?} {:?} {content:?}", path.display(), meta.modified(), meta.permissions()));
+            let content =
+                if meta.is_file() { std::fs::read(&path).expect("its content") } else { Vec::new() };
+            found.push(format!(
+                "{} {:?} {:?} {content:?}",
+                path.display(),
+                meta.modified(),
+                meta.permissions()
+            ));
             if meta.is_dir() {
                 left.push(path);
             }

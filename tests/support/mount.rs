@@ -15,7 +15,10 @@ impl Mount {
     pub fn small(kib: u32) -> Option<Self> {
         let folder = super::directory();
         let size = format!("size={kib}k");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "kahawai-test"]).arg(folder.path()).output();
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &size, "kahawai-test"])
+            .arg(folder.path())
+            .output();
         match mounted {
             Ok(output) if output.status.success() => Some(Self { folder }),
             failed => {

@@ -46,8 +46,11 @@ impl Raw {
         stream.write_all(&greeting)?;
         let unique = super::process_unique();
         let connection = Text::from(format!("ID:raw-{unique}"));
-        let mut raw = Self { stream, format, received: BytesMut::new(), connection, command_id: 0, sequence: 0 };
-        let Command::WireFormatInfo(theirs) = raw.read()? else { return Err(io::Error::other("no WireFormatInfo")) };
+        let mut raw =
+            Self { stream, format, received: BytesMut::new(), connection, command_id: 0, sequence: 0 };
+        let Command::WireFormatInfo(theirs) = raw.read()? else {
+            return Err(io::Error::other("no WireFormatInfo"));
+        };
         let negotiated = negotiate(&ours, &theirs).map_err(io::Error::other)?;
         raw.format = WireFormat::new(&negotiated);
         let command_id = raw.next_id();
@@ -73,7 +76,12 @@ impl Raw {
     /// A command whose answer needs no flush.
     pub fn session_info(&mut self, number: i64) -> Command {
         let session = SessionId { connection_id: self.connection.clone(), value: number };
-        SessionInfo { command_id: self.next_id(), response_required: true, session_id: Some(Arc::new(session)) }.into()
+        SessionInfo {
+            command_id: self.next_id(),
+            response_required: true,
+            session_id: Some(Arc::new(session)),
+        }
+        .into()
     }
 
     fn open_session(&mut self, number: i64) -> io::Result<()> {
@@ -89,7 +97,10 @@ impl Raw {
     pub fn open_producer(&mut self) -> io::Result<()> {
         let command_id = self.next_id();
         let producer_id = Some(self.producer_id());
-        self.request(ProducerInfo { command_id, response_required: true, producer_id, ..ProducerInfo::default() }.into())
+        self.request(
+            ProducerInfo { command_id, response_required: true, producer_id, ..ProducerInfo::default() }
+                .into(),
+        )
     }
 
     /// Opens a consumer.
@@ -171,23 +182,33 @@ impl Raw {
         }
     }
 
-    /// The connection's bytes from here on, after what has come so far was thrown away.
+    /// The connection from here on, after what has come so far was thrown away.
     pub fn into_silent(mut self) -> Silent {
         self.stream.set_nonblocking(true).expect("a socket");
         let mut buffer = [0; 65536];
         while self.stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
         self.stream.set_nonblocking(false).expect("a socket");
-        Silent(self.stream)
+        Silent { stream: self.stream, format: self.format }
     }
 }
 
 /// A connection on which nothing more may come but its end.
-pub struct Silent(TcpStream);
+pub struct Silent {
+    stream: TcpStream,
+    format: WireFormat,
+}
 
 impl Silent {
     /// A connection that has said nothing yet.
     pub fn connect(address: &str) -> io::Result<Self> {
-        connect(address).map(Self)
+        Ok(Self { stream: connect(address)?, format: WireFormat::initial() })
+    }
+
+    /// Says something, if it can still be said.
+    pub fn send(&mut self, command: &Command) {
+        let mut bytes = BytesMut::new();
+        self.format.encode(command, &mut bytes).expect("a command");
+        let _ = self.stream.write_all(&bytes);
     }
 
     /// Reads to the end and makes sure that nothing comes before it.
@@ -196,7 +217,7 @@ impl Silent {
         let mut said = Vec::new();
         let mut buffer = [0; 4096];
         loop {
-            match self.0.read(&mut buffer) {
+            match self.stream.read(&mut buffer) {
                 Ok(0) => break,
                 Ok(count) => said.extend_from_slice(&buffer[..count]),
                 // The end comes as a reset where something we wrote was never read.
