@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 fn cases() -> ProptestConfig {
     let scale = std::env::var("KAHAWAI_TEST_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(1_u32);
-    ProptestConfig { cases: 400 * scale, failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: 300 * scale, failure_persistence: None, ..ProptestConfig::default() }
 }
 
 proptest! {

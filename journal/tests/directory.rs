@@ -1,4 +1,9 @@
 //! A directory that cannot be used is refused in clear words and left as it is.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests: what goes wrong is to stop the test, and a gap to be told"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;

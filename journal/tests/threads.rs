@@ -1,5 +1,9 @@
 //! The journal's threads: whoever asked gets an answer, whatever happens; and a full disk holds up those who send, not those who
 //! acknowledge.
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests: what goes wrong is to stop the test, and a gap to be told"
+)]
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;

@@ -62,7 +62,8 @@ pub trait Store: Send + Sync {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// The most bytes that the operations of one batch may take, by [`crate::codec::batch_size`], unless the batch is a
-    /// single `Enqueue` (alone or with `Put`s beside it). Larger transactions go by `Prepare` in chunks and one `Decide`.
+    /// single `Enqueue` (alone or with `Put`s beside it), or a single `Prepare` of a single `Enqueue`: one message may be
+    /// larger than a batch. Larger transactions go by `Prepare` in chunks and one `Decide`.
     pub batch_bytes_max: usize,
     /// The most bytes that one message may take, by [`Message::size`].
     pub message_bytes_max: usize,
@@ -78,16 +79,23 @@ impl Limits {
         if message_max > self.message_bytes_max {
             return Err(Rejection::TooLarge { size: message_max, limit: self.message_bytes_max });
         }
-        let enqueues =
-            operations.iter().filter(|operation| matches!(operation, Operation::Enqueue { .. })).count();
-        let puts = operations.iter().filter(|operation| matches!(operation, Operation::Put { .. })).count();
-        let alone = enqueues == 1 && enqueues + puts == operations.len();
-        let size = batch_size(operations) - if alone { message_max } else { 0 };
+        let size = batch_size(operations) - if is_one_message(operations) { message_max } else { 0 };
         if size > self.batch_bytes_max {
             return Err(Rejection::TooLarge { size, limit: self.batch_bytes_max });
         }
         Ok(())
     }
+}
+
+/// Whether a batch brings one message and nothing else of any size, so that the message alone decides how large it is.
+fn is_one_message(operations: &[Operation]) -> bool {
+    if let [Operation::Prepare { operations, .. }] = operations {
+        return matches!(operations[..], [Operation::Enqueue { .. }]);
+    }
+    let enqueues =
+        operations.iter().filter(|operation| matches!(operation, Operation::Enqueue { .. })).count();
+    let puts = operations.iter().filter(|operation| matches!(operation, Operation::Put { .. })).count();
+    enqueues == 1 && enqueues + puts == operations.len()
 }
 
 /// The size of the largest message among the operations, prepared ones included.
@@ -342,4 +350,41 @@ fn wait<T: Send + 'static>(submit: impl FnOnce(Completion<T>)) -> Result<T, Stor
         let _ = sender.send(result);
     }));
     receiver.recv().unwrap_or(Err(StoreError::Closed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Outcome;
+
+    #[test]
+    fn one_message_may_be_larger_than_a_batch_and_two_may_not() {
+        let limits = Limits { batch_bytes_max: 1000, message_bytes_max: 10_000 };
+        let enqueue = |bytes: usize| {
+            let message = Message { body: vec![0; bytes].into(), ..Message::default() };
+            let (id, destination) = (MessageId(1), DestinationId(1));
+            Operation::Enqueue { id, destination, rank: 0, message: Arc::new(message) }
+        };
+        let xid = || Xid { format: 1, global: Bytes::from_static(b"g"), branch: Bytes::new() };
+        let prepare = |operations| Operation::Prepare { xid: xid(), operations };
+        let put = Operation::Put { table: "t".into(), key: Bytes::new(), value: None };
+        let acknowledge =
+            Operation::Acknowledge { destination: DestinationId(1), id: MessageId(2), subscription: None };
+        let decide = Operation::Decide { xid: xid(), outcome: Outcome::Commit };
+        for (operations, fits) in [
+            (vec![enqueue(5000)], true),
+            (vec![enqueue(5000), put.clone()], true),
+            (vec![prepare(vec![enqueue(5000)])], true),
+            (vec![enqueue(5000), acknowledge.clone()], false),
+            (vec![enqueue(5000), enqueue(1)], false),
+            (vec![prepare(vec![enqueue(5000), put])], false),
+            (vec![prepare(vec![enqueue(5000), acknowledge])], false),
+            (vec![prepare(vec![enqueue(5000)]), decide], false),
+            (vec![prepare(vec![enqueue(5000)]), prepare(vec![enqueue(5000)])], false),
+            (vec![prepare(vec![enqueue(11_000)])], false),
+            (vec![prepare(vec![enqueue(100), enqueue(100)])], true),
+        ] {
+            assert_eq!(limits.check(&operations).is_ok(), fits, "{operations:?}");
+        }
+    }
 }

@@ -59,12 +59,8 @@ impl Core {
                 // There is something to wait for among this turn's acknowledgements.
                 Some(request) if !self.turn.acknowledgements.is_empty() => {
                     self.turn.acknowledgers.push((connection, request));
-                    self.flush_if_large();
                 }
-                _ => {
-                    self.answer(connection, request, Ok(()));
-                    self.flush_if_large();
-                }
+                _ => self.answer(connection, request, Ok(())),
             },
             Ok(false) => self.answer(connection, request, Ok(())),
             Err(failure) => {
@@ -161,6 +157,8 @@ impl Core {
     /// A message is done with. Gives whether the store had it.
     pub(crate) fn consume(&mut self, entry: &Dispatched) -> bool {
         let Some((key, operation)) = self.acknowledgement_of(entry) else { return false };
+        // Before, not after: whoever asked waits for the last batch.
+        self.make_room_for_acknowledgement();
         self.turn.acknowledgements.push(operation);
         self.turn.settled.push((key, entry.id));
         true

@@ -109,6 +109,9 @@ impl Core {
         let spec = Arc::new(consumer.spec.clone());
         let client_id = client_id.unwrap_or_default();
         self.announce(&topic, Advisory::Consumer { spec, client_id, count, begins }, only);
+        if !begins && !part.is_pattern() && !self.by_address.contains_key(part) {
+            self.drop_advisory_topic(topic);
+        }
     }
 
     fn consumer_count(&self, address: &Address) -> usize {
@@ -134,6 +137,7 @@ impl Core {
     ) {
         let Some(address) = &producer.address else { return };
         for part in address.parts().into_iter().filter(|part| !part.is_advisory()) {
+            self.count_producer(&part, begins);
             self.announce_producer_on(name, part, begins, None);
         }
     }
@@ -149,10 +153,43 @@ impl Core {
         if !self.has_listeners(&topic) {
             return;
         }
-        let producers = self.connections.values().flat_map(|connection| connection.producers.values());
-        let count = producers.filter(|producer| producer.address.as_ref() == Some(&address)).count();
+        let count = self.producer_counts.get(&address).copied().unwrap_or(0);
+        let gone = !begins && !address.is_pattern() && !self.by_address.contains_key(&address);
         let advisory = Advisory::Producer { name: name.clone(), address, count, begins };
         self.announce(&topic, advisory, only);
+        if gone {
+            self.drop_advisory_topic(topic);
+        }
+    }
+
+    fn count_producer(&mut self, address: &Address, begins: bool) {
+        if begins {
+            *self.producer_counts.entry(address.clone()).or_default() += 1;
+        } else if let Some(count) = self.producer_counts.get_mut(address) {
+            *count -= 1;
+            if *count == 0 {
+                self.producer_counts.remove(address);
+            }
+        }
+    }
+
+    /// A destination is gone, and what was announced about its consumers and producers was announced.
+    pub(crate) fn drop_advisory_topics(&mut self, address: &Address) {
+        if !address.is_advisory() {
+            self.drop_advisory_topic(consumer_topic(address));
+            self.drop_advisory_topic(producer_topic(address));
+        }
+    }
+
+    /// Forgets a topic that listeners of patterns alone had made necessary: destinations come and go without end.
+    fn drop_advisory_topic(&mut self, topic: String) {
+        let Some(key) = self.by_address.get(&Address::topic(topic)).copied() else { return };
+        let needed = self.destinations.get(&key).is_none_or(|topic| {
+            !topic.durables.is_empty() || topic.subscribers.iter().any(|key| !self.patterns.contains(key))
+        });
+        if !needed {
+            self.drop_destination(key);
+        }
     }
 
     /// Tells a new listener what was announced before it came.

@@ -12,8 +12,9 @@ use kahawai_store::names::{Cursor, MessageId};
 
 use super::Core;
 use super::consumer::Dispatched;
-use super::effects::{Delivery, Event, Notice, Payload, StoreCall};
+use super::effects::{Delivery, Event, Payload, StoreCall};
 use super::keys::{ConsumerKey, ReadToken, SourceKey};
+use super::notice::Subject;
 use super::turn::ReadFor;
 use super::window::Position;
 
@@ -29,6 +30,13 @@ pub(crate) struct Browser {
     /// Read and not shown yet.
     buffer: VecDeque<(SourceKey, MessageId, Arc<Message>)>,
     ended: bool,
+}
+
+impl Browser {
+    /// Whether a page was asked for and has not come.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading
+    }
 }
 
 enum Next {
@@ -173,9 +181,9 @@ impl Core {
             }
             Err(error) => {
                 browser.stored_seen = true;
-                self.effects
-                    .notices
-                    .push(Notice { text: format!("a browser's page could not be read: {error}") });
+                self.say(Subject::Unreadable, || {
+                    format!("a browser's page could not be read, and it sees no more of that queue: {error}")
+                });
             }
         }
         self.browse(key);

@@ -1,5 +1,6 @@
 //! What the core knows of a client's connection.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytestring::ByteString;
@@ -113,10 +114,11 @@ impl Core {
         }
         let producers =
             self.connections.get_mut(&key).map(|connection| std::mem::take(&mut connection.producers));
-        for (name, producer) in producers.unwrap_or_default() {
-            if clean {
-                self.forget_producer(&name);
-            }
+        let producers = producers.unwrap_or_default();
+        if clean {
+            self.forget_producers(producers.keys());
+        }
+        for (name, producer) in producers {
             self.announce_producer(key, &name, &producer, false);
         }
         for temporary in temporaries {
@@ -183,6 +185,9 @@ impl Core {
         window_bytes: u32,
     ) -> Result<(), Failure> {
         self.check_name("producer id", &name)?;
+        if let Some(address) = &address {
+            self.checked_parts(address)?;
+        }
         let limit = self.limits.producers_per_connection_max;
         let connection = self.connection_mut(key)?;
         if connection.producers.contains_key(&name) {
@@ -193,7 +198,6 @@ impl Core {
             return Err(Failure::new(FailureKind::IllegalState, message));
         }
         let producer = Producer { address: address.clone(), window_bytes };
-        connection.producers.insert(name.clone(), producer.clone());
         if let Some(address) = address {
             for part in address.parts() {
                 if !part.is_pattern() && !part.kind.is_temporary() {
@@ -201,6 +205,7 @@ impl Core {
                 }
             }
         }
+        self.connection_mut(key)?.producers.insert(name.clone(), producer.clone());
         self.announce_producer(key, &name, &producer, true);
         Ok(())
     }
@@ -215,7 +220,7 @@ impl Core {
             let message = format!("Cannot remove a producer that had not been registered: {name}");
             return Err(Failure::new(FailureKind::IllegalState, message));
         };
-        self.forget_producer(name);
+        self.forget_producers([name]);
         self.announce_producer(key, name, &producer, false);
         Ok(())
     }
@@ -224,6 +229,20 @@ impl Core {
         self.connections.get_mut(&key).ok_or_else(|| {
             Failure::new(FailureKind::IllegalState, "the connection is not registered or has been closed")
         })
+    }
+
+    /// A name's parts, of which there is at least one, each with a name. Looked at as a whole first: taking a long one
+    /// apart takes time.
+    pub(crate) fn checked_parts<'a>(&self, address: &'a Address) -> Result<Cow<'a, [Address]>, Failure> {
+        self.check_name("destination", &address.name)?;
+        let parts = match address.is_composite() {
+            false => Cow::Borrowed(std::slice::from_ref(address)),
+            true => Cow::Owned(address.parts()),
+        };
+        if parts.is_empty() || parts.iter().any(|part| part.name.is_empty()) {
+            return Err(Failure::new(FailureKind::InvalidDestination, "a destination needs a name"));
+        }
+        Ok(parts)
     }
 
     pub(crate) fn check_name(&self, what: &str, name: &str) -> Result<(), Failure> {

@@ -131,7 +131,6 @@ impl Core {
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
         self.check_name("consumer id", &spec.name)?;
-        self.check_name("destination", &spec.address.name)?;
         let filter = {
             let limit = self.limits.consumers_per_connection_max;
             let connection = self.connection_mut(connection)?;
@@ -142,7 +141,7 @@ impl Core {
             let own = spec.no_local.then(|| connection.spec.name.clone());
             Filter::new(spec.selector.as_deref(), own)?
         };
-        let parts = spec.address.parts();
+        let parts = self.checked_parts(&spec.address)?.into_owned();
         for part in parts.iter().filter(|part| part.kind.is_temporary()) {
             self.check_temporary(part, connection)?;
         }
@@ -150,6 +149,10 @@ impl Core {
             return self.begin_durable(connection, key, spec, filter, request);
         }
         let announced = !spec.address.is_advisory();
+        for part in parts.iter().filter(|part| !part.is_pattern()) {
+            // First, so that a consumer that is refused was never there.
+            self.destination(part)?;
+        }
         self.insert_consumer(connection, key, spec, filter);
         if parts.iter().any(Address::is_pattern) {
             self.patterns.insert(key);
@@ -213,11 +216,19 @@ impl Core {
 
     pub(crate) fn drop_consumer(&mut self, key: ConsumerKey, last: LastDelivered) {
         let announced = self.consumers.get(&key).is_some_and(|consumer| !consumer.spec.address.is_advisory());
-        for source in self.consumers.get(&key).map(|consumer| consumer.sources.clone()).unwrap_or_default() {
-            if let Some(source) = self.sources.get_mut(&source) {
+        let exclusive = self.consumers.get(&key).is_some_and(|consumer| consumer.spec.exclusive);
+        for source_key in
+            self.consumers.get(&key).map(|consumer| consumer.sources.clone()).unwrap_or_default()
+        {
+            if let Some(source) = self.sources.get_mut(&source_key) {
+                let before = source.consumers.len();
                 source.consumers.retain(|other| *other != key);
+                source.exclusives -= if exclusive { before - source.consumers.len() } else { 0 };
                 source.next = 0;
+                // It may have stood before others, who were not asked.
+                source.refusers.clear();
             }
+            self.touch(source_key);
         }
         for topic in self.consumers.get(&key).map(|consumer| consumer.topics.clone()).unwrap_or_default() {
             if let Some(topic) = self.destinations.get_mut(&topic) {
@@ -303,8 +314,12 @@ impl Core {
                 continue;
             }
             let sources = &self.sources;
-            let behind = |source| sources.get(source).is_some_and(|source| source.window.is_behind());
-            if consumer.sources.iter().any(behind) {
+            let reading = |source| sources.get(source).is_some_and(|source| source.window.is_reading());
+            let may_come = match &consumer.browser {
+                Some(browser) => browser.is_reading(),
+                None => consumer.sources.iter().any(reading),
+            };
+            if may_come {
                 waiting.push((deadline, key));
                 continue;
             }

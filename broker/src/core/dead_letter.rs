@@ -12,9 +12,10 @@ use kahawai_store::message::Message;
 use super::Core;
 use super::address::Address;
 use super::consumer::Dispatched;
-use super::effects::Notice;
+use super::cut;
 use super::failure::Failure;
 use super::keys::SourceKey;
+use super::notice::Subject;
 use super::turn::{Completed, Sent, Settled};
 use super::window::Waiting;
 
@@ -46,12 +47,15 @@ pub enum Property<'a> {
 /// Writes properties into a message in the encoding it is in.
 pub type Annotate = fn(&Message, &[(&str, Property<'_>)]) -> bytes::Bytes;
 
-/// Dead letters that the store had no room for.
+/// A dead letter on its way.
 #[derive(Debug)]
 pub(crate) struct Deferred {
-    pub(crate) operations: Vec<Operation>,
-    pub(crate) settled: Vec<Settled>,
-    pub(crate) sent: Vec<Sent>,
+    operations: Vec<Operation>,
+    /// What takes the message out of where it was, if that is not among the operations: an engine takes a message that is
+    /// larger than a batch by itself only. After a crash in between it is in both places.
+    after: Option<Operation>,
+    settled: Vec<Settled>,
+    sent: Sent,
 }
 
 impl Core {
@@ -105,14 +109,33 @@ impl Core {
             vec![Operation::Enqueue { id, destination: stored, rank: 0, message: Arc::clone(&letter) }];
         let acknowledgement = self.acknowledgement_of(&entry);
         let settled = acknowledgement.iter().map(|(key, _)| (*key, entry.id)).collect();
-        operations.extend(acknowledgement.map(|(_, operation)| operation));
-        let sent = vec![Sent { destination, id, message: letter, sender: None }];
-        self.submit_letters(operations, settled, sent);
+        let mut after = acknowledgement.map(|(_, operation)| operation);
+        if operations.iter().chain(&after).map(cut::size).sum::<usize>()
+            <= cut::room(self.settings.batch_bytes_max)
+        {
+            operations.extend(after.take());
+        }
+        let sent = Sent { destination, id, message: letter, sender: None };
+        self.submit_letter(Deferred { operations, after, settled, sent });
         false
     }
 
-    fn submit_letters(&mut self, operations: Vec<Operation>, settled: Vec<Settled>, sent: Vec<Sent>) {
-        self.submit(operations.clone(), Completed::DeadLetters { operations, settled, sent });
+    fn submit_letter(&mut self, letter: Deferred) {
+        self.submit(letter.operations.clone(), Completed::DeadLetters(letter));
+    }
+
+    /// A dead letter is durable.
+    pub(crate) fn letter_stored(&mut self, letter: Deferred, arrival: u64) {
+        match letter.after {
+            None => self.settle(&letter.settled),
+            Some(operation) => {
+                self.make_room_for_acknowledgement();
+                self.turn.acknowledgements.push(operation);
+                self.turn.settled.extend(letter.settled);
+            }
+        }
+        self.arrived(&letter.sent, arrival);
+        self.arrival_last = self.arrival_last.max(arrival);
     }
 
     fn dead_letter(&self, message: &Message, from: &Address, reason: &Reason) -> Message {
@@ -134,17 +157,19 @@ impl Core {
         Message { header, properties: annotated, body: message.body.clone() }
     }
 
-    /// The store had no room for dead letters: they are offered again later, and held until then.
-    pub(crate) fn dead_letters_failed(&mut self, deferred: Deferred, failure: &Failure) {
-        let text = format!("a dead letter waits because the store does not take it: {failure}");
-        self.effects.notices.push(Notice { text });
-        self.deferred_letters.push(deferred);
+    /// The store had no room for a dead letter: it is offered again later, and held until then.
+    pub(crate) fn dead_letter_failed(&mut self, letter: Deferred, failure: &Failure) {
+        let period = self.settings.expire_messages_period;
+        self.say(Subject::DeadLetter, || {
+            format!("a dead letter waits, to be offered to the store again every {period} ms: {failure}")
+        });
+        self.deferred_letters.push(letter);
     }
 
     /// Offers again what the store had no room for.
     pub(crate) fn retry_letters(&mut self) {
-        for deferred in std::mem::take(&mut self.deferred_letters) {
-            self.submit_letters(deferred.operations, deferred.settled, deferred.sent);
+        for letter in std::mem::take(&mut self.deferred_letters) {
+            self.submit_letter(letter);
         }
     }
 }

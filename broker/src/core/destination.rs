@@ -9,9 +9,11 @@ use super::Core;
 use super::address::Address;
 use super::advisory::Advisory;
 use super::connection::LastDelivered;
+use super::dead_letter::DEAD_LETTER_QUEUE;
 use super::effects::Event;
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use super::notice::Subject;
 use super::source::Source;
 use super::turn::Completed;
 use super::window::Window;
@@ -46,7 +48,23 @@ impl Core {
         if address.name.is_empty() {
             return Err(Failure::new(FailureKind::InvalidDestination, "a destination needs a name"));
         }
+        // What the broker makes for itself, it bounds itself.
+        if !address.is_advisory() && &*address.name != DEAD_LETTER_QUEUE {
+            self.check_destinations()?;
+        }
         Ok(self.make_destination(address.clone(), None))
+    }
+
+    /// Whether one more may be made.
+    fn check_destinations(&mut self) -> Result<(), Failure> {
+        let limit = self.limits.destinations_max;
+        if self.destinations.len() < limit {
+            return Ok(());
+        }
+        let message =
+            format!("no more destinations: there are {limit}; remove some or raise destinations_max");
+        self.say(Subject::Destinations, || message.clone());
+        Err(Failure::new(FailureKind::ResourceAllocation, message))
     }
 
     pub(crate) fn make_destination(
@@ -134,7 +152,9 @@ impl Core {
         let consumers = &self.consumers;
         let priority = |key: &ConsumerKey| consumers.get(key).map_or(0, |consumer| consumer.spec.priority);
         let own = priority(&key);
+        let exclusive = consumers.get(&key).is_some_and(|consumer| consumer.spec.exclusive);
         if let Some(source) = self.sources.get_mut(&source_key) {
+            source.exclusives += usize::from(exclusive);
             let place = source.consumers.iter().position(|other| priority(other) < own);
             source.consumers.insert(place.unwrap_or(source.consumers.len()), key);
         }
@@ -188,21 +208,21 @@ impl Core {
 
     fn try_add_destination(&mut self, key: ConnectionKey, address: &Address) -> Result<(), Failure> {
         self.connection_mut(key)?;
-        for address in address.parts() {
+        for address in self.checked_parts(address)?.iter() {
             if address.is_pattern() {
                 continue;
             }
             if !address.kind.is_temporary() {
-                let destination = self.destination(&address)?;
+                let destination = self.destination(address)?;
                 self.stored_destination(destination);
                 continue;
             }
-            self.check_name("destination", &address.name)?;
-            if let Some(known) = self.by_address.get(&address).copied() {
+            if let Some(known) = self.by_address.get(address).copied() {
                 self.check_owner(known, key)?;
                 continue;
             }
-            let destination = self.make_destination(address, Some(key));
+            self.check_destinations()?;
+            let destination = self.make_destination(address.clone(), Some(key));
             self.connection_mut(key)?.temporaries.push(destination);
         }
         Ok(())
@@ -241,10 +261,10 @@ impl Core {
     fn try_remove_destination(&mut self, client: ConnectionKey, address: &Address) -> Result<(), Failure> {
         self.connection_mut(client)?;
         let mut keys = Vec::new();
-        for part in address.parts() {
+        for part in self.checked_parts(address)?.iter() {
             if part.is_pattern() {
-                keys.extend(self.destinations_matching(&part));
-            } else if let Some(key) = self.by_address.get(&part) {
+                keys.extend(self.destinations_matching(part));
+            } else if let Some(key) = self.by_address.get(part) {
                 keys.push(*key);
             }
         }
@@ -260,6 +280,11 @@ impl Core {
             if consumed && !address.kind.is_temporary() {
                 let message =
                     format!("Destination still has an active subscription: {}", destination.address);
+                return Err(Failure::new(FailureKind::General, message));
+            }
+            if self.is_prepared(*key) {
+                // The store refuses it too.
+                let message = format!("{} is part of an open transaction", destination.address);
                 return Err(Failure::new(FailureKind::General, message));
             }
         }
@@ -292,6 +317,7 @@ impl Core {
                 consumer.topics.retain(|other| *other != key);
             }
         }
+        self.drop_advisory_topics(&destination.address);
         if let Some(id) = destination.stored {
             self.submit(vec![Operation::RemoveDestination(id)], Completed::Nothing);
         }

@@ -12,6 +12,7 @@ use super::consumer::ConsumerSpec;
 use super::failure::{Failure, FailureKind};
 use super::filter::Filter;
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use super::notice::Subject;
 use super::source::Source;
 use super::turn::Completed;
 use super::window::Window;
@@ -45,7 +46,7 @@ impl Core {
         let subscription = spec.subscription.clone().unwrap_or_default();
         self.check_name("subscription name", &subscription)?;
         let name = (client_id, subscription);
-        let parts = spec.address.parts();
+        let parts = self.checked_parts(&spec.address)?;
         if parts.iter().any(|part| part.kind != AddressKind::Topic || part.is_advisory()) {
             let message = format!("Cannot create a durable subscription for {}", spec.address);
             return Err(Failure::new(FailureKind::InvalidDestination, message));
@@ -63,6 +64,14 @@ impl Core {
             }
         }
         let new = !self.durables.contains_key(&name);
+        let limit = self.limits.durables_max;
+        if new && self.durables.len() >= limit {
+            let message = format!(
+                "no more durable subscriptions: there are {limit}; remove some or raise durables_max"
+            );
+            self.say(Subject::Destinations, || message.clone());
+            return Err(Failure::new(FailureKind::ResourceAllocation, message));
+        }
         if new {
             self.make_durable(&name, spec.address.clone(), spec.no_local);
         }

@@ -35,7 +35,14 @@ pub struct Limits {
     pub producers_per_connection_max: usize,
     /// The most open transactions of one connection.
     pub transactions_per_connection_max: usize,
-    /// The longest name of a destination, client, subscription, consumer or producer, in bytes.
+    /// The most sessions of one connection.
+    pub sessions_per_connection_max: usize,
+    /// The most destinations that clients can make, those for advisories aside.
+    pub destinations_max: usize,
+    /// The most durable subscriptions, a pattern being one.
+    pub durables_max: usize,
+    /// The longest name of a destination, client, subscription, transaction, consumer or producer, in bytes; of a composite
+    /// destination the whole.
     pub name_bytes_max: usize,
 }
 
@@ -57,6 +64,9 @@ impl Default for Limits {
             consumers_per_connection_max: 100_000,
             producers_per_connection_max: 100_000,
             transactions_per_connection_max: 10_000,
+            sessions_per_connection_max: 100_000,
+            destinations_max: 100_000,
+            durables_max: 100_000,
             name_bytes_max: 4096,
         }
     }

@@ -10,6 +10,7 @@ pub mod advisory;
 mod browser;
 pub mod connection;
 pub mod consumer;
+mod cut;
 pub mod dead_letter;
 mod destination;
 mod durable;
@@ -20,6 +21,7 @@ mod identity;
 pub mod keys;
 pub mod limits;
 mod meant;
+mod notice;
 mod producer_audit;
 mod recovery;
 pub mod send;
@@ -43,6 +45,7 @@ use effects::Effects;
 use identity::Identities;
 use keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, KeyMap, ReadToken, SourceKey};
 use limits::Limits;
+use notice::Said;
 use producer_audit::Remembered;
 use source::Source;
 use turn::{Completed, ReadFor, Turn};
@@ -71,6 +74,8 @@ pub struct Core {
     turn: Turn,
     ids: Identities,
     connections: BTreeMap<ConnectionKey, Connection>,
+    /// How many producers name each destination.
+    producer_counts: HashMap<Address, usize>,
     /// Connections by the names their clients gave them.
     names: HashMap<ByteString, ConnectionKey>,
     clients: HashMap<ByteString, ConnectionKey>,
@@ -85,8 +90,8 @@ pub struct Core {
     durables: BTreeMap<DurableName, Durable>,
     commits: KeyMap<CommitToken, Completed>,
     reads: KeyMap<ReadToken, ReadFor>,
-    producers: Remembered,
-    outcomes: Remembered,
+    producers: Remembered<i64>,
+    outcomes: Remembered<Vec<i64>>,
     /// Pulls that end at a time.
     pulls: BTreeSet<(i64, ConsumerKey)>,
     /// Until when slow subscribers may hold senders back.
@@ -97,7 +102,7 @@ pub struct Core {
     /// Bytes of messages that wait in memory.
     memory: usize,
     next_sweep: i64,
-    full_said: i64,
+    said: Said,
 }
 
 impl Core {
@@ -111,7 +116,7 @@ impl Core {
         self.end_holds();
         let period = self.settings.expire_messages_period;
         if period > 0 && self.now >= self.next_sweep {
-            self.next_sweep = self.now + period;
+            self.next_sweep = self.now.saturating_add(period);
             self.sweep_expired();
             self.retry_letters();
         }
@@ -121,7 +126,9 @@ impl Core {
     pub fn next_tick(&self) -> i64 {
         let sweep = if self.settings.expire_messages_period > 0 { self.next_sweep } else { i64::MAX };
         let hold = self.holds.first().map_or(i64::MAX, |(deadline, _)| *deadline);
-        self.pulls.first().map_or(sweep, |(deadline, _)| sweep.min(*deadline)).min(hold)
+        // A pull that is overdue waits for a page, not for the time.
+        let pull = self.pulls.range((self.now.saturating_add(1), ConsumerKey(0))..).next();
+        pull.map_or(sweep, |(deadline, _)| sweep.min(*deadline)).min(hold)
     }
 
     /// Takes what is to be done.
@@ -129,9 +136,24 @@ impl Core {
         std::mem::take(&mut self.effects)
     }
 
+    /// What bounds memory.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// Whether a consumer is there: not refused, closed or ended by the broker.
+    pub fn has_consumer(&self, key: ConsumerKey) -> bool {
+        self.consumers.contains_key(&key)
+    }
+
     /// Whether the store owes no answer.
     pub fn is_idle(&self) -> bool {
         self.commits.is_empty() && self.reads.is_empty()
+    }
+
+    /// How many destinations there are, those for advisories too, for tests and figures.
+    pub fn destination_count(&self) -> usize {
+        self.destinations.len()
     }
 
     /// Bytes of messages that wait in memory, for tests and figures.

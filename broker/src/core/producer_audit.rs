@@ -9,41 +9,64 @@ use std::collections::{BTreeMap, HashMap};
 use bytes::Bytes;
 use bytestring::ByteString;
 use kahawai_store::batch::Operation;
+use kahawai_store::contract::TableEntry;
 
 use super::Core;
+use super::cut::{cut, room, size};
 use super::transaction::TransactionId;
+use super::turn::Completed;
 
 /// The table of producers' last sequences.
 pub(crate) const PRODUCERS: ByteString = ByteString::from_static("producers");
 /// The table of connections' last commits.
 pub(crate) const OUTCOMES: ByteString = ByteString::from_static("outcomes");
 
-/// Names with a number each, the least recently used of which are forgotten.
-#[derive(Debug, Default)]
-pub(crate) struct Remembered {
-    entries: HashMap<ByteString, Entry>,
+/// How many of a connection's last commits are remembered: its sessions commit side by side, and each may miss an answer.
+const COMMITS: usize = 16;
+
+/// About how many bytes the operations take that note a producer's sequence.
+pub(crate) fn sequence_bytes(producer: Option<&ByteString>) -> usize {
+    const OPERATION: usize = 128;
+    // One may have to be forgotten for it, with a name of any length that is let in.
+    producer.map_or(0, |name| OPERATION + name.len())
+}
+
+/// Names with a number (or several) each, the least recently used of which are forgotten.
+#[derive(Debug)]
+pub(crate) struct Remembered<N> {
+    entries: HashMap<ByteString, Entry<N>>,
     by_use: BTreeMap<u64, ByteString>,
     uses: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    number: i64,
+#[derive(Debug)]
+struct Entry<N> {
+    number: N,
     /// Whether the store has an entry for it.
     stored: bool,
     used: u64,
 }
 
-impl Remembered {
-    pub(crate) fn get(&self, name: &ByteString) -> Option<i64> {
-        self.entries.get(name).map(|entry| entry.number)
+impl<N> Default for Remembered<N> {
+    fn default() -> Self {
+        Self { entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
+    }
+}
+
+impl<N> Remembered<N> {
+    pub(crate) fn get(&self, name: &ByteString) -> Option<&N> {
+        self.entries.get(name).map(|entry| &entry.number)
+    }
+
+    fn get_mut(&mut self, name: &ByteString) -> Option<&mut N> {
+        self.entries.get_mut(name).map(|entry| &mut entry.number)
     }
 
     /// Sets a number; gives the name of a stored entry that had to go.
     pub(crate) fn set(
         &mut self,
         name: &ByteString,
-        number: i64,
+        number: N,
         stored: bool,
         most: usize,
     ) -> Option<ByteString> {
@@ -68,12 +91,6 @@ impl Remembered {
         }
     }
 
-    fn lower(&mut self, name: &ByteString, number: i64) {
-        if let Some(entry) = self.entries.get_mut(name) {
-            entry.number = entry.number.min(number);
-        }
-    }
-
     /// Forgets a name; gives whether the store has an entry for it.
     pub(crate) fn remove(&mut self, name: &ByteString) -> bool {
         let Some(entry) = self.entries.remove(name) else { return false };
@@ -82,16 +99,29 @@ impl Remembered {
     }
 }
 
-pub(crate) fn put(table: ByteString, name: &ByteString, number: Option<i64>) -> Operation {
-    let value = number.map(|number| Bytes::copy_from_slice(&number.to_be_bytes()));
+/// The operation that writes numbers under a name, or with none removes it.
+fn put(table: ByteString, name: &ByteString, numbers: Option<&[i64]>) -> Operation {
+    let value = numbers.map(numbers_value);
     Operation::Put { table, key: name.as_bytes().clone(), value }
+}
+
+fn numbers_value(numbers: &[i64]) -> Bytes {
+    match numbers {
+        [number] => Bytes::copy_from_slice(&number.to_be_bytes()),
+        numbers => numbers.iter().flat_map(|number| number.to_be_bytes()).collect(),
+    }
+}
+
+/// Reads an entry of one of the tables.
+fn read_numbers(value: &[u8]) -> Vec<i64> {
+    value.chunks_exact(8).filter_map(|number| number.try_into().ok()).map(i64::from_be_bytes).collect()
 }
 
 impl Core {
     /// Whether a producer's message was given to the store already.
     pub(crate) fn is_duplicate(&self, producer: Option<&ByteString>, sequence: Option<i64>) -> bool {
         match (producer.and_then(|producer| self.producers.get(producer)), sequence) {
-            (Some(last), Some(sequence)) => sequence <= last,
+            (Some(last), Some(sequence)) => sequence <= *last,
             _ => false,
         }
     }
@@ -104,7 +134,22 @@ impl Core {
         durable: bool,
     ) {
         let (Some(producer), Some(sequence)) = (producer, sequence) else { return };
+        if let Some((noted, index)) = &self.turn.noted
+            && noted == producer
+            && durable
+            && let Some(Operation::Put { value, .. }) = self.turn.sends.get_mut(*index)
+            && let Some(last) = self.producers.get_mut(producer)
+        {
+            // The batch says it once, for the last of the run.
+            *last = sequence;
+            *value = Some(numbers_value(&[sequence]));
+            return;
+        }
         let operations = self.sequence_operations(producer, sequence, durable);
+        if durable {
+            self.turn.noted = Some((producer.clone(), self.turn.sends.len()));
+        }
+        self.turn.sends_bytes += operations.iter().map(size).sum::<usize>();
         self.turn.sends.extend(operations);
     }
 
@@ -118,50 +163,82 @@ impl Core {
         let forgotten = self.producers.set(producer, sequence, durable, self.limits.producers_max);
         let mut operations = Vec::new();
         if durable {
-            operations.push(put(PRODUCERS, producer, Some(sequence)));
+            operations.push(put(PRODUCERS, producer, Some(&[sequence])));
         }
         operations.extend(forgotten.map(|oldest| put(PRODUCERS, &oldest, None)));
         operations
     }
 
-    /// The operation that says again how far a producer has got.
-    pub(crate) fn sequence_operation(&self, producer: &ByteString) -> Vec<Operation> {
-        vec![put(PRODUCERS, producer, self.producers.get(producer))]
-    }
-
     /// A message was not stored after all: if it comes again, it is no duplicate.
     pub(crate) fn retract_sequence(&mut self, producer: Option<&ByteString>, sequence: Option<i64>) {
-        if let (Some(producer), Some(sequence)) = (producer, sequence) {
-            self.producers.lower(producer, sequence - 1);
+        if let (Some(producer), Some(sequence)) = (producer, sequence)
+            && let Some(last) = self.producers.get_mut(producer)
+        {
+            *last = (*last).min(sequence.saturating_sub(1));
         }
     }
 
-    /// A producer has said goodbye.
-    pub(crate) fn forget_producer(&mut self, name: &ByteString) {
-        if self.producers.remove(name) {
-            // Behind this turn's sends, whose batch may still note the sequence.
-            self.submit(vec![put(PRODUCERS, name, None)], super::turn::Completed::Nothing);
+    /// Producers have said goodbye.
+    pub(crate) fn forget_producers<'a>(&mut self, names: impl IntoIterator<Item = &'a ByteString>) {
+        let names = names.into_iter().filter(|name| self.producers.remove(name));
+        let operations = names.map(|name| put(PRODUCERS, name, None)).collect();
+        self.forget(operations);
+    }
+
+    /// Removes entries, behind this turn's sends, whose batch may still note them.
+    fn forget(&mut self, operations: Vec<Operation>) {
+        for operations in cut(operations, room(self.settings.batch_bytes_max)) {
+            self.submit(operations, Completed::Nothing);
         }
     }
 
     /// Whether a transaction was committed already.
     pub(crate) fn was_committed(&self, transaction: &TransactionId) -> bool {
-        self.outcomes.get(&transaction.client).is_some_and(|last| transaction.number <= last)
+        let last = self.outcomes.get(&transaction.client);
+        last.is_some_and(|numbers| numbers.contains(&transaction.number))
     }
 
-    /// The operations by which the store learns that a transaction was committed.
+    /// The operations by which the store learns that a transaction was committed. One of the broker's own needs none.
     pub(crate) fn outcome_operations(&mut self, transaction: &TransactionId) -> Vec<Operation> {
+        if transaction.client.is_empty() {
+            return Vec::new();
+        }
         let most = self.limits.outcomes_max;
-        let forgotten = self.outcomes.set(&transaction.client, transaction.number, true, most);
-        let mut operations = vec![put(OUTCOMES, &transaction.client, Some(transaction.number))];
+        let mut numbers = self.outcomes.get(&transaction.client).cloned().unwrap_or_default();
+        numbers.push(transaction.number);
+        numbers.drain(..numbers.len().saturating_sub(COMMITS));
+        let mut operations = vec![put(OUTCOMES, &transaction.client, Some(&numbers))];
+        let forgotten = self.outcomes.set(&transaction.client, numbers, true, most);
         operations.extend(forgotten.map(|oldest| put(OUTCOMES, &oldest, None)));
         operations
+    }
+
+    /// A transaction was not committed after all.
+    pub(crate) fn retract_outcome(&mut self, transaction: &TransactionId) {
+        if let Some(numbers) = self.outcomes.get_mut(&transaction.client) {
+            numbers.retain(|number| *number != transaction.number);
+        }
     }
 
     /// A connection has said goodbye.
     pub(crate) fn forget_outcome(&mut self, client: &ByteString) {
         if self.outcomes.remove(client) {
-            self.submit(vec![put(OUTCOMES, client, None)], super::turn::Completed::Nothing);
+            self.forget(vec![put(OUTCOMES, client, None)]);
         }
+    }
+
+    /// Takes an entry that a store held. One that is too many is removed there.
+    pub(crate) fn recover_entry(&mut self, entry: &TableEntry) {
+        let Ok(name) = ByteString::try_from(entry.key.clone()) else { return };
+        let numbers = read_numbers(&entry.value);
+        let forgotten = match numbers.last() {
+            Some(last) if entry.table == PRODUCERS => {
+                self.producers.set(&name, *last, true, self.limits.producers_max)
+            }
+            Some(_) => self.outcomes.set(&name, numbers, true, self.limits.outcomes_max),
+            None => None,
+        };
+        let table = entry.table.clone();
+        self.turn.sends.extend(forgotten.map(|oldest| put(table, &oldest, None)));
     }
 }

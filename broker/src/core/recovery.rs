@@ -1,6 +1,5 @@
 //! From what a store holds to a core that serves it.
 
-use bytestring::ByteString;
 use kahawai_store::batch::{DestinationKind, Operation, Outcome};
 use kahawai_store::contract::Recovered;
 
@@ -26,7 +25,7 @@ impl Core {
             recovered.destination_id_next,
             recovered.subscription_id_next,
         );
-        let next_sweep = now + settings.expire_messages_period;
+        let next_sweep = now.saturating_add(settings.expire_messages_period);
         let mut core = Self {
             settings,
             limits,
@@ -35,6 +34,7 @@ impl Core {
             turn: Turn::default(),
             ids,
             connections: Default::default(),
+            producer_counts: Default::default(),
             names: Default::default(),
             clients: Default::default(),
             consumers: KeyMap::default(),
@@ -54,7 +54,7 @@ impl Core {
             arrival_last: 0,
             memory: 0,
             next_sweep,
-            full_said: 0,
+            said: Default::default(),
         };
         core.recover(recovered);
         core.end_turn();
@@ -84,16 +84,7 @@ impl Core {
                     self.durables.insert(name, durable);
                 }
             } else if entry.table == PRODUCERS || entry.table == OUTCOMES {
-                let name = ByteString::try_from(entry.key.clone());
-                let number = entry.value.as_ref().try_into().map(i64::from_be_bytes);
-                if let (Ok(name), Ok(number)) = (name, number) {
-                    let (table, most) = if entry.table == PRODUCERS {
-                        (&mut self.producers, self.limits.producers_max)
-                    } else {
-                        (&mut self.outcomes, self.limits.outcomes_max)
-                    };
-                    table.set(&name, number, true, most);
-                }
+                self.recover_entry(entry);
             }
         }
         for state in &recovered.subscriptions {

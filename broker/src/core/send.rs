@@ -10,9 +10,12 @@ use kahawai_store::names::{Cursor, MessageId};
 use super::Core;
 use super::address::Address;
 use super::consumer::Pending;
+use super::cut::room;
 use super::effects::{Event, Notice, Payload};
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, DestinationKey, RequestId};
+use super::notice::Subject;
+use super::producer_audit::sequence_bytes;
 use super::transaction::TransactionId;
 use super::turn::{Completed, Sent, Waiter};
 use super::window::{Position, Waiting};
@@ -34,6 +37,9 @@ pub struct Sending {
     pub window_bytes: u32,
 }
 
+/// About what an operation takes beside its message.
+const OPERATION: usize = 64;
+
 impl Core {
     /// A client sends a message. The answer comes as an event, once it is durable if it has to be.
     pub fn send(&mut self, connection: ConnectionKey, sending: Sending, request: Option<RequestId>) {
@@ -54,8 +60,8 @@ impl Core {
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
         let reconnected = self.connection_mut(key)?.spec.reconnect;
-        let parts = sending.address.parts();
-        for part in &parts {
+        let parts = self.checked_parts(&sending.address)?;
+        for part in parts.iter() {
             if part.kind.is_temporary() && !self.by_address.contains_key(part) {
                 let message = format!("The destination {part} does not exist.");
                 return Err(Failure::new(FailureKind::NoDestination, message));
@@ -64,28 +70,9 @@ impl Core {
                 let message = format!("{part} is for the broker's own announcements");
                 return Err(Failure::new(FailureKind::InvalidDestination, message));
             }
-            self.check_name("destination", &part.name)?;
         }
-        if reconnected && self.is_duplicate(sending.producer.as_ref(), sending.sequence) {
-            // It was given to the store, and its sender missed the answer. Whatever was given to the store before is
-            // durable when this is.
-            if let (Some(producer), Some(sequence)) = (sending.producer, sending.sequence) {
-                let again = self.sequence_operation(&producer);
-                self.submit(again, Completed::Duplicate { connection: key, request, producer, sequence });
-            }
-            return Ok(());
-        }
-        if let Some(transaction) = sending.transaction.clone() {
-            self.send_in_transaction(key, &transaction, sending, parts)?;
-            self.answer(key, request, Ok(()));
-            return Ok(());
-        }
-        let persistent = sending.message.header.persistent;
-        let mut stored = false;
-        for part in &parts {
-            for destination in self.route(part)? {
-                stored |= self.place(destination, &sending.message, key)?;
-            }
+        if let Some(producer) = &sending.producer {
+            self.check_name("producer id", producer)?;
         }
         let waiter = Waiter {
             connection: key,
@@ -95,13 +82,60 @@ impl Core {
             window_bytes: sending.window_bytes,
             inflight: 0,
         };
+        if reconnected && self.is_duplicate(sending.producer.as_ref(), sending.sequence) {
+            // It was given to the store, and its sender missed the answer. Whatever was given to the store before is
+            // durable when this is.
+            self.submit(Vec::new(), Completed::Duplicate(waiter));
+            return Ok(());
+        }
+        if let Some(transaction) = &sending.transaction {
+            for part in parts.iter().filter(|part| !part.is_pattern()) {
+                // What cannot be made is said now: the commit could only lose it.
+                self.destination(part)?;
+            }
+            self.send_in_transaction(key, transaction, &sending, &parts)?;
+            self.answer_sender(&waiter, Ok(()));
+            return Ok(());
+        }
+        let (one, many);
+        let destinations: &[DestinationKey] = match &*parts {
+            [part] if !part.is_pattern() => {
+                one = [self.destination(part)?];
+                &one
+            }
+            parts => {
+                many = self.route_all(parts)?;
+                &many
+            }
+        };
+        let message = &sending.message;
+        let persistent = message.header.persistent;
+        let mut copies = 0;
+        for destination in destinations {
+            if self.goes_to_store(*destination, message)? {
+                // Made before anything is gathered, so that all copies share a batch.
+                self.stored_destination(*destination);
+                copies += 1;
+            }
+        }
+        let size = message.size();
+        let bytes = copies * (size + OPERATION) + sequence_bytes(sending.producer.as_ref());
+        if copies > 1 && bytes > room(self.settings.batch_bytes_max) {
+            return self.send_by_transaction(&waiter, &sending, &parts);
+        }
+        if copies > 0 {
+            self.make_room_for_sends(bytes);
+        }
+        let mut stored = false;
+        for destination in destinations {
+            stored |= self.place(*destination, message, key)?;
+        }
         self.note_sequence(sending.producer.as_ref(), sending.sequence, stored && persistent);
         if !stored {
             self.answer_sender(&waiter, Ok(()));
             return Ok(());
         }
         // A message that need not survive is not waited for, but counts among what its sender has under way.
-        let size = sending.message.size();
         let waiter = if persistent {
             Waiter { inflight: size, ..waiter }
         } else {
@@ -112,7 +146,27 @@ impl Core {
             connection.inflight += size;
         }
         self.turn.senders.push(waiter);
-        self.flush_if_large();
+        Ok(())
+    }
+
+    /// The copies of one message are too much for a batch: they go by a transaction of the broker's own, all or none.
+    fn send_by_transaction(
+        &mut self,
+        waiter: &Waiter,
+        sending: &Sending,
+        parts: &[Address],
+    ) -> Result<(), Failure> {
+        let key = waiter.connection;
+        let id = TransactionId { client: ByteString::new(), number: self.ids.key().cast_signed() };
+        self.begin(key, id.clone())?;
+        if let Err(failure) = self.send_in_transaction(key, &id, sending, parts) {
+            self.rollback(key, &id, None);
+            return Err(failure);
+        }
+        self.commit(key, &id, waiter.request);
+        if waiter.request.is_none() {
+            self.answer_sender(waiter, Ok(()));
+        }
         Ok(())
     }
 
@@ -124,6 +178,34 @@ impl Core {
         Ok(vec![self.destination(part)?])
     }
 
+    fn route_all(&mut self, parts: &[Address]) -> Result<Vec<DestinationKey>, Failure> {
+        let mut found = Vec::new();
+        for part in parts {
+            found.extend(self.route(part)?);
+        }
+        Ok(found)
+    }
+
+    /// Whether a message for a destination is given to the store.
+    fn goes_to_store(&mut self, key: DestinationKey, message: &Message) -> Result<bool, Failure> {
+        let Some(destination) = self.destinations.get(&key) else { return Ok(false) };
+        if destination.queue.is_none() {
+            return Ok(!destination.durables.is_empty());
+        }
+        let temporary = destination.address.kind.is_temporary();
+        let full = self.memory >= self.limits.memory_bytes_max;
+        if full && temporary {
+            let message = format!(
+                "Usage Manager Memory Limit reached: {} bytes of messages wait, limit {}; {} takes no more until some are consumed",
+                self.memory, self.limits.memory_bytes_max, destination.address
+            );
+            self.say(Subject::MemoryFull, || message.clone());
+            return Err(Failure::new(FailureKind::ResourceAllocation, message));
+        }
+        // Where memory is short, what need not be stored is stored all the same rather than refused.
+        Ok(!temporary && (message.header.persistent || full))
+    }
+
     /// Puts a message into a destination: at once, or by way of the store. Returns whether the store was given it.
     fn place(
         &mut self,
@@ -131,43 +213,23 @@ impl Core {
         message: &Arc<Message>,
         sender: ConnectionKey,
     ) -> Result<bool, Failure> {
-        let Some(destination) = self.destinations.get(&key) else { return Ok(false) };
-        let temporary = destination.address.kind.is_temporary();
-        let full = self.memory >= self.limits.memory_bytes_max;
-        let stored = match destination.queue {
-            // Where memory is short, what need not be stored is stored all the same rather than refused.
-            Some(_) => !temporary && (message.header.persistent || full),
-            None => !destination.durables.is_empty(),
-        };
-        if stored {
-            let id = self.ids.message();
-            let Some(destination) = self.stored_destination(key) else { return Ok(false) };
-            self.turn.sends.push(Operation::Enqueue {
-                id,
-                destination,
-                rank: 0,
-                message: Arc::clone(message),
-            });
-            self.turn.sends_bytes += message.size() + 64;
-            self.turn.sent.push(Sent {
-                destination: key,
-                id,
-                message: Arc::clone(message),
-                sender: Some(sender),
-            });
-            return Ok(true);
+        if !self.goes_to_store(key, message)? {
+            let id = self.ids.transient();
+            self.place_in_memory(key, id, message, Some(sender));
+            return Ok(false);
         }
-        if full && temporary && destination.queue.is_some() {
-            let message = format!(
-                "Usage Manager Memory Limit reached: {} bytes of messages wait, limit {}; {} takes no more until some are consumed",
-                self.memory, self.limits.memory_bytes_max, destination.address
-            );
-            self.effects.notices.push(Notice { text: message.clone() });
-            return Err(Failure::new(FailureKind::ResourceAllocation, message));
-        }
-        let id = self.ids.transient();
-        self.place_in_memory(key, id, message, Some(sender));
-        Ok(false)
+        let id = self.ids.message();
+        let Some(destination) = self.stored_destination(key) else { return Ok(false) };
+        let message = Arc::clone(message);
+        self.turn.sends_bytes += message.size() + OPERATION;
+        self.turn.sent.push(Sent {
+            destination: key,
+            id,
+            message: Arc::clone(&message),
+            sender: Some(sender),
+        });
+        self.turn.sends.push(Operation::Enqueue { id, destination, rank: 0, message });
+        Ok(true)
     }
 
     /// Puts a message that is not stored into a destination.
@@ -197,10 +259,11 @@ impl Core {
         let Some(destination) = self.destinations.get(&sent.destination) else { return };
         let cursor = Cursor { rank: 0, arrival };
         let size = sent.message.size();
-        let sources: Vec<_> =
-            destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
         let plenty = self.memory + size <= self.limits.memory_bytes_max;
-        for key in sources {
+        let (queue, durables) = (destination.queue, destination.durables.len());
+        for index in 0..usize::from(queue.is_some()) + durables {
+            let of_topic = || self.destinations.get(&sent.destination)?.durables.get(index).copied();
+            let Some(key) = queue.or_else(of_topic) else { break };
             let Some(source) = self.sources.get_mut(&key) else { continue };
             let window = &mut source.window;
             let listened = source.subscription.is_none() || !source.consumers.is_empty();

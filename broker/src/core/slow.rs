@@ -8,8 +8,9 @@
 use std::collections::BTreeSet;
 
 use super::Core;
-use super::effects::{Event, Notice};
+use super::effects::Event;
 use super::keys::{ConnectionKey, ConsumerKey};
+use super::notice::Subject;
 
 /// A subscriber's part in it.
 #[derive(Debug, Default)]
@@ -43,15 +44,17 @@ impl Core {
         connection.held_by += 1;
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         consumer.slow.senders.insert(sender);
-        let deadline = self.now + self.limits.slow_subscriber_hold;
+        let deadline = self.now.saturating_add(self.limits.slow_subscriber_hold);
         if consumer.slow.deadline.is_none() {
             consumer.slow.deadline = Some(deadline);
             self.holds.insert((deadline, key));
-            let text = format!(
-                "senders are held back: {} bytes wait for the topic subscriber {} of {}",
-                consumer.pending_bytes, consumer.spec.name, consumer.spec.address
-            );
-            self.effects.notices.push(Notice { text });
+            let (bytes, name) = (consumer.pending_bytes, consumer.spec.name.clone());
+            let address = consumer.spec.address.clone();
+            self.say(Subject::SlowSubscriber, || {
+                format!(
+                    "senders are held back: {bytes} bytes wait for the topic subscriber {name} of {address}"
+                )
+            });
         }
     }
 

@@ -25,8 +25,12 @@ pub(crate) struct Source {
     pub(crate) condemned: KeyMap<MessageId, Reason>,
     /// Highest priority first; among equals the oldest.
     pub(crate) consumers: Vec<ConsumerKey>,
+    /// How many of them want to be the only one served.
+    pub(crate) exclusives: usize,
     /// Where the next round begins.
     pub(crate) next: usize,
+    /// The consumers that had room when messages were passed over: they wanted none of them.
+    pub(crate) refusers: Vec<ConsumerKey>,
     /// Whether it is on the list of those to look at before the turn ends.
     touched: bool,
 }
@@ -44,7 +48,9 @@ impl Source {
             window,
             condemned: KeyMap::default(),
             consumers: Vec::new(),
+            exclusives: 0,
             next: 0,
+            refusers: Vec::new(),
             touched: false,
         }
     }
@@ -68,17 +74,51 @@ impl Core {
         while let Some(key) = self.touched.pop() {
             if let Some(source) = self.sources.get_mut(&key) {
                 source.touched = false;
-                self.dispatch_source(key);
-                self.ask_page(key);
+                self.turn_back(key);
+                let hungry = self.dispatch_source(key);
+                if hungry {
+                    self.pass_over(key);
+                }
+                self.ask_page(key, hungry);
             }
         }
     }
 
-    fn dispatch_source(&mut self, key: SourceKey) {
+    /// Whether a consumer could be given a message now.
+    fn has_room(&self, key: ConsumerKey) -> bool {
+        let consumer = self.consumers.get(&key);
+        consumer.is_some_and(|consumer| consumer.has_credit() && !self.is_congested(consumer.connection))
+    }
+
+    /// What was passed over is looked at again once somebody has room who has not refused it.
+    fn turn_back(&mut self, key: SourceKey) {
+        let Some(source) = self.sources.get(&key).filter(|source| source.window.has_passed_over()) else {
+            return;
+        };
+        let fresh = |key: &&ConsumerKey| !source.refusers.contains(key) && self.has_room(**key);
+        if source.consumers.iter().any(|key| fresh(&key))
+            && let Some(source) = self.sources.get_mut(&key)
+        {
+            source.window.turn_back();
+        }
+    }
+
+    /// Nobody with room wants anything of what is in memory: that must not hide what stands behind it.
+    fn pass_over(&mut self, key: SourceKey) {
+        let Some(source) = self.sources.get(&key).filter(|source| source.window.is_behind()) else { return };
+        let refusers = source.consumers.iter().copied().filter(|key| self.has_room(*key)).collect();
+        if let Some(source) = self.sources.get_mut(&key) {
+            source.refusers = refusers;
+            self.memory = self.memory.saturating_sub(source.window.pass_over());
+        }
+    }
+
+    /// Gives whether somebody has room and wants nothing of what is left.
+    fn dispatch_source(&mut self, key: SourceKey) -> bool {
         let mut passed: Option<Position> = None;
         loop {
-            let Some(source) = self.sources.get(&key) else { return };
-            let Some(next) = source.window.first_after(passed) else { return };
+            let Some(source) = self.sources.get(&key) else { return false };
+            let Some(next) = source.window.first_after(passed) else { return passed.is_some() };
             let position = next.position;
             if next.message.header.expiration > 0 && next.message.header.expiration <= self.now {
                 let taken = self.sources.get_mut(&key).and_then(|source| source.window.take(position));
@@ -92,10 +132,11 @@ impl Core {
                 continue;
             }
             match self.choose(source, next) {
-                Choice::Nobody => return,
+                Choice::Nobody => return false,
+                Choice::NotThis if source.subscription.is_some() => self.leave_out(key, position),
                 Choice::NotThis => passed = Some(position),
                 Choice::Consumer { consumer, next } => {
-                    let Some(source) = self.sources.get_mut(&key) else { return };
+                    let Some(source) = self.sources.get_mut(&key) else { return false };
                     source.next = next;
                     if let Some(waiting) = source.window.take(position) {
                         self.deliver(key, consumer, waiting);
@@ -103,6 +144,26 @@ impl Core {
                 }
             }
         }
+    }
+
+    /// A durable subscription's only consumer does not want a message: nobody will, and it is done with.
+    fn leave_out(&mut self, key: SourceKey, position: Position) {
+        let Some(waiting) = self.sources.get_mut(&key).and_then(|source| source.window.take(position)) else {
+            return;
+        };
+        self.memory = self.memory.saturating_sub(waiting.message.size());
+        let Waiting { id, redeliveries, stored, .. } = waiting;
+        let entry = Dispatched {
+            id,
+            serial: 0,
+            source: Some(key),
+            position,
+            message: None,
+            redeliveries,
+            stored,
+            replayed: false,
+        };
+        self.consume(&entry);
     }
 
     fn bury_condemned(&mut self, key: SourceKey, position: Position) {
@@ -117,10 +178,13 @@ impl Core {
         let count = source.consumers.len();
         let mut room = false;
         let mut chosen: Option<(i8, usize)> = None;
-        let exclusive = source
-            .consumers
-            .iter()
-            .position(|key| self.consumers.get(key).is_some_and(|consumer| consumer.spec.exclusive));
+        let exclusive = match source.exclusives {
+            0 => None,
+            _ => self.first_exclusive(source),
+        };
+        // They are in the order of their priorities.
+        let highest = source.consumers.first().and_then(|key| self.consumers.get(key));
+        let highest = highest.map(|consumer| consumer.spec.priority);
         for step in 0..count {
             let index = exclusive.unwrap_or((source.next + step) % count);
             let Some(consumer) = source.consumers.get(index).and_then(|key| self.consumers.get(key)) else {
@@ -134,7 +198,7 @@ impl Core {
                     chosen = Some((priority, index));
                 }
             }
-            if exclusive.is_some() {
+            if exclusive.is_some() || chosen.is_some_and(|(best, _)| Some(best) == highest) {
                 break;
             }
         }
@@ -145,6 +209,12 @@ impl Core {
             None if room => Choice::NotThis,
             None => Choice::Nobody,
         }
+    }
+
+    fn first_exclusive(&self, source: &Source) -> Option<usize> {
+        let exclusive =
+            |key: &ConsumerKey| self.consumers.get(key).is_some_and(|consumer| consumer.spec.exclusive);
+        source.consumers.iter().position(exclusive)
     }
 
     fn deliver(&mut self, key: SourceKey, consumer_key: ConsumerKey, waiting: Waiting) {
@@ -190,13 +260,13 @@ impl Core {
     }
 
     /// Asks for a page where somebody waits for it.
-    fn ask_page(&mut self, key: SourceKey) {
+    fn ask_page(&mut self, key: SourceKey, hungry: bool) {
         let Some(source) = self.sources.get_mut(&key) else { return };
         let Some(destination) = source.stored else { return };
         let window = &source.window;
         let few = window.len() < self.limits.page_messages_max / 2
             && window.bytes() < self.limits.page_bytes_max / 2;
-        let wanted = window.wants_page() && (few || window.first_after(None).is_none());
+        let wanted = window.wants_page() && (few || hungry || window.first_after(None).is_none());
         let consumers = &self.consumers;
         let has_credit =
             |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);

@@ -1,8 +1,8 @@
 //! Local transactions: what is sent and acknowledged in one becomes one batch, or nothing.
 //!
-//! A transaction too large for memory is given to the store in chunks, prepared under an id of the broker's own
-//! (a negative XA format), and decided by its last batch. Such transactions that a broker finds when it starts were never
-//! decided: it rolls them back.
+//! A transaction too large for memory, or for one batch, is given to the store in chunks, prepared under an id of the
+//! broker's own (a negative XA format), and decided by its last batch. Such transactions that a broker finds when it
+//! starts were never decided: it rolls them back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use kahawai_store::names::Xid;
 use super::Core;
 use super::address::Address;
 use super::consumer::Dispatched;
+use super::cut::{cut, room, size};
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
 use super::send::Sending;
@@ -48,6 +49,8 @@ pub(crate) struct Transaction {
     sends: Vec<Prepared>,
     bytes: usize,
     acknowledged: Vec<(ConsumerKey, Dispatched)>,
+    /// How many of them were prepared already.
+    acknowledged_spooled: usize,
     sequences: Vec<(ByteString, i64)>,
     /// What was prepared in the store already.
     spooled: Option<Spooled>,
@@ -73,6 +76,9 @@ impl Transaction {
 #[derive(Debug)]
 struct Spooled {
     xid: Xid,
+    /// Whether the store was given anything of it.
+    prepared: bool,
+    /// Whatever it names: those where something arrives, and those of what it acknowledges.
     destinations: BTreeSet<DestinationKey>,
     /// What is not stored, and what topics' subscribers get, who are not served from the store.
     publish: Vec<(DestinationKey, Arc<Message>)>,
@@ -84,6 +90,7 @@ struct Spooled {
 #[derive(Debug)]
 pub(crate) struct Ending {
     connection: ConnectionKey,
+    transaction: TransactionId,
     request: Option<RequestId>,
     sent: Vec<Sent>,
     memory_only: Vec<(DestinationKey, Arc<Message>)>,
@@ -100,9 +107,10 @@ impl Core {
     /// # Errors
     /// [`FailureKind::IllegalState`] for too many.
     pub fn begin(&mut self, key: ConnectionKey, id: TransactionId) -> Result<(), Failure> {
+        self.check_name("transaction id", &id.client)?;
         let limit = self.limits.transactions_per_connection_max;
         let connection = self.connection_mut(key)?;
-        if connection.transactions.len() >= limit {
+        if connection.transactions.len() >= limit && !connection.transactions.contains_key(&id) {
             let message = format!("too many open transactions on the connection: the limit is {limit}");
             return Err(Failure::new(FailureKind::IllegalState, message));
         }
@@ -110,6 +118,7 @@ impl Core {
             sends: Vec::new(),
             bytes: 0,
             acknowledged: Vec::new(),
+            acknowledged_spooled: 0,
             sequences: Vec::new(),
             spooled: None,
             chunks: 0,
@@ -139,8 +148,8 @@ impl Core {
         &mut self,
         key: ConnectionKey,
         id: &TransactionId,
-        sending: Sending,
-        parts: Vec<Address>,
+        sending: &Sending,
+        parts: &[Address],
     ) -> Result<(), Failure> {
         let share = {
             let open = self.connection_mut(key)?.transactions.len().max(1);
@@ -149,16 +158,21 @@ impl Core {
         let transaction = self.transaction_mut(key, id)?;
         for address in parts {
             transaction.bytes += sending.message.size();
-            transaction.sends.push(Prepared { address, message: Arc::clone(&sending.message) });
+            let (address, message) = (address.clone(), Arc::clone(&sending.message));
+            transaction.sends.push(Prepared { address, message });
         }
-        if let (Some(producer), Some(sequence)) = (sending.producer, sending.sequence) {
-            match transaction.sequences.iter_mut().find(|(known, _)| *known == producer) {
+        if let (Some(producer), Some(sequence)) = (&sending.producer, sending.sequence) {
+            match transaction.sequences.iter_mut().find(|(known, _)| known == producer) {
                 Some((_, last)) => *last = sequence,
-                None => transaction.sequences.push((producer, sequence)),
+                None => transaction.sequences.push((producer.clone(), sequence)),
             }
         }
-        if transaction.bytes > share {
-            self.spool(key, id)?;
+        if transaction.bytes > share
+            && let Err(failure) = self.spool(key, id)
+        {
+            // More than this one message went with it.
+            self.spoil_transaction(key, id, &failure);
+            return Err(failure);
         }
         Ok(())
     }
@@ -168,8 +182,12 @@ impl Core {
         key: ConnectionKey,
         id: &TransactionId,
         consumer: ConsumerKey,
-        entry: Dispatched,
+        mut entry: Dispatched,
     ) {
+        if entry.stored {
+            // Nobody knows how many come: what the store has is read again if it comes back.
+            entry.message = None;
+        }
         match self.transaction_mut(key, id) {
             Ok(transaction) => transaction.acknowledged.push((consumer, entry)),
             Err(_) => self.give_back(entry),
@@ -183,14 +201,23 @@ impl Core {
         }
     }
 
-    /// Gives what a transaction has sent so far to the store, prepared and not decided.
+    /// Gives what a transaction has done so far to the store, prepared and not decided.
+    ///
+    /// # Errors
+    /// [`FailureKind::ResourceAllocation`] where it holds too much that is not stored: it can only be rolled back then.
     fn spool(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<(), Failure> {
+        let open = self.connection_mut(key)?.transactions.len().max(1);
         let transaction = self.transaction_mut(key, id)?;
         let sends = std::mem::take(&mut transaction.sends);
-        let bytes = std::mem::take(&mut transaction.bytes);
+        transaction.bytes = 0;
         let spooled = transaction.spooled.take();
+        let done = transaction.acknowledged_spooled;
+        transaction.acknowledged_spooled = transaction.acknowledged.len();
+        let acknowledged: Vec<_> =
+            transaction.acknowledged[done..].iter().map(|(_, entry)| entry.clone()).collect();
         let mut spooled = spooled.unwrap_or_else(|| Spooled {
             xid: self.ids.xid(),
+            prepared: false,
             destinations: BTreeSet::new(),
             publish: Vec::new(),
             publish_bytes: 0,
@@ -208,25 +235,58 @@ impl Core {
             spooled.publish_bytes += message.size();
             spooled.publish.push((destination, Arc::clone(message)));
         }
-        let most = self.limits.transaction_bytes_max * MEMORY_ONLY_FACTOR;
-        if spooled.publish_bytes > most {
+        spooled.destinations.extend(gathered.sent.iter().map(|sent| sent.destination));
+        spooled.enqueues += gathered.sent.len() as u64;
+        for entry in &acknowledged {
+            if let Some((source, operation)) = self.acknowledgement_of(entry) {
+                spooled.destinations.extend(self.sources.get(&source).map(|source| source.destination));
+                gathered.operations.push(operation);
+            }
+        }
+        let most = self.limits.transaction_bytes_max * MEMORY_ONLY_FACTOR / open;
+        let too_much = spooled.publish_bytes > most;
+        let xid = spooled.xid.clone();
+        spooled.prepared |= !too_much && !gathered.operations.is_empty();
+        self.transaction_mut(key, id)?.spooled = Some(spooled);
+        if too_much {
             let message =
                 format!("the transaction holds more than {most} bytes of messages that are not stored");
             return Err(Failure::new(FailureKind::ResourceAllocation, message));
         }
-        spooled.destinations.extend(gathered.sent.iter().map(|sent| sent.destination));
-        spooled.enqueues += gathered.sent.len() as u64;
-        let xid = spooled.xid.clone();
-        let transaction = self.transaction_mut(key, id)?;
-        transaction.spooled = Some(spooled);
-        transaction.chunks += 1;
-        self.connection_mut(key)?.inflight += bytes;
-        let prepare = Operation::Prepare { xid, operations: gathered.operations };
-        self.submit(
-            vec![prepare],
-            Completed::Chunk { connection: key, transaction: id.clone(), inflight: bytes },
-        );
+        for operations in cut(gathered.operations, room(self.settings.batch_bytes_max)) {
+            let inflight = operations.iter().map(size).sum();
+            self.transaction_mut(key, id)?.chunks += 1;
+            self.connection_mut(key)?.inflight += inflight;
+            let prepare = Operation::Prepare { xid: xid.clone(), operations };
+            self.submit(
+                vec![prepare],
+                Completed::Chunk { connection: key, transaction: id.clone(), inflight },
+            );
+        }
         Ok(())
+    }
+
+    /// Whether a transaction that is prepared in part names a destination.
+    pub(crate) fn is_prepared(&self, destination: DestinationKey) -> bool {
+        let mut open = self.connections.values().flat_map(|connection| connection.transactions.values());
+        open.any(|open| {
+            open.spooled.as_ref().is_some_and(|spooled| spooled.destinations.contains(&destination))
+        })
+    }
+
+    /// Whether what a transaction has not prepared yet is too much for the batch that decides.
+    fn is_large(&self, transaction: &Transaction) -> bool {
+        const OPERATION: usize = 64;
+        let open = transaction.acknowledged.len() - transaction.acknowledged_spooled;
+        let sequences: usize =
+            transaction.sequences.iter().map(|(producer, _)| 2 * (producer.len() + 2 * OPERATION)).sum();
+        // A pattern may mean many destinations.
+        let copies = |send: &Prepared| match send.address.is_pattern() {
+            true => self.destinations_matching(&send.address).len(),
+            false => 1,
+        };
+        let sends = transaction.sends.iter().map(|send| copies(send) * (send.message.size() + OPERATION));
+        sends.sum::<usize>() + open * OPERATION + sequences > room(self.settings.batch_bytes_max) / 4 * 3
     }
 
     fn gather(&mut self, send: Prepared, sender: ConnectionKey, gathered: &mut Gathered) {
@@ -268,6 +328,16 @@ impl Core {
         id: &TransactionId,
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
+        let large = match self.connection_mut(key)?.transactions.get(id) {
+            Some(transaction) if transaction.chunks == 0 && transaction.spoiled.is_none() => {
+                let known = self.connections.get(&key).and_then(|connection| connection.transactions.get(id));
+                known.is_some_and(|transaction| self.is_large(transaction))
+            }
+            _ => false,
+        };
+        if large && let Err(failure) = self.spool(key, id) {
+            self.spoil_transaction(key, id, &failure);
+        }
         if let Ok(transaction) = self.transaction_mut(key, id)
             && transaction.chunks > 0
         {
@@ -284,8 +354,8 @@ impl Core {
                 return Err(if hollow { went_down(id) } else { not_started(id) });
             }
             // It was given to the store, and its client missed the answer; it is durable when this is.
-            let again = self.outcome_operations(id);
-            self.submit(again, Completed::Answer { connection: key, request });
+            let transaction = id.clone();
+            self.submit(Vec::new(), Completed::Recommitted { connection: key, request, transaction });
             return Ok(());
         };
         if let Some(failure) = transaction.spoiled.clone() {
@@ -298,14 +368,17 @@ impl Core {
             self.gather(send, key, &mut gathered);
         }
         let mut settled = Vec::new();
-        for (_, entry) in &transaction.acknowledged {
+        for (index, (_, entry)) in transaction.acknowledged.iter().enumerate() {
             if let Some((source, operation)) = self.acknowledgement_of(entry) {
-                gathered.operations.push(operation);
+                if index >= transaction.acknowledged_spooled {
+                    gathered.operations.push(operation);
+                }
                 settled.push((source, entry.id));
             }
         }
         let mut ending = Ending {
             connection: key,
+            transaction: id.clone(),
             request,
             sent: gathered.sent,
             memory_only: gathered.memory_only,
@@ -377,7 +450,7 @@ impl Core {
     }
 
     pub(crate) fn undo_transaction(&mut self, transaction: Transaction) {
-        if let Some(spooled) = transaction.spooled {
+        if let Some(spooled) = transaction.spooled.filter(|spooled| spooled.prepared) {
             let decide = Operation::Decide { xid: spooled.xid, outcome: Outcome::Rollback };
             self.submit(vec![decide], Completed::RolledBack);
         }
@@ -424,6 +497,7 @@ impl Core {
     pub(crate) fn transaction_ended(&mut self, ending: Ending, result: Result<Committed, Failure>) {
         let Ending {
             connection,
+            transaction,
             request,
             sent,
             memory_only,
@@ -437,10 +511,11 @@ impl Core {
         let committed = match result {
             Ok(committed) => committed,
             Err(failure) => {
+                self.retract_outcome(&transaction);
                 for (producer, sequence) in sequences {
                     self.retract_sequence(Some(&producer), Some(sequence));
                 }
-                if let Some(spooled) = spooled {
+                if let Some(spooled) = spooled.filter(|spooled| spooled.prepared) {
                     let decide = Operation::Decide { xid: spooled.xid, outcome: Outcome::Rollback };
                     self.submit(vec![decide], Completed::RolledBack);
                 }

@@ -1,7 +1,8 @@
 //! What one turn gathers for the store, and what is done when the store has answered.
 //!
 //! A turn is everything that is decided while the core is held once: usually all the frames that one read brought. Its sends
-//! share a batch, and so do its acknowledgements; they stay apart because a full store refuses the former only.
+//! share a batch, and so do its acknowledgements; they stay apart because a full store refuses the former only. Its sends
+//! go first: of a message taken and the one sent for it, a crash may leave both, never neither.
 
 use std::sync::Arc;
 
@@ -12,11 +13,13 @@ use kahawai_store::message::Message;
 use kahawai_store::names::{DestinationId, MessageId};
 
 use super::Core;
+use super::cut::room;
 use super::dead_letter::Deferred;
 use super::durable::DurableName;
-use super::effects::{Event, Notice, StoreCall};
+use super::effects::{Event, StoreCall};
 use super::failure::{Failure, FailureKind};
 use super::keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, ReadToken, RequestId, SourceKey};
+use super::notice::Subject;
 use super::transaction::Ending;
 
 /// A message that was given to the store.
@@ -49,6 +52,8 @@ pub(crate) type Settled = (SourceKey, MessageId);
 pub(crate) struct Turn {
     pub(crate) sends: Vec<Operation>,
     pub(crate) sends_bytes: usize,
+    /// The producer that was noted last among the sends, and where: a batch needs to say it once.
+    pub(crate) noted: Option<(ByteString, usize)>,
     pub(crate) sent: Vec<Sent>,
     pub(crate) senders: Vec<Waiter>,
     pub(crate) acknowledgements: Vec<Operation>,
@@ -82,17 +87,14 @@ pub(crate) enum Completed {
         inflight: usize,
     },
     /// Dead letters: what left a source, and what arrived in the dead-letter queue.
-    DeadLetters {
-        operations: Vec<Operation>,
-        settled: Vec<Settled>,
-        sent: Vec<Sent>,
-    },
+    DeadLetters(Deferred),
     /// A message that was sent again: it was stored if its sequence still stands.
-    Duplicate {
+    Duplicate(Waiter),
+    /// A commit that was sent again: it happened if it still stands.
+    Recommitted {
         connection: ConnectionKey,
         request: Option<RequestId>,
-        producer: ByteString,
-        sequence: i64,
+        transaction: super::transaction::TransactionId,
     },
     Subscribed {
         connection: ConnectionKey,
@@ -140,26 +142,34 @@ impl Core {
     /// Gives the store what was gathered.
     pub(crate) fn flush(&mut self) {
         let turn = &mut self.turn;
+        if !turn.sends.is_empty() {
+            turn.sends_bytes = 0;
+            turn.noted = None;
+            let operations = std::mem::take(&mut turn.sends);
+            let sent = std::mem::take(&mut turn.sent);
+            let senders = std::mem::take(&mut turn.senders);
+            self.submit_now(operations, Completed::Sends { sent, senders });
+        }
+        let turn = &mut self.turn;
         if !turn.acknowledgements.is_empty() {
             let operations = std::mem::take(&mut turn.acknowledgements);
             let settled = std::mem::take(&mut turn.settled);
             let acknowledgers = std::mem::take(&mut turn.acknowledgers);
             self.submit_now(operations, Completed::Acknowledgements { settled, acknowledgers });
         }
-        let turn = &mut self.turn;
-        if !turn.sends.is_empty() {
-            turn.sends_bytes = 0;
-            let operations = std::mem::take(&mut turn.sends);
-            let sent = std::mem::take(&mut turn.sent);
-            let senders = std::mem::take(&mut turn.senders);
-            self.submit_now(operations, Completed::Sends { sent, senders });
+    }
+
+    /// Makes room in this turn's batch for what takes so many bytes: together they must not be more than an engine takes.
+    pub(crate) fn make_room_for_sends(&mut self, bytes: usize) {
+        if self.turn.sends_bytes + bytes > room(self.settings.batch_bytes_max) {
+            self.flush();
         }
     }
 
-    /// Keeps batches within what an engine takes.
-    pub(crate) fn flush_if_large(&mut self) {
-        let large = self.settings.batch_bytes_max / 2;
-        if self.turn.sends_bytes >= large || self.turn.acknowledgements.len() >= large / 64 {
+    /// The same for one acknowledgement.
+    pub(crate) fn make_room_for_acknowledgement(&mut self) {
+        const OPERATION: usize = 64;
+        if (self.turn.acknowledgements.len() + 1) * OPERATION > room(self.settings.batch_bytes_max) {
             self.flush();
         }
     }
@@ -185,7 +195,8 @@ impl Core {
         }
         let result = result.map_err(|error| self.store_failure(&error));
         if let Ok(committed) = &result {
-            self.arrival_last = self.arrival_last.max(committed.arrival_first);
+            // Where the batch brought nothing this is the number to come.
+            self.arrival_last = self.arrival_last.max(committed.arrival_first.saturating_sub(1));
         }
         match then {
             Completed::Nothing | Completed::RolledBack => {}
@@ -221,15 +232,9 @@ impl Core {
                 self.landed(connection, inflight);
                 self.chunk_ended(connection, &transaction, result.map(|_| ()));
             }
-            Completed::DeadLetters { operations, settled, sent } => match result {
-                Ok(committed) => {
-                    self.settle(&settled);
-                    for (arrival, sent) in (committed.arrival_first..).zip(&sent) {
-                        self.arrived(sent, arrival);
-                        self.arrival_last = self.arrival_last.max(arrival);
-                    }
-                }
-                Err(failure) => self.dead_letters_failed(Deferred { operations, settled, sent }, &failure),
+            Completed::DeadLetters(letter) => match result {
+                Ok(committed) => self.letter_stored(letter, committed.arrival_first),
+                Err(failure) => self.dead_letter_failed(letter, &failure),
             },
             Completed::Subscribed { connection, request, consumer } => match result {
                 Ok(_) => {
@@ -251,9 +256,18 @@ impl Core {
                     self.part_refused(&name, source);
                 }
             }
-            Completed::Duplicate { connection, request, producer, sequence } => {
-                let stands = self.is_duplicate(Some(&producer), Some(sequence));
+            Completed::Duplicate(waiter) => {
+                let stands = self.is_duplicate(waiter.producer.as_ref(), waiter.sequence);
                 let lost = || Failure::new(FailureKind::ResourceAllocation, "the store had no room for it");
+                let result = result.map(|_| ()).and_then(|()| if stands { Ok(()) } else { Err(lost()) });
+                self.answer_sender(&waiter, result);
+            }
+            Completed::Recommitted { connection, request, transaction } => {
+                let stands = self.was_committed(&transaction);
+                let lost = || {
+                    let message = "the transaction was rolled back: the store did not take it";
+                    Failure::new(FailureKind::TransactionRolledBack, message)
+                };
                 let result = result.map(|_| ()).and_then(|()| if stands { Ok(()) } else { Err(lost()) });
                 self.answer(connection, request, result);
             }
@@ -277,16 +291,19 @@ impl Core {
                             let place = self.destinations.get(&source.destination);
                             let place = place.map_or_else(String::new, |place| place.address.to_string());
                             let ids = ids.join(", ");
-                            let text = format!("{place}: messages {ids} are damaged and were passed over");
-                            self.effects.notices.push(Notice { text });
+                            self.memory += source.window.page_came(token, page);
+                            self.say(Subject::Damaged, || {
+                                format!("{place}: messages {ids} are damaged and were passed over; the store's tools show them")
+                            });
+                        } else {
+                            self.memory += source.window.page_came(token, page);
                         }
-                        self.memory += source.window.page_came(token, page);
                         self.touch(key);
                     }
                     Err(error) => {
                         source.window.page_failed(token);
                         let text = format!("a page could not be read: {error}");
-                        self.effects.notices.push(Notice { text: text.clone() });
+                        self.say(Subject::Unreadable, || format!("{text}; its consumers are told and ended"));
                         self.unreadable(key, &text);
                     }
                 }
@@ -306,19 +323,16 @@ impl Core {
     fn store_failure(&mut self, error: &StoreError) -> Failure {
         match error {
             StoreError::Full(why) => {
-                let now = self.now;
-                // One line a second says it as well as a thousand.
-                if now - self.full_said >= 1000 || self.full_said == 0 {
-                    self.full_said = now;
-                    let text =
-                        format!("senders of persistent messages are refused: the store is full: {why}");
-                    self.effects.notices.push(Notice { text });
-                }
+                self.say(Subject::StoreFull, || {
+                    format!("senders of persistent messages are refused: the store is full: {why}")
+                });
                 let message = format!("Usage Manager Store is Full: {why}");
                 Failure::new(FailureKind::ResourceAllocation, message)
             }
             other => {
-                self.effects.notices.push(Notice { text: format!("the store refused a batch: {other}") });
+                self.say(Subject::BatchRefused, || {
+                    format!("the store refused a batch, and its clients were told so; this is a bug of the broker's: {other}")
+                });
                 Failure::new(FailureKind::General, other.to_string())
             }
         }

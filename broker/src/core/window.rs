@@ -74,6 +74,8 @@ pub(crate) struct Window {
     reading: Option<Reading>,
     held: IdSet,
     settled_while_reading: IdSet,
+    /// The first of the messages that were read and let go again because nobody with room wanted them.
+    passed_over: Option<Position>,
     /// Counts of messages that came back and were then dropped from memory.
     redelivered: KeyMap<MessageId, u32>,
 }
@@ -104,6 +106,31 @@ impl Window {
     /// Whether something may wait in the store that is not in memory.
     pub(crate) fn is_behind(&self) -> bool {
         self.behind
+    }
+
+    /// Whether a page was asked for and has not come.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.reading.is_some()
+    }
+
+    /// Whether something was let go that a consumer may want.
+    pub(crate) fn has_passed_over(&self) -> bool {
+        self.passed_over.is_some()
+    }
+
+    /// Lets the stored messages go that were read so far, which nobody with room wants, so that what stands behind them can
+    /// be read. Gives how many bytes were freed.
+    pub(crate) fn pass_over(&mut self) -> usize {
+        let Some((first, freed)) = self.let_go() else { return 0 };
+        self.passed_over = Some(self.passed_over.map_or(first, |earlier| earlier.min(first)));
+        freed
+    }
+
+    /// Reads again what was passed over.
+    pub(crate) fn turn_back(&mut self) {
+        if let Some(first) = self.passed_over.take() {
+            self.rewind(first);
+        }
     }
 
     /// Notes that a page was asked for; gives the cursor to read after.
@@ -249,11 +276,16 @@ impl Window {
 
     /// Forgets the stored messages that wait; they are read again when wanted. Gives how many bytes were freed.
     pub(crate) fn shrink(&mut self) -> usize {
+        self.turn_back();
+        let Some((first, freed)) = self.let_go() else { return 0 };
+        self.rewind(first);
+        freed
+    }
+
+    /// Drops the stored messages that wait from memory; gives the first one's place and how many bytes were freed.
+    fn let_go(&mut self) -> Option<(Position, usize)> {
         let before = self.ready_bytes;
-        let Some(first) = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position)
-        else {
-            return 0;
-        };
+        let first = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position)?;
         let mut freed = 0;
         let redelivered = &mut self.redelivered;
         self.ready.retain(|_, waiting| {
@@ -266,8 +298,7 @@ impl Window {
             !waiting.stored
         });
         self.ready_bytes = before - freed;
-        self.rewind(first);
-        freed
+        Some((first, freed))
     }
 
     fn rewind(&mut self, to: Position) {

@@ -45,8 +45,11 @@ pub enum Flow {
 
 /// The session id of what a connection consumes by itself: advisories.
 const CONNECTION_SESSION: i64 = -1;
-/// How many destinations a connection remembers in the core's form.
+/// How many destinations a connection remembers in the core's form, and how long their names may be.
 const ADDRESSES_MAX: usize = 64;
+const ADDRESS_BYTES_MAX: usize = 4096;
+/// How much of what a client says about a message it cannot consume is kept with the dead letter.
+const CAUSE_BYTES_MAX: usize = 4096;
 /// What the client's memory accounting adds to each message (`Message.DEFAULT_MINIMUM_MESSAGE_SIZE`).
 const MESSAGE_OVERHEAD: usize = 1024;
 
@@ -154,6 +157,11 @@ impl Session {
             Command::RemoveSubscriptionInfo(info) => return self.unsubscribe(core, &info, request),
             Command::SessionInfo(info) => {
                 let id = info.session_id.ok_or_else(|| missing("SessionInfo", "session id"))?;
+                let limit = core.limits().sessions_per_connection_max;
+                if self.sessions.len() > limit {
+                    let message = format!("Can't add session on connection: at maximum limit: {limit}");
+                    return Err(Failure::new(FailureKind::IllegalState, message));
+                }
                 self.sessions.insert(id.value);
             }
             Command::ProducerInfo(info) => self.add_producer(core, *info)?,
@@ -220,6 +228,9 @@ impl Session {
         if let Some(address) = self.addresses.get(destination) {
             return address.clone();
         }
+        if destination.physical_name.len() > ADDRESS_BYTES_MAX {
+            return address(destination);
+        }
         if self.addresses.len() >= ADDRESSES_MAX {
             self.addresses.clear();
         }
@@ -238,12 +249,11 @@ impl Session {
         let id = info.consumer_id.clone().ok_or_else(|| missing("ConsumerInfo", "consumer id"))?;
         let destination = info.destination.as_ref().ok_or_else(|| missing("ConsumerInfo", "destination"))?;
         self.check_session("consumer", id.session_id)?;
-        if self.consumers.contains_key(&*id) {
+        if self.consumers.get(&*id).is_some_and(|key| core.has_consumer(*key)) {
             core.answer(self.key, request, Ok(()));
             return Ok(());
         }
         let key = core.new_consumer_key();
-        self.consumers.insert((*id).clone(), key);
         let spec = ConsumerSpec {
             name: id.to_string().into(),
             address: self.address(destination),
@@ -256,8 +266,11 @@ impl Session {
             selector: info.selector.as_ref().map(string),
             subscription: info.subscription_name.as_ref().map(string),
         };
-        push(Outgoing::Consumer(key, id));
+        push(Outgoing::Consumer(key, Arc::clone(&id)));
         core.add_consumer(self.key, key, spec, request);
+        if core.has_consumer(key) {
+            self.consumers.insert((*id).clone(), key);
+        }
         Ok(())
     }
 
@@ -318,10 +331,12 @@ impl Session {
             MessageAck::POISON => {
                 let cause = ack.poison_cause.as_deref().map(|cause| {
                     let class = cause.class_name.as_deref().unwrap_or("java.lang.Throwable");
-                    match &cause.message {
+                    let mut text = match &cause.message {
                         Some(message) => format!("{class}: {message}"),
                         None => class.to_owned(),
-                    }
+                    };
+                    text.truncate(text.floor_char_boundary(CAUSE_BYTES_MAX));
+                    text
                 });
                 AcknowledgementKind::Poison(cause)
             }

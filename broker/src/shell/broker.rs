@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -12,7 +11,7 @@ use kahawai_store::contract::{Completion, Store, StoreError};
 use kahawai_store::election::Hold;
 use thiserror::Error;
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
 use super::config::BrokerConfig;
@@ -52,7 +51,7 @@ pub struct Broker {
     engine: Arc<Engine>,
     addresses: Vec<SocketAddr>,
     tasks: JoinSet<()>,
-    connections: Arc<AtomicUsize>,
+    connections: Arc<watch::Sender<usize>>,
 }
 
 impl Broker {
@@ -101,7 +100,7 @@ impl Broker {
                 engine.abandon_from_anywhere(lost.to_string().into());
             }
         }));
-        let connections = Arc::new(AtomicUsize::new(0));
+        let connections = Arc::new(watch::Sender::new(0));
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&engine).run_ticker());
         for listener in listeners {
@@ -135,11 +134,15 @@ impl Broker {
     /// store stays open.
     pub async fn stop(mut self) {
         self.engine.set_phase(Phase::Stopping);
-        while self.connections.load(Ordering::Acquire) > 0 || !self.engine.is_idle() {
-            if matches!(*self.engine.phase().borrow(), Phase::Abandoned(_)) {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        let (mut phase, mut open) = (self.engine.phase(), self.connections.subscribe());
+        let quiet = async {
+            let none = open.wait_for(|open| *open == 0).await.is_ok();
+            debug_assert!(none, "the broker holds the sender");
+            self.engine.idle().await;
+        };
+        tokio::select! {
+            () = quiet => {}
+            _ = phase.wait_for(|phase| matches!(phase, Phase::Abandoned(_))) => {}
         }
         self.engine.abandon(None);
         self.tasks.shutdown().await;
@@ -153,10 +156,11 @@ impl Broker {
 }
 
 /// Takes connections until the broker ends.
-async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<AtomicUsize>) {
+async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<watch::Sender<usize>>) {
     let mut phase = engine.phase();
     let most = engine.config.maximum_connections;
     let mut refused = 0_u64;
+    let mut failed = 0_u64;
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -166,12 +170,21 @@ async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<Ato
             Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, most likely: give the others time to leave.
-                tracing::warn!("a connection could not be accepted: {error}");
+                failed += 1;
+                if failed.is_power_of_two() {
+                    tracing::warn!(
+                        "a connection could not be accepted, {failed} times so far: {error}; raise the limit of open files if it is that"
+                    );
+                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
-        let open = connections.fetch_add(1, Ordering::AcqRel) + 1;
+        let mut open = 0;
+        connections.send_modify(|count| {
+            *count += 1;
+            open = *count;
+        });
         let counted = Counted(Arc::clone(&connections));
         if open > most {
             refused += 1;
@@ -189,10 +202,10 @@ async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<Ato
 }
 
 /// Counts a connection for as long as it lives.
-struct Counted(Arc<AtomicUsize>);
+struct Counted(Arc<watch::Sender<usize>>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.0.send_modify(|count| *count -= 1);
     }
 }

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::config::BrokerConfig;
 use super::engine::{Engine, Phase, now};
-use super::outbox::Outbox;
+use super::outbox::{Flushed, Outbox};
 use crate::core::failure::{Failure, FailureKind};
 use crate::openwire::failure::connection_error;
 use crate::openwire::outgoing::{Outgoing, Writer};
@@ -115,16 +115,26 @@ impl Connection {
         loop {
             let deadline = self.deadline();
             let blocked = self.outbox.is_blocked();
+            let reads = !self.paused && self.refused_at.is_none() && !(blocked && self.outbox.is_flooded());
             let step = tokio::select! {
                 biased;
-                found = stream.readable(), if !self.paused && self.refused_at.is_none() => {
-                    found.map_err(|error| read_error(&error)).and_then(|()| self.read())
-                }
+                // First: whoever sends without end must not keep from itself what it is sent.
                 found = stream.writable(), if blocked => found.map_err(|error| read_error(&error)).map(|()| {
                     self.outbox.unblock();
                     self.blocked_since = None;
                     self.engine.flush(&self.outbox);
                 }),
+                found = stream.readable(), if reads => {
+                    let read = found.map_err(|error| read_error(&error)).and_then(|()| self.read());
+                    // Nor does it get around what is due, or the end.
+                    if phase.has_changed().unwrap_or(true) {
+                        read.and(Err(stopped(&mut phase).await))
+                    } else if self.last_read >= deadline {
+                        read.and_then(|()| self.look_at_time())
+                    } else {
+                        read
+                    }
+                }
                 () = self.outbox.wake.notified() => Ok(()),
                 () = tokio::time::sleep_until(deadline.into()) => self.look_at_time(),
                 end = stopped(&mut phase) => Err(end),
@@ -344,19 +354,26 @@ impl Connection {
 
     /// Says one last thing, if the socket takes it soon.
     async fn farewell(&mut self, command: Command) {
+        /// How soon to look again where no event tells: a proof is under way, or somebody else is writing.
+        const PAUSE: Duration = Duration::from_millis(5);
         self.outbox.push(Outgoing::Command(command));
-        let until = tokio::time::Instant::now() + FAREWELL_GRACE;
-        loop {
-            self.outbox.unblock();
-            self.engine.flush(&self.outbox);
-            if self.outbox.is_empty() {
-                return;
+        let said = async {
+            loop {
+                self.outbox.unblock();
+                match self.engine.flush(&self.outbox) {
+                    Flushed::Broken => return,
+                    _ if self.outbox.is_empty() => return,
+                    Flushed::Blocked => {
+                        if self.outbox.stream.writable().await.is_err() {
+                            return;
+                        }
+                    }
+                    Flushed::Done | Flushed::Unproven => tokio::time::sleep(PAUSE).await,
+                }
             }
-            tokio::select! {
-                found = self.outbox.stream.writable() => if found.is_err() { return },
-                () = tokio::time::sleep_until(until) => return,
-            }
-        }
+        };
+        // That the time is over is nothing to report: the client hears it from its socket.
+        let _ = tokio::time::timeout(FAREWELL_GRACE, said).await;
     }
 }
 

@@ -5,7 +5,7 @@
 //! its answer in the inbox, and whoever holds the core takes it before and after letting go.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -57,6 +57,8 @@ pub(crate) struct Engine {
     abandoned: AtomicBool,
     phase: watch::Sender<Phase>,
     runtime: Handle,
+    /// Tells that the store owes no answer any more, while the broker stops.
+    idle: Notify,
     /// When the ticker wakes, in milliseconds since 1970.
     next_tick: AtomicU64,
     ticker: Notify,
@@ -83,6 +85,7 @@ impl Engine {
             abandoned: AtomicBool::new(false),
             phase: watch::Sender::new(Phase::Serving),
             runtime: Handle::current(),
+            idle: Notify::new(),
             next_tick: AtomicU64::new(u64::MAX),
             ticker: Notify::new(),
             key_next: AtomicU64::new(1),
@@ -146,9 +149,15 @@ impl Engine {
         locked.outboxes.remove(&key);
     }
 
-    /// Whether the store owes no answer.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.locked.lock().unwrap_or_else(PoisonError::into_inner).core.is_idle()
+    /// Completes when the store owes no answer.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let notified = self.idle.notified();
+            if self.locked.lock().unwrap_or_else(PoisonError::into_inner).core.is_idle() {
+                return;
+            }
+            notified.await;
+        }
     }
 
     /// Decides something, and carries out what follows.
@@ -164,7 +173,12 @@ impl Engine {
 
     /// Takes the store's answers, if nobody holds the core; whoever does takes them before going.
     fn drain(self: &Arc<Self>) {
-        while self.answered.load(Ordering::Acquire) {
+        loop {
+            // Either whoever lets go of the core sees the answer, or we see that it is free: never neither.
+            fence(Ordering::SeqCst);
+            if !self.answered.load(Ordering::Acquire) {
+                return;
+            }
             let Ok(mut locked) = self.locked.try_lock() else { return };
             locked.core.begin_turn(now());
             self.take_answers(&mut locked.core);
@@ -193,7 +207,11 @@ impl Engine {
         }
         let next_tick = u64::try_from(locked.core.next_tick()).unwrap_or(0);
         let dirty = std::mem::take(&mut locked.dirty);
+        let idle = locked.core.is_idle();
         drop(locked);
+        if idle && *self.phase.borrow() == Phase::Stopping {
+            self.idle.notify_waiters();
+        }
         if next_tick < self.next_tick.load(Ordering::Acquire) {
             self.ticker.notify_one();
         }

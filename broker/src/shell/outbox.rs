@@ -4,7 +4,7 @@
 //! write: at most one at a time does, and looks again before it goes, so that nothing is left lying. Nobody ever waits
 //! for a socket: where it takes no more, the connection's own task is woken and goes on when it can.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -20,6 +20,9 @@ use crate::openwire::outgoing::{Outgoing, Writer};
 
 /// How many encoded bytes are gathered before they are written.
 const WRITE_BYTES: usize = 128 << 10;
+/// How many commands may wait where the socket takes no more, before nothing more is read from its client: what answers
+/// are made of is not counted by the core.
+const WAITING_MAX: usize = 10_000;
 
 /// How a try to write ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +121,11 @@ impl Outbox {
         self.blocked.load(Ordering::Acquire)
     }
 
+    /// Whether the client asks for more than it reads: it must read first.
+    pub(crate) fn is_flooded(&self) -> bool {
+        self.is_blocked() && self.queue.lock().unwrap_or_else(PoisonError::into_inner).len() > WAITING_MAX
+    }
+
     /// The socket takes more again.
     pub(crate) fn unblock(&self) {
         self.blocked.store(false, Ordering::Release);
@@ -161,13 +169,16 @@ impl Outbox {
             if self.blocked.load(Ordering::Acquire) {
                 return Flushed::Blocked;
             }
-            // Whoever holds it looks at `queued` once more after letting go.
+            // Whoever holds it looks at `queued` once more after letting go: either it sees what we added, or we see that
+            // it is gone.
+            fence(Ordering::SeqCst);
             let Ok(mut writing) = self.writing.try_lock() else { return Flushed::Done };
             let result = self.write_all(&mut writing, gate);
             drop(writing);
             if result != Flushed::Done {
                 return result;
             }
+            fence(Ordering::SeqCst);
             if !self.queued.load(Ordering::Acquire) {
                 return Flushed::Done;
             }

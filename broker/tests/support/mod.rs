@@ -21,7 +21,7 @@ use kahawai_broker::core::transaction::TransactionId;
 use kahawai_broker::core::{Core, Settings};
 use kahawai_broker::openwire::message::annotate;
 use kahawai_store::batch::{Batch, Operation};
-use kahawai_store::contract::{Committed, Page, ReadRequest, StoreError};
+use kahawai_store::contract::{Committed, Limits as StoreLimits, Page, ReadRequest, StoreError};
 use kahawai_store::message::{Header, Message};
 use kahawai_store::model::State;
 use kahawai_store::names::{Epoch, MessageId};
@@ -30,6 +30,7 @@ pub struct World {
     pub core: Core,
     pub state: State,
     limits: Limits,
+    store_limits: StoreLimits,
     epoch: u64,
     pub now: i64,
     submitted: VecDeque<(CommitToken, Batch)>,
@@ -46,10 +47,13 @@ pub struct World {
     next_connection: u64,
 }
 
-pub fn settings() -> Settings {
+/// What the journal takes by default.
+pub const STORE_LIMITS: StoreLimits = StoreLimits { batch_bytes_max: 1 << 20, message_bytes_max: 128 << 20 };
+
+fn settings(limits: StoreLimits) -> Settings {
     Settings {
         broker_name: "test".into(),
-        batch_bytes_max: 1 << 20,
+        batch_bytes_max: limits.batch_bytes_max,
         annotate,
         expire_messages_period: 30_000,
     }
@@ -57,13 +61,18 @@ pub fn settings() -> Settings {
 
 impl World {
     pub fn new(limits: Limits) -> Self {
+        Self::with_store(limits, STORE_LIMITS)
+    }
+
+    pub fn with_store(limits: Limits, store_limits: StoreLimits) -> Self {
         let state = State::default();
         let now = 1_000_000;
-        let core = Core::new(settings(), limits, state.recover(Epoch(1)), now);
+        let core = Core::new(settings(store_limits), limits, state.recover(Epoch(1)), now);
         let mut world = Self {
             core,
             state,
             limits,
+            store_limits,
             epoch: 1,
             now,
             submitted: VecDeque::new(),
@@ -81,6 +90,12 @@ impl World {
         world
     }
 
+    /// The same, and the other has these limits.
+    pub fn restart_with(&mut self, limits: Limits) {
+        self.limits = limits;
+        self.restart();
+    }
+
     /// The broker dies, and another finds what was applied.
     pub fn restart(&mut self) {
         self.submitted.clear();
@@ -89,7 +104,8 @@ impl World {
         self.pages.clear();
         self.events.clear();
         self.epoch += 1;
-        self.core = Core::new(settings(), self.limits, self.state.recover(Epoch(self.epoch)), self.now);
+        let recovered = self.state.recover(Epoch(self.epoch));
+        self.core = Core::new(settings(self.store_limits), self.limits, recovered, self.now);
         self.take();
     }
 
@@ -125,6 +141,8 @@ impl World {
                     | Operation::Subscribe(_)
             )
         });
+        // A batch that is too large is a bug, whatever happened before.
+        self.store_limits.check(&batch.operations).unwrap();
         let result = if self.full && adds {
             self.refused = true;
             Err(StoreError::Full("test".into()))

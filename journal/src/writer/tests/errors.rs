@@ -224,3 +224,29 @@ fn a_store_whose_disk_is_full_opens_again() {
     let found = Contents::of(&store, 1000).expect("it can be read");
     assert_eq!(found.waiting[0].messages.len(), 1);
 }
+
+#[test]
+fn a_master_that_cannot_prove_itself_answers_nobody_and_destroys_nothing() {
+    let disk = MemoryDisk::new();
+    let lost = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&lost);
+    let watched = FaultyDisk::new(Arc::new(disk), move |call| {
+        // It may still roll to a file of its own, which nobody reads.
+        let destroys = matches!(call, Call::Remove | Call::Publish);
+        assert!(!(destroys && seen.load(Ordering::SeqCst)), "{call:?} by a master that is none");
+        Ok(())
+    });
+    let store = Driven::open(Arc::new(watched), 1).expect("it opens");
+    store.commit_wait(create(QUEUE, DestinationKind::Queue).into()).expect("it commits");
+    for id in 1..=12 {
+        store.commit_wait(enqueue(id, QUEUE, 500).into()).expect("it commits");
+    }
+    store.hold.lose("someone else claimed it");
+    lost.store(true, Ordering::SeqCst);
+    // These empty the first segments, which would be given up now.
+    let batches: Vec<_> = (1..=12).map(acknowledge).collect();
+    for answer in store.round(&batches, |_, _| {}) {
+        assert!(matches!(answer, Err(StoreError::Lost { .. })), "{answer:?}");
+    }
+    store.close();
+}

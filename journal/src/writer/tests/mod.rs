@@ -9,6 +9,7 @@
 //! | [`crash`] | power failure at every call |
 //! | [`damage`] | bytes and files that are not what was written |
 //! | [`errors`] | an error at every call, and a full disk |
+//! | [`order`] | write, flush, prove, answer, destroy |
 //! | [`long`] | long random lives with reopening among them; how much disk they take |
 
 mod crash;
@@ -16,6 +17,7 @@ mod damage;
 mod driver;
 mod errors;
 mod long;
+mod order;
 mod script;
 
 /// How many times the default amount of random work is asked for.

@@ -319,10 +319,10 @@ pub fn batches_beyond_the_limits_are_rejected(engine: &mut dyn Engine) {
     let mut session = Session::start(engine);
     let limits = session.store.limits();
     let queue = session.queue("orders");
-    let ids = session.message_ids(2);
+    let ids = session.message_ids(3);
     if limits.batch_bytes_max <= TRIED_MAX {
         let half = limits.batch_bytes_max / 2;
-        let large = ids.iter().map(|id| enqueue_sized(*id, queue, 0, half)).collect::<Vec<_>>();
+        let large = ids[..2].iter().map(|id| enqueue_sized(*id, queue, 0, half)).collect::<Vec<_>>();
         let rejection = session.rejected(large.clone());
         assert!(matches!(rejection, Rejection::TooLarge { .. }), "{rejection:?}");
         let rejection = session.rejected(vec![prepare(xid(1), large)]);
@@ -335,9 +335,21 @@ pub fn batches_beyond_the_limits_are_rejected(engine: &mut dyn Engine) {
         session.commit(vec![enqueue_sized(ids[0], queue, 0, size), put("producers", "a", Some("1"))]);
         let page = session.read(everything(queue, None));
         assert_eq!(page.messages[0].message.body.len(), size);
+        // In a transaction it goes by a `Prepare` of its own, and by no other.
+        let prepared = enqueue_sized(ids[1], queue, 0, size);
+        let too_many = vec![prepared.clone(), put("producers", "a", Some("2"))];
+        let rejection = session.rejected(vec![prepare(xid(2), too_many)]);
+        assert!(matches!(rejection, Rejection::TooLarge { .. }), "{rejection:?}");
+        session.commit(vec![prepare(xid(2), vec![prepared])]);
+        session.commit(vec![prepare(xid(2), vec![put("producers", "a", Some("2"))])]);
+        session.reopen();
+        session.commit(vec![decide(xid(2), Outcome::Commit)]);
+        assert_eq!(session.in_queue(queue), ids[..2]);
+        let page = session.read(everything(queue, None));
+        assert_eq!(page.messages[1].message.body.len(), size);
     }
     if limits.message_bytes_max <= TRIED_MAX {
-        let rejection = session.rejected(vec![enqueue_sized(ids[1], queue, 0, limits.message_bytes_max + 1)]);
+        let rejection = session.rejected(vec![enqueue_sized(ids[2], queue, 0, limits.message_bytes_max + 1)]);
         assert!(matches!(rejection, Rejection::TooLarge { .. }), "{rejection:?}");
     }
     // The store goes on, and a batch of nothing is a batch.
