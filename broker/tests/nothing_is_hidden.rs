@@ -162,7 +162,7 @@ fn a_commit_that_is_sent_again_is_answered_by_what_happened_to_it_alone() {
         world.turn(|core| core.begin(own, id(number))).unwrap();
         world.send_in(own, &queue(), message(&format!("m{number}"), true), Some(id(number)));
     }
-    let mut commit = |world: &mut World, connection, number, full| {
+    let commit = |world: &mut World, connection, number, full| {
         let request = world.request();
         world.turn(|core| core.commit(connection, &id(number), Some(request)));
         world.full = full;

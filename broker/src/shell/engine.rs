@@ -118,7 +118,7 @@ impl Engine {
         self.silenced.store(true, Ordering::Release);
         if !self.abandoned.swap(true, Ordering::AcqRel) {
             if let Some(why) = &why {
-                tracing::error!("stepping down: {why}");
+                tracing::warn!("stepping down: {why}");
             }
             let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
             for (_, outbox) in locked.outboxes.drain() {
