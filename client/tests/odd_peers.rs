@@ -206,9 +206,11 @@ async fn a_dropped_handle_sends_what_was_to_be_sent_and_says_goodbye() {
 #[tokio::test]
 async fn a_runtime_that_ends_is_told_to_those_who_wait_elsewhere() {
     let (listener, url) = listen().await;
+    let (heard, has_heard) = tokio::sync::oneshot::channel();
     let peer = tokio::spawn(async move {
         let mut peer = Peer::accept(&listener).await;
         peer.serve_until(|command| matches!(command, Command::Message(_))).await.unwrap();
+        heard.send(()).unwrap();
         peer.hear().await;
     });
     let other = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -216,6 +218,8 @@ async fn a_runtime_that_ends_is_told_to_those_who_wait_elsewhere() {
     let session = soon(connection.session()).await.unwrap();
     let producer = soon(session.producer(Destination::queue("A"))).await.unwrap();
     let confirm = soon(producer.start_send("never answered")).await.unwrap();
+    // Before the runtime ends the message must have left it.
+    soon(has_heard).await.unwrap();
     other.shutdown_background();
     let error = soon(confirm).await.unwrap_err();
     assert!(matches!(error, Error::OutcomeUnknown(Loss::RuntimeGone)), "{error}");

@@ -58,6 +58,9 @@ impl Hold for TestHold {
     fn release(&self) {}
 }
 
+/// A commit that is held back, and whom to tell.
+pub type Late = (Batch, Completion<Committed>);
+
 /// The model, which loses its mastership, answers at once or answers late when the test says so.
 pub struct TestStore {
     pub model: Model,
@@ -65,7 +68,7 @@ pub struct TestStore {
     /// Calls are answered on the caller's thread, inside the call.
     pub at_once: AtomicBool,
     /// Commits wait here while it is some.
-    pub late: Mutex<Option<Vec<(Batch, Completion<Committed>)>>>,
+    pub late: Mutex<Option<Vec<Late>>>,
 }
 
 impl TestStore {
