@@ -170,6 +170,22 @@ impl Raw {
         }
     }
 
+    /// Writes bytes as they are.
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Reads until a message is dispatched.
+    pub fn read_dispatch(&mut self) -> io::Result<()> {
+        while !matches!(self.read()?, Command::MessageDispatch(_)) {}
+        Ok(())
+    }
+
+    /// This side's address, by which the broker's log names it.
+    pub fn local_address(&self) -> String {
+        self.stream.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
+    }
+
     /// Sends a command and waits until it is answered and not refused.
     pub fn request(&mut self, command: Command) -> io::Result<()> {
         self.send(&command)?;
