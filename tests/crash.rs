@@ -72,7 +72,7 @@ fn killed_at_each_named_step() {
     let instance = Instance::new("steps", &path).with(&SMALL_SEGMENTS);
     let mut broker = instance.serve();
     let kind = Kind { sends_per_commit: 3, ..Kind::STRICT };
-    let load = Load::start(folder.path(), &failover(&[&instance]), "steps", kind);
+    let load = Load::start(folder.path(), &failover(&[&instance]), "steps", kind).bury_the_dead();
     for step in Step::ALL {
         // What a start passes once is met at the first time, what a load repeats somewhere in its midst.
         let is_once = ["claim", "seal"].iter().any(|once| step.name().starts_with(once));

@@ -2,6 +2,7 @@
 //! TIMES-th time (the first by default), once. The steps are those of `kahawai_journal::steps`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use kahawai_journal::steps::{Step, Watch};
 use rustix::process::{Signal, getpid, kill_process};
@@ -9,6 +10,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use crate::exit::{Exit, Failure};
 
 const VARIABLE: &str = "KAHAWAI_STOP_AT";
+/// How long a stop may take until it has reached every thread.
+const STOP_GRACE: Duration = Duration::from_millis(200);
 
 /// A watch that does what the environment asks for: mostly nothing.
 pub(super) fn watch() -> Result<Watch, Failure> {
@@ -24,6 +27,9 @@ pub(super) fn watch() -> Result<Watch, Failure> {
             if let Err(error) = kill_process(getpid(), Signal::STOP) {
                 tracing::error!(%error, "cannot stop this process");
             }
+            // The signal is the process's: another thread may be the first to get it, while this one runs on past the step. So it
+            // waits for its own stop, and goes on at once when it is continued after that time.
+            std::thread::sleep(STOP_GRACE);
         }
     }))
 }

@@ -32,6 +32,7 @@ pub struct Load {
     url: String,
     produce: Process,
     consume: Process,
+    bury: Option<Process>,
 }
 
 impl Load {
@@ -81,14 +82,20 @@ impl Load {
         );
         produce.wait_line(0, "READY");
         consume.wait_line(0, "READY");
-        Self {
-            kind,
-            queue: queue.to_owned(),
-            folder: folder.to_owned(),
-            url: url.to_owned(),
-            produce,
-            consume,
-        }
+        let (queue, folder, url) = (queue.to_owned(), folder.to_owned(), url.to_owned());
+        Self { kind, queue, folder, url, produce, consume, bury: None }
+    }
+
+    /// Consumes dead letters as well from now on. A message that stays there keeps its segment, and all after it, from being
+    /// released.
+    pub fn bury_the_dead(mut self) -> Self {
+        let dead = self.ledger("dead");
+        let arguments =
+            [&self.url, "--queue", "ActiveMQ.DLQ", "--ledger", &dead, "--mode", "auto", "--seconds", "600"];
+        let bury = java::start("Consume", &arguments);
+        bury.wait_line(0, "READY");
+        self.bury = Some(bury);
+        self
     }
 
     fn ledger(&self, name: &str) -> String {
@@ -113,6 +120,10 @@ impl Load {
         self.consume.tell("stop");
         let status = self.consume.wait_end();
         assert!(status.success(), "Consume ended with {status}\n{}", self.consume.tail());
+        if let Some(mut bury) = self.bury.take() {
+            bury.tell("stop");
+            assert!(bury.wait_end().success(), "Consume ended badly\n{}", bury.tail());
+        }
         // The client itself buries what it takes for a duplicate after a failover.
         let (rest, dead) = (self.ledger("rest"), self.ledger("dead"));
         let drain = |queue: &str, ledger: &str| {
@@ -136,9 +147,6 @@ impl Load {
         let mut verify = java::start("Verify", &arguments);
         let status = verify.wait_end();
         let verdict = verify.said_since(0);
-        if !status.success() {
-            self.keep_ledgers();
-        }
         assert!(status.success(), "{:?}: the verdict:\n{}", self.kind, verdict.join("\n"));
         let figures =
             verdict.into_iter().find(|line| line.starts_with("sent=")).expect("the verdict's figures");
@@ -148,7 +156,7 @@ impl Load {
         figures
     }
 
-    /// Keeps the ledgers of a failure where they can be read afterwards.
+    /// Keeps the ledgers and the store of a failure where they can be looked at afterwards.
     fn keep_ledgers(&self) {
         let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("failed-{}", std::process::id()));
         let _ = std::fs::create_dir_all(&kept);
@@ -156,7 +164,23 @@ impl Load {
             let ledger = self.ledger(name);
             let _ = std::fs::copy(&ledger, kept.join(format!("{}.{name}", self.queue)));
         }
-        super::tell(&format!("the ledgers are kept in {}", kept.display()));
+        let store = kept.join(format!("{}.store", self.queue));
+        let _ = std::fs::create_dir_all(&store);
+        for entry in std::fs::read_dir(self.folder.join("store")).into_iter().flatten().flatten() {
+            let _ = std::fs::copy(entry.path(), store.join(entry.file_name()));
+        }
+        super::tell(&format!("ledgers and store are kept in {}", kept.display()));
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep_ledgers();
+            for end in [&self.produce, &self.consume] {
+                super::tell(&format!("{} had come to PROGRESS {}", end.name(), progress(&end.said_since(0))));
+            }
+        }
     }
 }
 

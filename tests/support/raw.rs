@@ -170,6 +170,22 @@ impl Raw {
         }
     }
 
+    /// Writes bytes as they are.
+    pub fn send_bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Reads until a message is dispatched.
+    pub fn read_dispatch(&mut self) -> io::Result<()> {
+        while !matches!(self.read()?, Command::MessageDispatch(_)) {}
+        Ok(())
+    }
+
+    /// This side's address, by which the broker's log names it.
+    pub fn local_address(&self) -> String {
+        self.stream.local_addr().map_or_else(|error| error.to_string(), |address| address.to_string())
+    }
+
     /// Sends a command and waits until it is answered and not refused.
     pub fn request(&mut self, command: Command) -> io::Result<()> {
         self.send(&command)?;
@@ -182,34 +198,33 @@ impl Raw {
         }
     }
 
-    /// The connection's bytes from here on, after what has come so far was thrown away.
+    /// The connection from here on, after what has come so far was thrown away.
     pub fn into_silent(mut self) -> Silent {
         self.stream.set_nonblocking(true).expect("a socket");
         let mut buffer = [0; 65536];
         while self.stream.read(&mut buffer).is_ok_and(|count| count > 0) {}
         self.stream.set_nonblocking(false).expect("a socket");
-        Silent { stream: self.stream, format: Some(self.format) }
+        Silent { stream: self.stream, format: self.format }
     }
 }
 
 /// A connection on which nothing more may come but its end.
 pub struct Silent {
     stream: TcpStream,
-    format: Option<WireFormat>,
+    format: WireFormat,
 }
 
 impl Silent {
     /// A connection that has said nothing yet.
     pub fn connect(address: &str) -> io::Result<Self> {
-        connect(address).map(|stream| Self { stream, format: None })
+        Ok(Self { stream: connect(address)?, format: WireFormat::initial() })
     }
 
-    /// Writes a command that must not be answered.
+    /// Says something, if it can still be said.
     pub fn send(&mut self, command: &Command) {
-        let format = self.format.as_mut().expect("a connection that has agreed on a format");
         let mut bytes = BytesMut::new();
-        format.encode(command, &mut bytes).expect("a command");
-        self.stream.write_all(&bytes).expect("room in the socket");
+        self.format.encode(command, &mut bytes).expect("a command");
+        let _ = self.stream.write_all(&bytes);
     }
 
     /// Reads to the end and makes sure that nothing comes before it.

@@ -15,7 +15,7 @@ use kahawai_store::names::Epoch;
 use super::active::Active;
 use super::spare::{Spares, is_full};
 use super::{Shared, Writer};
-use crate::disk::Disk;
+use crate::disk::{Disk, SegmentFile};
 use crate::election::random_id;
 use crate::format::RandomId;
 use crate::format::name::FileName;
@@ -28,6 +28,9 @@ use crate::log::replay::{self, ReplayError, Replayed};
 use crate::log::segment::Segment;
 use crate::options::JournalOptions;
 use crate::steps::Step;
+
+/// What a first segment must have room for beyond what it begins with, in bytes.
+const ROOM_TO_ACKNOWLEDGE: u64 = 16 << 10;
 
 /// Why an epoch's log cannot be begun.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +49,26 @@ pub(crate) enum BeginError {
 
 fn cannot(doing: &'static str) -> impl Fn(io::Error) -> BeginError {
     move |error| BeginError::Io { doing, error }
+}
+
+/// Creates a segment of this length, or of what there is room for: it must take what is needed to begin, and some
+/// acknowledgements, which make room. The master before may have used up what was kept for that.
+fn create_what_fits(
+    disk: &dyn Disk,
+    name: FileName,
+    length: u64,
+    needed: u64,
+) -> io::Result<Arc<dyn SegmentFile>> {
+    let least = needed + ROOM_TO_ACKNOWLEDGE;
+    let mut length = length;
+    loop {
+        match disk.create_segment(name, length) {
+            Err(error) if is_full(&error) && length > least => {
+                length = (length / 2).next_multiple_of(4096).max(least);
+            }
+            result => return result,
+        }
+    }
 }
 
 /// Removes the spares of epochs before this.
@@ -84,7 +107,7 @@ impl Writer {
                 // What masters before had prepared for later holds nothing.
                 hold.prove()?;
                 remove_spares(disk.as_ref(), epoch).map_err(cannot("remove spares"))?;
-                disk.create_segment(name, length)
+                create_what_fits(disk.as_ref(), name, length, needed)
             }
             result => result,
         };

@@ -32,10 +32,18 @@ pub(super) type Answers = Vec<Result<Committed, StoreError>>;
 
 impl Driven {
     pub(super) fn open(disk: Arc<dyn Disk>, epoch: u64) -> Result<Self, BeginError> {
+        Self::open_with(disk, epoch, options())
+    }
+
+    pub(super) fn open_with(
+        disk: Arc<dyn Disk>,
+        epoch: u64,
+        options: JournalOptions,
+    ) -> Result<Self, BeginError> {
         let directory = StoreDirectory::on(Arc::clone(&disk))
             .map_err(|error| BeginError::Io { doing: "begin the store", error })?;
         let hold = Arc::new(FixedHold::new(Epoch(epoch)));
-        let writer = Writer::begin(disk, Arc::clone(&hold) as _, directory.id(), options(), false)?;
+        let writer = Writer::begin(disk, Arc::clone(&hold) as _, directory.id(), options, false)?;
         Ok(Self { writer: Mutex::new(writer), hold })
     }
 

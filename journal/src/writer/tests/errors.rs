@@ -18,6 +18,7 @@ use super::script::{Script, create, enqueue};
 use crate::disk::Disk;
 use crate::disk::faulty::{Call, FaultyDisk};
 use crate::disk::memory::MemoryDisk;
+use crate::options::JournalOptions;
 
 const QUEUE: DestinationId = DestinationId(1);
 
@@ -249,4 +250,27 @@ fn a_master_that_cannot_prove_itself_answers_nobody_and_destroys_nothing() {
         assert!(matches!(answer, Err(StoreError::Lost { .. })), "{answer:?}");
     }
     store.close();
+}
+
+#[test]
+fn a_store_whose_disk_is_full_opens_though_nothing_was_kept_for_that() {
+    let options = || JournalOptions { journal_max_file_length: 256 << 10, ..JournalOptions::default() };
+    let disk = MemoryDisk::new();
+    let store = Driven::open_with(Arc::new(disk.clone()), 1, options()).expect("room");
+    store.commit_wait(create(QUEUE, DestinationKind::Queue).into()).expect("room");
+    for id in 1..=600 {
+        store.commit_wait(enqueue(id, QUEUE, 1000).into()).expect("room");
+    }
+    drop(store);
+    // Each start finds less room than a segment, and nothing to remove; none makes the next impossible.
+    for epoch in 2..5 {
+        disk.set_room(Some(40 << 10));
+        Driven::open_with(Arc::new(disk.clone()), epoch, options()).expect("a beginning that fits");
+    }
+    disk.set_room(Some(40 << 10));
+    let store = Driven::open_with(Arc::new(disk.clone()), 5, options()).expect("a beginning that fits");
+    for id in 1..=600 {
+        store.commit_wait(acknowledge(id)).unwrap_or_else(|error| panic!("acknowledging {id}: {error}"));
+    }
+    store.commit_wait(enqueue(9_999, QUEUE, 500).into()).expect("room again");
 }
