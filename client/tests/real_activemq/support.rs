@@ -70,7 +70,11 @@ impl ActiveMq {
         lines.recv_timeout(3 * PATIENCE).expect("ActiveMQ ended before it listened");
         let (slave, lines) = Self::launch(free_port(), directory, &often)?;
         let (listens, listening) = mpsc::channel();
-        std::thread::spawn(move || lines.into_iter().for_each(|_| drop(listens.send(()))));
+        std::thread::spawn(move || {
+            lines.into_iter().for_each(|_| {
+                let _ = listens.send(());
+            })
+        });
         Some((master, Slave { broker: slave, listening }))
     }
 
