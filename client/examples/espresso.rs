@@ -1,3 +1,5 @@
+//! Request and reply over a temporary queue, with brokers that may take turns: the README's example.
+
 use kahawai_client::{Acknowledge, Connection, ConsumerOptions, Destination, Message, Result};
 
 /// Orders a drink, makes it, and tells that it is ready.

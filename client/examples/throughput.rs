@@ -73,7 +73,7 @@ async fn main() -> Result<()> {
             let mut consumer = session.consumer(options).await?;
             let receive = async {
                 for number in 1..=plan.messages {
-                    next(&mut consumer).await?;
+                    drop(next(&mut consumer).await?);
                     if number % TRANSACTION == 0 || number == plan.messages {
                         session.commit().await?;
                     }

@@ -150,5 +150,6 @@ async fn the_readmes_example_works() {
 fn the_readme_shows_the_example() {
     let readme = include_str!("../../README.md");
     let example = include_str!("../../examples/espresso.rs").replace("pub(crate) async fn", "async fn");
-    assert!(readme.contains(&format!("```rust,no_run\n{example}```\n")), "examples/espresso.rs is another");
+    let code = &example[example.find("use ").unwrap()..];
+    assert!(readme.contains(&format!("```rust,no_run\n{code}```\n")), "examples/espresso.rs is another");
 }
