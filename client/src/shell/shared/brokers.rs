@@ -1,6 +1,7 @@
 //! What the task that looks for brokers shares with the rest of a connection by `failover:`.
 
 use std::collections::VecDeque;
+use std::task::Waker;
 
 use kahawai_openwire::negotiation::Preferences;
 
@@ -8,7 +9,6 @@ use super::Shared;
 use crate::error::{BrokerError, Loss, Result};
 use crate::failover::Told;
 use crate::state::ConnectionState;
-use std::task::Waker;
 
 /// What the task that looks for brokers is to know of the link.
 pub(crate) enum Notice {
