@@ -17,6 +17,11 @@
 //! # }
 //! ```
 //!
+//! With `failover:(tcp://a:61616,tcp://b:61616)` the connection outlives its broker: calls wait for the next one, which
+//! is told of all that was open. Sends go on; what cannot is said: [`Error::OutcomeUnknown`] for an acknowledgement or a
+//! commit whose answer was lost, [`Error::RolledBack`] for a transaction that was lost with its broker.
+//! [`Connection::state`] tells when. The README has the whole list.
+//!
 //! What decides is a state machine without I/O, clock or randomness (`protocol`); what acts is one tokio task a
 //! connection (`shell`).
 
@@ -27,12 +32,14 @@ mod consumer;
 mod consumer_options;
 mod delivery;
 mod error;
+mod failover;
 mod message;
 mod options;
 mod producer;
 mod protocol;
 mod session;
 mod shell;
+mod state;
 mod temporary;
 mod url;
 
@@ -49,8 +56,9 @@ pub use message::Message;
 pub use options::{ConnectOptions, PrefetchPolicy};
 pub use producer::{Confirm, Producer};
 pub use session::{Session, TransactedSession};
+pub use state::{ConnectionState, StateWatch};
 pub use temporary::TemporaryDestination;
-pub use url::{BrokerUrl, TcpUrl, UrlError};
+pub use url::{BrokerUrl, FailoverOptions, FailoverUrl, Login, TcpUrl, UrlError};
 
 /// Keeps the page's example compiling.
 #[cfg(doctest)]
