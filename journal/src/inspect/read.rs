@@ -179,13 +179,17 @@ fn survey(found: &Found, log: RandomId, epoch: Epoch) -> Result<Survey, ReadErro
     Ok(survey)
 }
 
-/// How far the log's end says that segments are released.
+/// How far the log's end says that segments are released. The last segment may have its name and not yet its header, which its
+/// master writes with the first records: then the one before it is the last that says anything.
 pub(crate) fn released_now(lineage: &Lineage) -> Result<u64, ReadError> {
     let headers = lineage.logs.iter().flat_map(|(_, found)| found).filter_map(|found| found.header.as_ref());
-    let said = headers.map(|header| header.released).max().unwrap_or_default();
-    let last = lineage.logs.iter().rev().find_map(|(log, found)| found.last().map(|found| (log, found)));
-    let survey = last.map(|(log, found)| survey(found, log.log, log.epoch)).transpose()?;
-    Ok(said.max(survey.map_or(0, |survey| survey.released)))
+    let mut released = headers.map(|header| header.released).max().unwrap_or_default();
+    let backwards =
+        lineage.logs.iter().rev().flat_map(|(log, found)| found.iter().rev().map(move |one| (log, one)));
+    for (log, found) in backwards.take(2) {
+        released = released.max(survey(found, log.log, log.epoch)?.released);
+    }
+    Ok(released)
 }
 
 /// As recovery does: a last segment with its name and without its header was being begun when its master died, unless a record in
