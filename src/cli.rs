@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::exit;
+use crate::store::options::StoreOptions;
 
 /// A message broker for ActiveMQ's clients, built around its storage engine.
 #[derive(Debug, Parser)]
@@ -20,6 +21,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a broker on a store directory: as its master, or as a slave that takes over when the master goes.
     Serve(ServeOptions),
+
+    /// Look at, check, copy and mend a store: info, verify, dump, why, backup, repair.
+    Store(StoreOptions),
 }
 
 const EXAMPLES: &str = "\

@@ -5,10 +5,12 @@
 //! | [`cli`] | the command line: commands, options, help |
 //! | [`exit`] | what each exit code means |
 //! | [`serve`] | runs a broker: slave until it is master, then serves, and back |
+//! | [`store`] | looks at, checks, copies and mends stores |
 
 mod cli;
 mod exit;
 mod serve;
+mod store;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     start_logging();
     let result = match cli.command {
         Command::Serve(options) => serve::run(options),
+        Command::Store(options) => return store::run(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

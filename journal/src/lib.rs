@@ -12,6 +12,7 @@
 //! | [`election`] | who may write |
 //! | [`directory`] | a directory that is, or becomes, a store |
 //! | [`journal`] | the engine: threads around writer and readers; `Store` |
+//! | [`inspect`] | looking at a store without being its master |
 //! | [`options`], [`steps`] | how it works; the named steps at which tests stop it |
 
 pub mod directory;
@@ -21,6 +22,7 @@ mod format;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
+pub mod inspect;
 pub mod journal;
 mod log;
 pub mod options;

@@ -116,7 +116,7 @@ fn total(parts: &[IoSlice<'_>]) -> usize {
 }
 
 /// Checks that a range lies within a segment.
-fn check_range(offset: u64, count: usize, length: u64, kind: io::ErrorKind) -> io::Result<()> {
+pub(crate) fn check_range(offset: u64, count: usize, length: u64, kind: io::ErrorKind) -> io::Result<()> {
     match offset.checked_add(count as u64) {
         Some(end) if end <= length => Ok(()),
         _ => Err(io::Error::new(kind, format!("{count} bytes at {offset} of a segment of {length}"))),

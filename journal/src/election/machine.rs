@@ -6,7 +6,7 @@ use std::io;
 use crate::format::RandomId;
 
 /// This machine since its last start: Linux's `boot_id`. All zeros, which match nobody, where it cannot be read.
-pub(super) fn boot_id() -> Option<RandomId> {
+pub(crate) fn boot_id() -> Option<RandomId> {
     let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let digits: Vec<u8> = text.trim().bytes().filter(|byte| *byte != b'-').collect();
     let mut id = [0; 16];

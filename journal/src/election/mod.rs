@@ -14,7 +14,7 @@ mod fence;
 mod hold;
 mod machine;
 
-pub(crate) use machine::random_id;
+pub(crate) use machine::{boot_id, random_id};
 
 use std::time::Duration;
 

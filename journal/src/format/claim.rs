@@ -32,6 +32,14 @@ pub(crate) fn encode_claim(epoch: Epoch, id: &RandomId) -> Vec<u8> {
     Fields::begin(CLAIM_MAGIC).u64(epoch.0).raw(id).finish()
 }
 
+/// The epoch that a claim takes.
+pub(crate) fn decode_claim(bytes: &[u8]) -> Result<Epoch, FormatError> {
+    let mut taken = Taken::open("claim", CLAIM_MAGIC, bytes)?;
+    let epoch = Epoch(taken.u64()?);
+    let _id: RandomId = taken.array()?;
+    Ok(epoch)
+}
+
 /// A sign of life.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Beat {

@@ -1,0 +1,202 @@
+//! The tools read the log a second way, on purpose: what they say lives is what the engine says, whatever was done.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kahawai_journal::disk::memory::MemoryDisk;
+use kahawai_journal::inspect::Severity;
+use kahawai_store::batch::{Batch, DestinationKind, Operation, Outcome, Subscription};
+use kahawai_store::contract::{Recovered, StoreWait as _};
+use kahawai_store::model::Contents;
+use kahawai_store::names::{DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+
+use super::support::{Open, copy, create, examine, inspect, message};
+
+/// SplitMix64: <https://prng.di.unimi.it/splitmix64.c>.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ mixed >> 31) % bound.max(1)
+    }
+}
+
+fn xid(number: u64) -> Xid {
+    Xid { format: 1, global: Bytes::from(vec![number as u8]), branch: Bytes::new() }
+}
+
+/// Something of everything. What the store refuses is refused.
+fn operation(random: &mut Random, next: &mut u64) -> Operation {
+    *next += 1;
+    let number = *next;
+    let recent = |random: &mut Random| MessageId(number.saturating_sub(random.below(40)));
+    let place = |random: &mut Random| DestinationId(1 + random.below(6));
+    match random.below(100) {
+        0..3 => create(7 + random.below(3), DestinationKind::Queue),
+        3 => Operation::RemoveDestination(DestinationId(4 + random.below(6))),
+        4..7 => Operation::Subscribe(Subscription {
+            id: SubscriptionId(number),
+            destination: DestinationId(5 + random.below(2)),
+            client_id: "client".into(),
+            name: format!("subscription {number}").into(),
+            selector: None,
+            no_local: false,
+        }),
+        7 => Operation::Unsubscribe(SubscriptionId(number.saturating_sub(random.below(60)))),
+        8..14 => {
+            let operations = (0..1 + random.below(3)).map(|_| simple(random, next)).collect();
+            Operation::Prepare { xid: xid(random.below(3)), operations }
+        }
+        14..20 => {
+            let outcome = if random.below(3) == 0 { Outcome::Rollback } else { Outcome::Commit };
+            Operation::Decide { xid: xid(random.below(3)), outcome }
+        }
+        20..26 => Operation::Move {
+            id: recent(random),
+            from: place(random),
+            to: place(random),
+            rank: random.below(2) as u8,
+        },
+        _ => simple(random, next),
+    }
+}
+
+fn simple(random: &mut Random, next: &mut u64) -> Operation {
+    *next += 1;
+    let number = *next;
+    match random.below(100) {
+        0..40 => {
+            let subscription = (random.below(2) == 0).then(|| SubscriptionId(random.below(number)));
+            let id = MessageId(number.saturating_sub(random.below(40)));
+            Operation::Acknowledge { destination: DestinationId(1 + random.below(6)), id, subscription }
+        }
+        40..48 => Operation::Put {
+            table: "table".into(),
+            key: Bytes::from(vec![random.below(3) as u8]),
+            value: (random.below(3) > 0).then(|| Bytes::from(number.to_string())),
+        },
+        _ => Operation::Enqueue {
+            id: MessageId(number),
+            destination: DestinationId(1 + random.below(6)),
+            rank: random.below(2) as u8,
+            message: message(number, random.below(400) as usize),
+        },
+    }
+}
+
+/// Acknowledges most of what waits, so that the front of the log is given up.
+fn drain(open: &Open, random: &mut Random) {
+    let held = Contents::of(&open.journal, 1000).expect("it can be read");
+    for waiting in &held.waiting {
+        for stored in &waiting.messages {
+            if random.below(8) > 0 {
+                let (destination, subscription) = (waiting.destination, waiting.subscription);
+                let done = Operation::Acknowledge { destination, id: stored.id, subscription };
+                open.journal.commit_wait(done.into()).expect("it commits");
+            }
+        }
+    }
+}
+
+fn same(held: &Recovered, found: &Recovered, at: &str) {
+    let strip = |held: &Recovered| Recovered { epoch: Epoch(0), damage: Vec::new(), ..held.clone() };
+    assert_eq!(strip(held), strip(found), "{at}");
+}
+
+#[test]
+fn what_the_tools_say_lives_is_what_the_engine_says_and_salvage_brings_it_over() {
+    let mut released = 0;
+    let mut messages = 0;
+    for seed in 0..12 {
+        let mut random = Random(seed);
+        let disk = MemoryDisk::new();
+        let mut next = 0;
+        for round in 0..4 {
+            let open = Open::on(&disk);
+            if round == 0 {
+                let destinations = (1..=6).map(|id| {
+                    create(id, if id > 4 { DestinationKind::Topic } else { DestinationKind::Queue })
+                });
+                open.journal.commit_wait(Batch::new(destinations.collect())).expect("it commits");
+            }
+            for _ in 0..120 {
+                let count = 1 + random.below(3);
+                let operations = (0..count).map(|_| operation(&mut random, &mut next)).collect();
+                // Much is refused: it names what is not there.
+                let _ = open.journal.commit_wait(Batch::new(operations));
+            }
+            drain(&open, &mut random);
+            let held = open.journal.recover_wait().expect("what it holds");
+            let at = format!("seed {seed}, round {round}");
+
+            // Beside the master, and after it.
+            let found = examine(&disk);
+            same(&held, &found.holds, &format!("{at}, beside the master"));
+            let contents = Contents::of(&open.journal, 1000).expect("it can be read");
+            if random.below(2) == 0 {
+                open.close()
+            } else {
+                drop(open)
+            }
+            let found = examine(&disk);
+            assert!(
+                found.findings.iter().all(|finding| finding.severity == Severity::Note),
+                "{at}: {:?}",
+                found.findings
+            );
+            same(&held, &found.holds, &at);
+            released = released.max(found.released);
+
+            let repaired = MemoryDisk::new();
+            let into = Open::on(&repaired);
+            let salvaged =
+                inspect(&disk).salvage(&found, &into.journal, &mut |_| {}).expect("it is salvaged");
+            assert_eq!(salvaged.unreadable, 0, "{at}");
+            messages += salvaged.messages;
+            let mut copied = Contents::of(&into.journal, 1000).expect("it can be read");
+            let mut original = contents;
+            // Where a message stands is its own store's; the order is the same.
+            for waiting in copied.waiting.iter_mut().chain(&mut original.waiting) {
+                for stored in &mut waiting.messages {
+                    stored.cursor.arrival = 0;
+                }
+            }
+            assert_eq!(original.waiting, copied.waiting, "{at}");
+            let mut copied = into.journal.recover_wait().expect("what it holds");
+            // The next destination's number may be one higher.
+            assert!(copied.destination_id_next >= held.destination_id_next, "{at}");
+            copied.destination_id_next = held.destination_id_next;
+            same(&held, &copied, &format!("{at}, salvaged"));
+            into.close();
+        }
+    }
+    assert!(released > 4 && messages > 500, "released {released}, salvaged {messages}: too little was tried");
+}
+
+#[test]
+fn usage_counts_the_bytes_of_what_lives_and_names_it() {
+    let disk = MemoryDisk::new();
+    let open = Open::on(&disk);
+    open.journal.commit_wait(create(1, DestinationKind::Queue).into()).expect("it commits");
+    for id in 1..=30 {
+        open.journal.commit_wait(super::support::enqueue(id, 1, 300).into()).expect("it commits");
+    }
+    for id in (1..=30).filter(|id| id % 10 != 0) {
+        open.journal.commit_wait(super::support::acknowledge(id, 1).into()).expect("it commits");
+    }
+    let found = examine(&disk);
+    let mut held = Vec::new();
+    let usage =
+        inspect(&disk).usage(&found, &mut |message| held.push(message), &mut |_| {}).expect("it is read");
+    assert_eq!(held.iter().map(|message| message.id.0).collect::<Vec<_>>(), [10, 20, 30]);
+    let live: u64 = usage.segments.values().map(|segment| segment.live_bytes).sum();
+    assert!((900..1200).contains(&live), "{live}");
+    assert_eq!(usage.destinations.values().sum::<u64>(), live);
+    let by_segment: Vec<u64> = held.iter().map(|message| message.segment).collect();
+    assert!(by_segment.windows(2).all(|pair| pair[0] < pair[1]), "in segments of their own: {by_segment:?}");
+    drop(open);
+    let _ = Arc::new(copy(&disk));
+}

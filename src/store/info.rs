@@ -1,0 +1,259 @@
+//! `kahawai store info`: what a store is, who holds it, what is in it and what takes its disk.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use kahawai_journal::FORMAT_VERSION;
+use kahawai_journal::disk::filesystem::FileSystem;
+use kahawai_journal::inspect::{
+    Examination, Holding, HoldingState, InspectError, Inspection, ReadOnlyDirectory, Usage, look,
+};
+use serde_json::{Value, json};
+
+use super::options::Common;
+use super::progress::Bar;
+use super::words::{bytes, count, hex, kind, time};
+use super::{Trouble, Verdict};
+
+/// How long signs of life are watched for where nothing else tells.
+pub(super) const LEASE: Duration = Duration::from_millis(2500);
+
+struct Facts {
+    path: String,
+    filesystem: String,
+    holding: Holding,
+    found: Examination,
+    usage: Usage,
+    foreign: Vec<String>,
+    bytes_on_disk: u64,
+}
+
+pub(super) fn run(options: &Common, out: &mut dyn Write) -> Result<Verdict, Trouble> {
+    let facts = gather(options)?;
+    if options.json {
+        writeln!(out, "{:#}", report(&facts))?;
+    } else {
+        text(&facts, out)?;
+    }
+    Ok(Verdict::of(facts.found.is_damaged()))
+}
+
+fn gather(options: &Common) -> Result<Facts, Trouble> {
+    let cannot = |error| InspectError::Directory { path: options.store.clone(), error };
+    let inspection = Inspection::open(&options.store)?;
+    let directory = ReadOnlyDirectory::open(&options.store).map_err(cannot)?;
+    let holding = look(&directory, LEASE).map_err(cannot)?;
+    let bar = Bar::new("reading");
+    let found = inspection.examine(&mut |progress| bar.show(progress))?;
+    let usage = inspection.usage(&found, &mut |_| {}, &mut |progress| bar.show(progress))?;
+    drop(bar);
+    Ok(Facts {
+        path: options.store.display().to_string(),
+        filesystem: FileSystem::of(&options.store).map_err(cannot)?.to_string(),
+        holding,
+        found,
+        usage,
+        foreign: directory.foreign().map_err(cannot)?,
+        bytes_on_disk: directory.bytes_on_disk().map_err(cannot)?,
+    })
+}
+
+impl Facts {
+    fn live(&self) -> u64 {
+        self.usage.segments.values().map(|segment| segment.live_bytes + segment.prepared_bytes).sum()
+    }
+
+    /// What of the journal's written bytes lives no more.
+    fn dead(&self) -> u64 {
+        let written: u64 = self.found.segments.iter().map(|segment| segment.end).sum();
+        written.saturating_sub(self.live())
+    }
+
+    fn holder(&self) -> String {
+        let who = self
+            .holding
+            .holder
+            .as_ref()
+            .map_or("someone who has not said who".to_owned(), ToString::to_string);
+        match self.holding.state {
+            HoldingState::Never => "nobody, ever".to_owned(),
+            HoldingState::Released => format!("nobody; given up in good order by {who}"),
+            HoldingState::Held => {
+                let since = self.holding.since;
+                let age = since.and_then(|since| SystemTime::now().duration_since(since).ok());
+                let since = since.and_then(time).map_or(String::new(), |since| format!(", since {since}"));
+                let age = age.map_or(String::new(), |age| {
+                    format!(" ({})", indicatif::HumanDuration(Duration::from_secs(age.as_secs())))
+                });
+                format!("{who}{since}{age}")
+            }
+            HoldingState::Dead => format!("nobody; {who} died without giving it up"),
+        }
+    }
+}
+
+fn state_name(state: HoldingState) -> &'static str {
+    match state {
+        HoldingState::Never => "never held",
+        HoldingState::Released => "released",
+        HoldingState::Held => "held",
+        HoldingState::Dead => "dead",
+    }
+}
+
+fn report(facts: &Facts) -> Value {
+    let found = &facts.found;
+    let segments: Vec<Value> = found
+        .segments
+        .iter()
+        .map(|segment| {
+            let usage = facts.usage.segments.get(&segment.number).copied().unwrap_or_default();
+            json!({
+                "file": segment.file,
+                "number": segment.number,
+                "epoch": segment.epoch.0,
+                "length": segment.length,
+                "end": segment.end,
+                "records": segment.records,
+                "live_messages": usage.live_messages,
+                "live_bytes": usage.live_bytes + usage.prepared_bytes,
+            })
+        })
+        .collect();
+    let destinations: Vec<Value> = found
+        .holds
+        .destinations
+        .iter()
+        .map(|held| {
+            json!({
+                "id": held.destination.id.0,
+                "kind": kind(held.destination.kind),
+                "name": held.destination.name.to_string(),
+                "messages": held.messages,
+                "bytes": facts.usage.destinations.get(&held.destination.id).copied().unwrap_or_default(),
+            })
+        })
+        .collect();
+    let subscriptions: Vec<Value> = found
+        .holds
+        .subscriptions
+        .iter()
+        .map(|held| {
+            json!({
+                "id": held.subscription.id.0,
+                "client_id": held.subscription.client_id.to_string(),
+                "name": held.subscription.name.to_string(),
+                "destination": held.subscription.destination.0,
+                "selector": held.subscription.selector.as_ref().map(ToString::to_string),
+                "messages": held.messages,
+            })
+        })
+        .collect();
+    let prepared: Vec<Value> = found
+        .holds
+        .prepared
+        .iter()
+        .map(|held| {
+            json!({
+                "xid": held.xid.to_string(),
+                "enqueues": held.enqueues,
+                "acknowledges": held.acknowledges.len(),
+            })
+        })
+        .collect();
+    json!({
+        "store": facts.path,
+        "file_system": facts.filesystem,
+        "format": FORMAT_VERSION,
+        "id": found.id.map(|id| hex(&id)),
+        "master": {
+            "state": state_name(facts.holding.state),
+            "name": facts.holding.holder.as_ref().map(|holder| &holder.name),
+            "host": facts.holding.holder.as_ref().map(|holder| &holder.host),
+            "process": facts.holding.holder.as_ref().map(|holder| holder.process),
+            "address": facts.holding.holder.as_ref().map(|holder| &holder.address),
+            "epoch": facts.holding.epoch.0,
+            "since": facts.holding.since.and_then(time),
+        },
+        "epochs": found.epochs.iter().map(|epoch| epoch.0).collect::<Vec<_>>(),
+        "segments": segments,
+        "live_bytes": facts.live(),
+        "dead_bytes": facts.dead(),
+        "bytes_on_disk": facts.bytes_on_disk,
+        "destinations": destinations,
+        "subscriptions": subscriptions,
+        "prepared": prepared,
+        "foreign_files": facts.foreign,
+        "damaged": found.is_damaged(),
+    })
+}
+
+fn text(facts: &Facts, out: &mut dyn Write) -> Result<(), Trouble> {
+    let found = &facts.found;
+    let id = found.id.map_or("unknown".to_owned(), |id| hex(&id));
+    writeln!(out, "store: {} ({}), format {FORMAT_VERSION}, id {id}", facts.path, facts.filesystem)?;
+    writeln!(out, "master: {}", facts.holder())?;
+    let epochs: Vec<_> = found.epochs.iter().map(ToString::to_string).collect();
+    writeln!(out, "epochs: {} claimed; logs of {}", found.epoch_claimed, or_none(epochs.join(", ")))?;
+    let length = found.segments.iter().map(|segment| segment.length).sum();
+    write!(out, "segments: {}, {}", found.segments.len(), bytes(length))?;
+    if let (Some(first), Some(last)) = (found.segments.first(), found.segments.last()) {
+        write!(out, ", numbers {} to {}", first.number, last.number)?;
+    }
+    writeln!(out)?;
+    for segment in &found.segments {
+        let usage = facts.usage.segments.get(&segment.number).copied().unwrap_or_default();
+        writeln!(
+            out,
+            "  {}: written {} of {}, {} live in {}",
+            segment.file,
+            bytes(segment.end),
+            bytes(segment.length),
+            bytes(usage.live_bytes + usage.prepared_bytes),
+            count(usage.live_messages, "message", "messages"),
+        )?;
+    }
+    let (live, dead) = (bytes(facts.live()), bytes(facts.dead()));
+    writeln!(out, "bytes: {live} live, {dead} dead, {} on the disk", bytes(facts.bytes_on_disk))?;
+    writeln!(out, "destinations: {}", found.holds.destinations.len())?;
+    for held in &found.holds.destinations {
+        let size = facts.usage.destinations.get(&held.destination.id).copied().unwrap_or_default();
+        let messages = count(held.messages, "message", "messages");
+        writeln!(
+            out,
+            "  {}://{}: {messages}, {}",
+            kind(held.destination.kind),
+            held.destination.name,
+            bytes(size)
+        )?;
+    }
+    writeln!(out, "subscriptions: {}", found.holds.subscriptions.len())?;
+    for held in &found.holds.subscriptions {
+        let subscription = &held.subscription;
+        let topic =
+            found.holds.destinations.iter().find(|found| found.destination.id == subscription.destination);
+        let topic = topic.map_or(String::new(), |found| found.destination.name.to_string());
+        let messages = count(held.messages, "message waits", "messages wait");
+        writeln!(
+            out,
+            "  '{}' of client '{}' on {topic}: {messages}",
+            subscription.name, subscription.client_id
+        )?;
+    }
+    writeln!(out, "prepared transactions: {}", found.holds.prepared.len())?;
+    for held in &found.holds.prepared {
+        let (enqueues, acknowledges) = (held.enqueues, held.acknowledges.len() as u64);
+        writeln!(out, "  {}: {enqueues} to send, {acknowledges} to acknowledge", held.xid)?;
+    }
+    if !facts.foreign.is_empty() {
+        writeln!(out, "other files, of which this program knows nothing: {}", facts.foreign.join(", "))?;
+    }
+    if found.is_damaged() {
+        writeln!(out, "damaged: kahawai store verify says where and what is lost")?;
+    }
+    Ok(())
+}
+
+fn or_none(text: String) -> String {
+    if text.is_empty() { "none".to_owned() } else { text }
+}

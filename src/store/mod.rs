@@ -1,0 +1,77 @@
+//! `kahawai store`: looks at, checks, copies and mends stores.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`options`] | the command line |
+//! | [`info`], [`verify`], [`dump`], [`why`], [`backup`], [`repair`] | one command each |
+//! | [`progress`] | how far a command has come, on a terminal |
+//! | [`words`] | numbers, times and findings in words and in JSON |
+//!
+//! Exit codes are the same for all: 0 sound, 1 damage found, 2 could not. Results go to standard output, everything else to
+//! standard error.
+
+mod backup;
+mod dump;
+mod info;
+pub(crate) mod options;
+mod progress;
+mod repair;
+mod verify;
+mod why;
+mod words;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use kahawai_journal::inspect::InspectError;
+
+use options::{StoreCommand, StoreOptions};
+
+/// What a command found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    Sound,
+    Damaged,
+}
+
+impl Verdict {
+    fn of(is_damaged: bool) -> Self {
+        if is_damaged { Self::Damaged } else { Self::Sound }
+    }
+}
+
+/// Why a command could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Inspect(#[from] InspectError),
+    #[error("cannot write the result: {0}")]
+    Output(#[from] io::Error),
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Runs a command; gives the exit code.
+pub(crate) fn run(options: StoreOptions) -> ExitCode {
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let result = match options.command {
+        StoreCommand::Info(options) => info::run(&options, &mut out),
+        StoreCommand::Verify(options) => verify::run(&options, &mut out),
+        StoreCommand::Dump(options) => dump::run(&options, &mut out),
+        StoreCommand::Why(options) => why::run(&options, &mut out),
+        StoreCommand::Backup(options) => backup::run(&options, &mut out),
+        StoreCommand::Repair(options) => repair::run(&options, &mut out),
+    };
+    let result = result.and_then(|verdict| out.flush().map(|()| verdict).map_err(Trouble::Output));
+    match result {
+        Ok(Verdict::Sound) => ExitCode::SUCCESS,
+        Ok(Verdict::Damaged) => ExitCode::from(1),
+        // Whoever read the output has enough: `kahawai store dump … | head`.
+        Err(Trouble::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(trouble) => {
+            // Where even standard error is gone, the exit code must do.
+            let _ = writeln!(io::stderr(), "kahawai: {trouble}");
+            ExitCode::from(2)
+        }
+    }
+}
