@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::options::BenchCommand;
 use crate::exit;
+use crate::quantity;
 
 /// A message broker for ActiveMQ's clients, built around its storage engine.
 #[derive(Debug, Parser)]
@@ -20,6 +22,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run a broker on a store directory: as its master, or as a slave that takes over when the master goes.
     Serve(ServeOptions),
+    /// Measure a broker under load, every message accounted for; or storage engines on a disk (bench store).
+    Bench(Box<BenchCommand>),
 }
 
 const EXAMPLES: &str = "\
@@ -92,16 +96,8 @@ fn milliseconds(least: u64) -> impl Fn(&str) -> Result<Duration, String> + Clone
 fn segment_size(text: &str) -> Result<u64, String> {
     const LEAST: u64 = 64 << 10;
     const MOST: u64 = 1 << 30;
-    let lower = text.trim().to_ascii_lowercase();
-    let (digits, unit) = match lower.trim_end_matches('b') {
-        rest if rest.ends_with('k') => (&rest[..rest.len() - 1], 1 << 10),
-        rest if rest.ends_with('m') => (&rest[..rest.len() - 1], 1 << 20),
-        rest if rest.ends_with('g') => (&rest[..rest.len() - 1], 1 << 30),
-        rest => (rest, 1),
-    };
-    let size = digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    match size {
-        Some(size) if (LEAST..=MOST).contains(&size) => Ok(size.next_multiple_of(4096)),
+    match quantity::bytes(text) {
+        Ok(size) if (LEAST..=MOST).contains(&size) => Ok(size.next_multiple_of(4096)),
         _ => Err("needs a size from 64kb to 1gb".to_owned()),
     }
 }

@@ -4,11 +4,20 @@
 //! |---|---|
 //! | [`cli`] | the command line: commands, options, help |
 //! | [`exit`] | what each exit code means |
+//! | [`bench`] | measures a broker, or the storage engines |
+//! | [`connect`] | how commands find their broker |
+//! | [`figures`], [`quantity`], [`table`], [`output`] | numbers for people, from people; standard output |
 //! | [`serve`] | runs a broker: slave until it is master, then serves, and back |
 
+mod bench;
 mod cli;
+mod connect;
 mod exit;
+mod figures;
+mod output;
+mod quantity;
 mod serve;
+mod table;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -17,18 +26,22 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command};
+use exit::Exit;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging();
     let result = match cli.command {
         Command::Serve(options) => serve::run(options),
+        Command::Bench(command) => bench::run(*command),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Where even standard error is gone, the exit code must do.
-            let _ = writeln!(std::io::stderr(), "kahawai: {failure}");
+            if failure.exit != Exit::Silent {
+                // Where even standard error is gone, the exit code must do.
+                let _ = writeln!(std::io::stderr(), "kahawai: {failure}");
+            }
             ExitCode::from(failure.exit.code())
         }
     }
