@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
+use crate::bench::store::engine::EngineName;
 use crate::quantity;
 
 const EXAMPLES: &str = "\
@@ -44,17 +45,4 @@ pub(crate) struct StoreBenchOptions {
     /// Write the results as JSON on standard output, instead of as tables.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// A storage engine with the way it is set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum EngineName {
-    /// The journal as it is by default: small rounds by pwrite, large ones through the mapping; fdatasync.
-    JournalMapped,
-    /// The journal always through the mapping; fdatasync.
-    JournalMappedOnly,
-    /// The journal on plain files, as on network file systems; pwrite and fdatasync.
-    JournalPlain,
-    /// SQLite with a write-ahead log, synced at each commit.
-    Sqlite,
 }
