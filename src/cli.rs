@@ -7,6 +7,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::options::BenchCommand;
 use crate::exit;
+use crate::manual::{CompletionOptions, ManualOptions};
+use crate::messages::dead_letters::DeadLetterCommand;
+use crate::messages::queue::{BrowseOptions, MoveOptions, PurgeOptions};
+use crate::messages::receive::{ReceiveOptions, SubscribeOptions, TailOptions};
+use crate::messages::send::SendOptions;
+use crate::messages::stats::StatsOptions;
 use crate::quantity;
 
 /// A message broker for ActiveMQ's clients, built around its storage engine.
@@ -24,6 +30,28 @@ pub(crate) enum Command {
     Serve(ServeOptions),
     /// Measure a broker under load, every message accounted for; or storage engines on a disk (bench store).
     Bench(Box<BenchCommand>),
+    /// Send messages.
+    Send(Box<SendOptions>),
+    /// Receive messages until none come, and acknowledge them.
+    Receive(Box<ReceiveOptions>),
+    /// Receive messages as they come, without end.
+    Tail(Box<TailOptions>),
+    /// Receive from a durable subscription, which keeps messages while nobody does; make it or remove it.
+    Subscribe(Box<SubscribeOptions>),
+    /// Look at a queue's messages and take none.
+    Browse(Box<BrowseOptions>),
+    /// Move messages from a queue to another destination, in transactions.
+    Move(Box<MoveOptions>),
+    /// Take a queue's messages away, for good.
+    Purge(Box<PurgeOptions>),
+    /// Look at dead letters, and send them again.
+    Dlq(Box<DeadLetterCommand>),
+    /// Tell what destinations there are, and how many messages and consumers they have.
+    Stats(Box<StatsOptions>),
+    /// Write completions for a shell.
+    Completions(CompletionOptions),
+    /// Write the manual pages.
+    Man(ManualOptions),
 }
 
 const EXAMPLES: &str = "\

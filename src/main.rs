@@ -7,6 +7,8 @@
 //! | [`bench`] | measures a broker, or the storage engines |
 //! | [`connect`] | how commands find their broker |
 //! | [`figures`], [`quantity`], [`table`], [`output`] | numbers for people, from people; standard output |
+//! | [`messages`] | commands that look at messages, send them, move them about |
+//! | [`manual`] | shell completions and manual pages |
 //! | [`serve`] | runs a broker: slave until it is master, then serves, and back |
 
 mod bench;
@@ -14,6 +16,8 @@ mod cli;
 mod connect;
 mod exit;
 mod figures;
+mod manual;
+mod messages;
 mod output;
 mod quantity;
 mod serve;
@@ -27,6 +31,7 @@ use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command};
 use exit::Exit;
+use messages::{dead_letters, queue, receive, send, stats};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -34,6 +39,17 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(options) => serve::run(options),
         Command::Bench(command) => bench::run(*command),
+        Command::Send(options) => connect::run(send::run(*options)),
+        Command::Receive(options) => connect::run(receive::receive(*options)),
+        Command::Tail(options) => connect::run(receive::tail(*options)),
+        Command::Subscribe(options) => connect::run(receive::subscribe(*options)),
+        Command::Browse(options) => connect::run(queue::browse(*options)),
+        Command::Move(options) => connect::run(queue::move_messages(*options)),
+        Command::Purge(options) => connect::run(queue::purge(*options)),
+        Command::Dlq(command) => connect::run(dead_letters::run(*command)),
+        Command::Stats(options) => connect::run(stats::run(*options)),
+        Command::Completions(options) => manual::completions(&options),
+        Command::Man(options) => manual::manual(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,8 +11,16 @@ use crate::exit::{Exit, Failure};
 /// # Errors
 /// Where it cannot be written to.
 pub(crate) fn write(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Writes bytes as they are.
+///
+/// # Errors
+/// As [`write`].
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(gone)
+    out.write_all(bytes).and_then(|()| out.flush()).map_err(gone)
 }
 
 /// Writes a line of JSON.

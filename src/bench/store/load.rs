@@ -14,6 +14,7 @@ use kahawai_store::names::{DestinationId, MessageId};
 
 use crate::bench::meter::histogram;
 use crate::bench::processor;
+use crate::bench::store::device::{Device, Work};
 use crate::exit::{Exit, Failure};
 
 const QUEUE: DestinationId = DestinationId(1);
@@ -30,8 +31,8 @@ pub(super) struct Loaded {
     pub(super) latencies: Histogram<u64>,
     /// Processor time a second, in cores.
     pub(super) cores: f64,
-    /// Bytes that the process had written to storage, where the system tells.
-    pub(super) written: Option<u64>,
+    /// What the device did meanwhile, for everybody on the machine; none where the system does not tell.
+    pub(super) device: Option<Work>,
 }
 
 type Answer = (Result<Committed, StoreError>, Instant);
@@ -93,7 +94,12 @@ impl Load {
     ///
     /// # Errors
     /// The engine's.
-    pub(super) fn run(mut self, store: &dyn Store, time: Duration) -> Result<Loaded, Failure> {
+    pub(super) fn run(
+        mut self,
+        store: &dyn Store,
+        time: Duration,
+        device: &Device,
+    ) -> Result<Loaded, Failure> {
         let failed = |error: StoreError| Failure::new(Exit::StoreFailed, error);
         let queue = Destination { id: QUEUE, kind: DestinationKind::Queue, name: "bench".into() };
         store.commit_wait(Operation::CreateDestination(queue).into()).map_err(failed)?;
@@ -103,7 +109,7 @@ impl Load {
         let warm_up = (time / 4).min(Duration::from_secs(1));
         self.keep_up(store, warm_up, |_| {}).map_err(failed)?;
         let mut latencies = histogram();
-        let (started, processor, written) = (Instant::now(), processor::seconds(), written());
+        let (started, processor, before) = (Instant::now(), processor::seconds(), device.work());
         let messages = self
             .keep_up(store, time, |asked| {
                 latencies.saturating_record(asked.elapsed().as_nanos() as u64);
@@ -111,14 +117,14 @@ impl Load {
             .map_err(failed)?;
         let seconds = started.elapsed().as_secs_f64();
         let cores = (processor::seconds() - processor) / seconds;
-        let written = self::written().zip(written).map(|(after, before)| after - before);
+        let device = device.work().zip(before).map(|(after, before)| after.since(before));
         for _ in 0..self.writers {
             // Until then engines still work for us.
             if self.answers.recv().is_err() {
                 break;
             }
         }
-        Ok(Loaded { messages, seconds, latencies, cores, written })
+        Ok(Loaded { messages, seconds, latencies, cores, device })
     }
 
     /// For each answer the next message, for so long.
@@ -138,10 +144,4 @@ impl Load {
         }
         Ok(messages)
     }
-}
-
-/// Bytes that this process has caused to be written to storage.
-fn written() -> Option<u64> {
-    let told = std::fs::read_to_string("/proc/self/io").ok()?;
-    told.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.trim().parse().ok())
 }

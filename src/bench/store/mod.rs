@@ -3,6 +3,7 @@
 //! A device changes by the second, so the floor is measured right before and right after each engine, with the very bytes that the
 //! engine is to make durable.
 
+mod device;
 mod engine;
 mod floor;
 mod load;
@@ -22,6 +23,7 @@ use crate::exit::{Exit, Failure};
 use crate::figures::{bytes, grouped, microseconds};
 use crate::output;
 use crate::table::Table;
+use device::Device;
 use engine::{Engine, EngineName};
 use floor::Floor;
 use load::Load;
@@ -41,7 +43,9 @@ struct Measurement {
     messages_per_second: f64,
     latency: Option<Latency>,
     cores: f64,
+    /// By the device's own count, whoever wrote.
     written_bytes_per_message: Option<f64>,
+    messages_per_flush: Option<f64>,
     /// Flushes a second of one message's bytes, and of all writers' at once.
     flushes_of_one_per_second: f64,
     flushes_of_all_per_second: f64,
@@ -71,6 +75,7 @@ pub(crate) fn run(options: &StoreBenchOptions) -> Result<(), Failure> {
     let room = Room::new(&options.directory).map_err(unwritable)?;
     let engines = if options.engine.is_empty() { EngineName::value_variants() } else { &options.engine[..] };
     let mut floor = Floor::new(&room.0).map_err(unwritable)?;
+    let device = Device::of(&room.0).map_err(unwritable)?;
     let mut results = Vec::new();
     if !options.json {
         output::write(&format!(
@@ -92,10 +97,11 @@ pub(crate) fn run(options: &StoreBenchOptions) -> Result<(), Failure> {
             ">p99.9",
             ">cores",
             ">written each",
+            ">msgs/flush",
         ]);
         let from = results.len();
         for engine in engines {
-            let measured = measure(*engine, *writers, options, &room, &mut floor)?;
+            let measured = measure(*engine, *writers, options, &room, &mut floor, &device)?;
             table.row(row(&measured));
             results.push(measured);
         }
@@ -137,6 +143,7 @@ fn row(measured: &Measurement) -> Vec<String> {
         latency(|all| all.p99_9_us),
         format!("{:.2}", measured.cores),
         measured.written_bytes_per_message.map_or("-".to_owned(), bytes),
+        measured.messages_per_flush.map_or("-".to_owned(), |count| format!("{count:.1}")),
     ]
 }
 
@@ -146,6 +153,7 @@ fn measure(
     options: &StoreBenchOptions,
     room: &Room,
     floor: &mut Floor,
+    device: &Device,
 ) -> Result<Measurement, Failure> {
     let failed = |error: io::Error| Failure::new(Exit::Unwritable, format!("measuring the device: {error}"));
     let directory = room.fresh(engine, writers).map_err(failed)?;
@@ -156,7 +164,7 @@ fn measure(
         (floor.flushes(one, FLOOR_TIME).map_err(failed)?, floor.flushes(all, FLOOR_TIME).map_err(failed)?);
     let bandwidth = floor.bandwidth(FLOOR_TIME).map_err(failed)?;
     let opened = Engine::open(engine, &directory)?;
-    let loaded = load.run(opened.store(), options.duration);
+    let loaded = load.run(opened.store(), options.duration, device);
     opened.close();
     let loaded = loaded.map_err(|failure| failure.within(engine.name()))?;
     let after =
@@ -164,8 +172,12 @@ fn measure(
     // It is gone before the next begins: a small disk must hold one at a time.
     fs::remove_dir_all(&directory).map_err(failed)?;
     let rate = loaded.messages as f64 / loaded.seconds;
-    let written =
-        loaded.written.filter(|_| loaded.messages > 0).map(|bytes| bytes as f64 / loaded.messages as f64);
+    let each = |of: u64| of as f64 / loaded.messages.max(1) as f64;
+    let written = loaded.device.map(|work| each(work.bytes));
+    let per_flush = loaded
+        .device
+        .filter(|work| work.flushes > 0)
+        .map(|work| loaded.messages as f64 / work.flushes as f64);
     let facts = Facts {
         writers,
         rate,
@@ -173,6 +185,8 @@ fn measure(
         flushes_of_all: f64::midpoint(before.1, after.1),
         bandwidth,
         written,
+        per_flush,
+        changed: changed(before, after),
         cores: loaded.cores,
     };
     Ok(Measurement {
@@ -184,6 +198,7 @@ fn measure(
         latency: Latency::of("commit to the engine's answer", &loaded.latencies),
         cores: loaded.cores,
         written_bytes_per_message: written,
+        messages_per_flush: per_flush,
         flushes_of_one_per_second: facts.flushes_of_one,
         flushes_of_all_per_second: facts.flushes_of_all,
         bandwidth_bytes_per_second: bandwidth,
@@ -192,6 +207,12 @@ fn measure(
         bound: facts.bound(),
         verdict: facts.verdict(),
     })
+}
+
+/// By how much the device was faster at one time than at the other.
+fn changed(before: (f64, f64), after: (f64, f64)) -> f64 {
+    let by = |one: f64, other: f64| one.max(other) / one.min(other).max(f64::MIN_POSITIVE);
+    by(before.0, after.0).max(by(before.1, after.1))
 }
 
 /// A folder of our own in the user's directory; removed when dropped.

@@ -1,6 +1,9 @@
 //! What the figures mean, in words: how far from the floor, and what bounds it.
 
-use crate::figures::{bytes, grouped, microseconds};
+use crate::figures::{bytes, microseconds, number};
+
+/// From this on a device that changed while it was measured says little.
+const UNSTEADY: f64 = 2.0;
 
 /// What is known of one engine with one number of writers.
 #[derive(Clone, Copy, Debug)]
@@ -14,8 +17,11 @@ pub(super) struct Facts {
     pub(super) flushes_of_all: f64,
     /// The device's bandwidth, bytes a second.
     pub(super) bandwidth: f64,
-    /// Bytes written for each message, where that is known.
+    /// Bytes written for each message, and messages for each flush, by the device's own count; where that is known.
     pub(super) written: Option<f64>,
+    pub(super) per_flush: Option<f64>,
+    /// How many times faster the device was before than after, or after than before.
+    pub(super) changed: f64,
     /// Processor time a second, in cores.
     pub(super) cores: f64,
 }
@@ -63,14 +69,21 @@ impl Facts {
                 microseconds(took),
                 microseconds(flush.min(took))
             ));
-        } else {
+        } else if let Some(per_flush) = self.per_flush {
             told.push_str(&format!(
-                ": about {} messages for each flush that the device could do",
-                grouped((self.rate / self.flushes_of_all).max(1.0))
+                ": {} messages shared each flush, of {} that could",
+                number(per_flush),
+                self.writers
             ));
         }
         if let Some(written) = self.written {
-            told.push_str(&format!("; {} written for each", bytes(written)));
+            told.push_str(&format!("; the device wrote {} for each", bytes(written)));
+        }
+        if self.changed >= UNSTEADY {
+            told.push_str(&format!(
+                "; the device itself was {:.0} times faster at one end than at the other: measure again",
+                self.changed
+            ));
         }
         told
     }
@@ -97,6 +110,8 @@ mod tests {
         flushes_of_all: 2_000.0,
         bandwidth: 400e6,
         written: Some(2_000.0),
+        per_flush: Some(20.0),
+        changed: 1.1,
         cores: 0.3,
     };
 
