@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kahawai_openwire::destination::DestinationKind;
 use tokio::net::TcpStream;
@@ -10,14 +11,16 @@ use tokio::time::timeout;
 
 use crate::consumer_options::ConsumerOptions;
 use crate::error::{Error, Loss, Result};
+use crate::failover::Failover;
 use crate::options::{ConnectOptions, PrefetchPolicy};
 use crate::protocol::{Identity, Protocol};
 use crate::session::{Session, TransactedSession};
 use crate::shell::driver::{self, CLOSE_TIMEOUT};
-use crate::shell::names;
 use crate::shell::shared::Shared;
+use crate::shell::{failover, names};
+use crate::state::StateWatch;
 use crate::temporary::TemporaryDestination;
-use crate::url::{BrokerUrl, TcpUrl, UrlError};
+use crate::url::{BrokerUrl, FailoverUrl, Login, TcpUrl, UrlError};
 
 /// A connection to a broker. Clones are the same connection; it closes when the last clone and the last session,
 /// producer and consumer of it have gone, or by [`Self::close`].
@@ -41,8 +44,11 @@ impl Drop for Handle {
 }
 
 impl Connection {
-    /// Opens a connection by its address, such as `tcp://localhost:61616?wireFormat.maxInactivityDuration=5000`.
-    /// See [`ConnectOptions`] for users and client ids.
+    /// Opens a connection by its address, such as `tcp://localhost:61616?wireFormat.maxInactivityDuration=5000` or
+    /// `failover:(tcp://a:61616,tcp://b:61616)`. See [`ConnectOptions`] for users and client ids.
+    ///
+    /// One by `failover:` waits for a broker as long as its options say (without end, if they say nothing), and outlives
+    /// the brokers that it is connected to: see the crate's page.
     ///
     /// # Errors
     /// As [`ConnectOptions::open`].
@@ -69,29 +75,69 @@ impl Connection {
         let stream = TcpStream::connect((url.host.as_str(), url.port)).await.map_err(&unreachable)?;
         stream.set_nodelay(url.wire_format.tcp_no_delay_enabled).map_err(&unreachable)?;
 
-        let connection_id = names::connection_name();
-        let is_client_id_chosen = url.client_id.is_some();
-        let client_id = url.client_id.unwrap_or_else(|| connection_id.clone());
-        let identity = Identity {
-            connection_id,
-            client_id: client_id.clone(),
-            user_name: url.user_name,
-            password: url.password,
-        };
+        let identity = identity(&url.login);
         let (negotiated, when_negotiated) = oneshot::channel();
-        let shared = Arc::new(Shared::new(Protocol::new(url.wire_format, &identity)?, negotiated));
+        let protocol = Protocol::new(url.wire_format, &identity)?;
+        let shared = Arc::new(Shared::new(protocol, negotiated, address.clone(), None));
         tokio::spawn(driver::drive(shared.clone(), stream));
         // From here on, giving up closes the connection.
-        let handle = Handle { shared, prefetch: url.prefetch, address, client_id, is_client_id_chosen };
-        let connection = Self { handle: Arc::new(handle) };
+        let connection = Self::new(shared, address, &url.login, &identity);
         let shared = connection.shared();
-        if when_negotiated.await.is_err() {
-            return Err(shared.why_ended().unwrap_or(Error::Lost(Loss::RuntimeGone)));
+        match when_negotiated.await {
+            Ok(negotiated) => negotiated?,
+            Err(_) => return Err(shared.why_ended().unwrap_or(Error::Lost(Loss::RuntimeGone))),
         }
         let opening = shared.open(|protocol, now| Ok(((), protocol.open_connection(now, &identity)?)))?;
         opening.1.await?;
+        shared.note_connected();
         tracing::debug!(address = connection.handle.address, "connected");
         Ok(connection)
+    }
+
+    /// With a time limit only where one was set: how often to try is the address's to say.
+    pub(crate) async fn open_failover(url: FailoverUrl, limit: Option<Duration>) -> Result<Self> {
+        let address = url.to_string();
+        let Some(limit) = limit else { return Self::open_failover_at_last(url).await };
+        match timeout(limit, Self::open_failover_at_last(url)).await {
+            Ok(opened) => opened,
+            Err(_) => Err(Error::ConnectTimeout { address, limit }),
+        }
+    }
+
+    async fn open_failover_at_last(url: FailoverUrl) -> Result<Self> {
+        let identity = identity(&url.login);
+        let (opened, when_opened) = oneshot::channel();
+        let tracked = if url.options.track_messages { url.options.max_cache_size } else { 0 };
+        let protocol = Protocol::recovering(identity.clone(), tracked)?;
+        let shared = Arc::new(Shared::new(protocol, opened, String::new(), url.options.timeout));
+        let connection = Self::new(shared.clone(), url.to_string(), &url.login, &identity);
+        tokio::spawn(failover::drive(shared, Failover::new(url, names::random())));
+        match when_opened.await {
+            Ok(opened) => opened.map(|()| connection),
+            Err(_) => Err(connection.shared().why_ended().unwrap_or(Error::Lost(Loss::RuntimeGone))),
+        }
+    }
+
+    fn new(shared: Arc<Shared>, address: String, login: &Login, identity: &Identity) -> Self {
+        Self {
+            handle: Arc::new(Handle {
+                shared,
+                prefetch: login.prefetch,
+                address,
+                client_id: identity.client_id.clone(),
+                is_client_id_chosen: login.client_id.is_some(),
+            }),
+        }
+    }
+
+    /// How the connection's state changes: when it is interrupted, and when and to which broker it is connected again.
+    pub fn state(&self) -> StateWatch {
+        self.shared().watch()
+    }
+
+    /// Host and port of the broker that the connection is to, or was to last; empty where there was none yet.
+    pub fn broker(&self) -> String {
+        self.shared().broker()
     }
 
     /// Opens a session: consumers acknowledge as they were asked to, sends count when they are answered.
@@ -135,7 +181,8 @@ impl Connection {
     /// subscription or it is in use; [`Error::Lost`], [`Error::OutcomeUnknown`], [`Error::Closed`].
     pub async fn unsubscribe(&self, subscription: &str) -> Result<()> {
         self.check_client_id()?;
-        self.shared().request(|protocol, now| protocol.unsubscribe(now, subscription).map(Some))?.await
+        let shared = self.shared();
+        shared.request_when_up(|protocol, now| protocol.unsubscribe(now, subscription).map(Some)).await?.await
     }
 
     /// The JMS client id: the one that was set, or the one that was made up.
@@ -150,6 +197,12 @@ impl Connection {
     /// [`Error::Lost`] where the connection was lost before the broker answered.
     pub async fn close(&self) -> Result<()> {
         let shared = self.shared();
+        if !shared.is_up() {
+            // No broker knows of it.
+            shared.finish(false);
+            shared.ended().await;
+            return Ok(());
+        }
         let answer = match shared.request(|protocol, now| protocol.close_connection(now).map(Some)) {
             Ok(answer) => answer,
             Err(Error::Closed) => return Ok(()),
@@ -183,6 +236,16 @@ impl Connection {
             return Err(Error::Usage("durable subscriptions need a client id (ConnectOptions::client_id)"));
         }
         Ok(())
+    }
+}
+
+fn identity(login: &Login) -> Identity {
+    let connection_id = names::connection_name();
+    Identity {
+        client_id: login.client_id.clone().unwrap_or_else(|| connection_id.clone()),
+        connection_id,
+        user_name: login.user_name.clone(),
+        password: login.password.clone(),
     }
 }
 

@@ -33,7 +33,8 @@ impl Consumer {
         let prefetch = connection.prefetch(&options);
         let (key, opened) = session
             .shared()
-            .open(|protocol, now| protocol.open_consumer(now, session.key(), &options, prefetch))?;
+            .open_when_up(|protocol, now| protocol.open_consumer(now, session.key(), &options, prefetch))
+            .await?;
         let is_explicit = options.acknowledge == Acknowledge::Explicit || session.is_transacted();
         let consumer = Self { session, key, is_explicit, is_done: false };
         opened.await?;

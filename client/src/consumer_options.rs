@@ -10,6 +10,9 @@ pub enum Acknowledge {
     /// As it is handed out: what the application was given is never delivered again (JMS: `AUTO_ACKNOWLEDGE`).
     #[default]
     Auto,
+    /// As it is handed out, but told to the broker only now and then: fewer bytes, and up to half of the prefetch comes
+    /// a second time if the connection is lost (JMS: `DUPS_OK_ACKNOWLEDGE`).
+    Lazy,
     /// When the application says so, by [`crate::Delivery::acknowledge`] for one message or
     /// [`crate::Delivery::acknowledge_up_to_here`] for all so far (JMS: `INDIVIDUAL` and `CLIENT_ACKNOWLEDGE`).
     Explicit,
@@ -28,6 +31,7 @@ pub struct ConsumerOptions {
     pub(crate) retroactive: bool,
     pub(crate) priority: u8,
     pub(crate) redeliveries_max: Option<u32>,
+    pub(crate) browser: bool,
 }
 
 impl ConsumerOptions {
@@ -48,6 +52,7 @@ impl ConsumerOptions {
             retroactive: false,
             priority: 0,
             redeliveries_max: Some(Self::REDELIVERIES_MAX_DEFAULT),
+            browser: false,
         }
     }
 
@@ -66,6 +71,15 @@ impl ConsumerOptions {
     pub fn durable(topic: impl Into<Text>, subscription: impl Into<Text>) -> Self {
         Self { subscription: Some(subscription.into()), ..Self::topic(topic) }
     }
+
+    /// Looks at what is in a queue and takes nothing from it: the stream ends when all was seen that was there. How
+    /// much a broker shows at most is its own decision (ActiveMQ: `maxBrowsePageSize`, 400).
+    pub fn browse(queue: impl Into<Text>) -> Self {
+        Self { browser: true, prefetch: Some(Self::BROWSER_PREFETCH), ..Self::queue(queue) }
+    }
+
+    /// ActiveMQ's prefetch of a browser.
+    const BROWSER_PREFETCH: u32 = 500;
 
     /// When a message counts as consumed.
     #[must_use]

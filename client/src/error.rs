@@ -46,6 +46,18 @@ pub enum Error {
     /// answered: it happened or it did not.
     #[error("the connection was lost before the broker answered, the outcome is unknown: {0}")]
     OutcomeUnknown(Loss),
+    /// The transaction was rolled back: its broker was lost with what was sent and received in it. Nothing of it
+    /// happened, all that was received comes again, and a new transaction has begun.
+    #[error("the transaction was rolled back, the connection was lost: {0}")]
+    RolledBack(Loss),
+    /// There was no broker to be reached for as long as calls may wait (`timeout`). Nothing was sent.
+    #[error("no broker within {limit:?}; the last was lost: {last}")]
+    NoBroker {
+        /// The time allowed.
+        limit: Duration,
+        /// Why the last connection was lost.
+        last: Loss,
+    },
     /// The connection, session, producer or consumer was closed on this side.
     #[error("closed")]
     Closed,
@@ -79,6 +91,8 @@ pub enum ErrorKind {
     Usage,
     /// Connect again, later.
     Connection,
+    /// Do the whole transaction once more.
+    RolledBack,
     /// Connect again, and be ready for what was sent to be there already.
     InDoubt,
     /// The broker's answer says what to mend.
@@ -94,7 +108,10 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         match self {
             Self::Url(_) | Self::Usage(_) => ErrorKind::Usage,
-            Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::Lost(_) => ErrorKind::Connection,
+            Self::Connect { .. } | Self::ConnectTimeout { .. } | Self::Lost(_) | Self::NoBroker { .. } => {
+                ErrorKind::Connection
+            }
+            Self::RolledBack(_) => ErrorKind::RolledBack,
             Self::OutcomeUnknown(_) => ErrorKind::InDoubt,
             Self::Broker(_) | Self::ConsumerClosed => ErrorKind::Broker,
             Self::Encode(_) | Self::Malformed(_) | Self::UnexpectedBody { .. } => ErrorKind::Message,
@@ -107,7 +124,8 @@ impl Error {
         match self {
             Self::Broker(error)
             | Self::Lost(Loss::Broker(error))
-            | Self::OutcomeUnknown(Loss::Broker(error)) => Some(error),
+            | Self::OutcomeUnknown(Loss::Broker(error))
+            | Self::RolledBack(Loss::Broker(error)) => Some(error),
             _ => None,
         }
     }
@@ -186,6 +204,17 @@ pub enum Loss {
         /// Messages waiting in the consumer.
         found: usize,
     },
+    /// No broker of `failover:` could be reached, as often as was allowed.
+    #[error("no broker could be reached in {rounds} rounds, the last failure: {last}")]
+    NoBroker {
+        /// How often all were tried.
+        rounds: u32,
+        /// The last failure, in words.
+        last: String,
+    },
+    /// We left the broker for another one of its cluster.
+    #[error("moving to another broker")]
+    Moved,
     /// The task that serves the connection is gone, with its runtime.
     #[error("the runtime was shut down")]
     RuntimeGone,

@@ -27,12 +27,14 @@ mod consumer;
 mod consumer_options;
 mod delivery;
 mod error;
+mod failover;
 mod message;
 mod options;
 mod producer;
 mod protocol;
 mod session;
 mod shell;
+mod state;
 mod temporary;
 mod url;
 
@@ -49,8 +51,9 @@ pub use message::Message;
 pub use options::{ConnectOptions, PrefetchPolicy};
 pub use producer::{Confirm, Producer};
 pub use session::{Session, TransactedSession};
+pub use state::{ConnectionState, StateWatch};
 pub use temporary::TemporaryDestination;
-pub use url::{BrokerUrl, TcpUrl, UrlError};
+pub use url::{BrokerUrl, FailoverOptions, FailoverUrl, Login, TcpUrl, UrlError};
 
 /// Keeps the page's example compiling.
 #[cfg(doctest)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::connection::Connection;
 use crate::error::Result;
-use crate::url::{BrokerUrl, TcpUrl, UrlError};
+use crate::url::{BrokerUrl, Login, UrlError};
 
 /// How many messages a broker may send to a consumer ahead of acknowledgement, by what it consumes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,8 @@ impl ConnectOptions {
         self
     }
 
-    /// How long opening the connection may take, from name look-up to the broker's consent.
+    /// How long opening the connection may take, from name look-up to the broker's consent. With `failover:` it is the
+    /// limit of the first connection as a whole, and there is none unless this sets one.
     #[must_use]
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.connect_timeout = Some(limit);
@@ -100,19 +101,27 @@ impl ConnectOptions {
         U: TryInto<BrokerUrl>,
         UrlError: From<U::Error>,
     {
-        let BrokerUrl::Tcp(mut url) = url.try_into().map_err(UrlError::from)?;
-        self.apply(&mut url);
-        Connection::open_tcp(url).await
+        match url.try_into().map_err(UrlError::from)? {
+            BrokerUrl::Tcp(mut url) => {
+                url.connect_timeout = self.connect_timeout.unwrap_or(url.connect_timeout);
+                self.apply(&mut url.login);
+                Connection::open_tcp(url).await
+            }
+            BrokerUrl::Failover(mut url) => {
+                let limit = self.connect_timeout;
+                self.apply(&mut url.login);
+                Connection::open_failover(url, limit).await
+            }
+        }
     }
 
-    fn apply(self, url: &mut TcpUrl) {
+    fn apply(self, login: &mut Login) {
         if let Some((user, password)) = self.credentials {
-            url.user_name = Some(user);
-            url.password = Some(password);
+            login.user_name = Some(user);
+            login.password = Some(password);
         }
-        url.client_id = self.client_id.or(url.client_id.take());
-        url.prefetch = self.prefetch.unwrap_or(url.prefetch);
-        url.connect_timeout = self.connect_timeout.unwrap_or(url.connect_timeout);
+        login.client_id = self.client_id.or(login.client_id.take());
+        login.prefetch = self.prefetch.unwrap_or(login.prefetch);
     }
 }
 

@@ -26,7 +26,8 @@ impl Producer {
     pub(crate) async fn open(session: Arc<SessionHandle>, destination: Option<Destination>) -> Result<Self> {
         let (key, opened) = session
             .shared()
-            .open(|protocol, now| protocol.open_producer(now, session.key(), destination.as_ref()))?;
+            .open_when_up(|protocol, now| protocol.open_producer(now, session.key(), destination.as_ref()))
+            .await?;
         let producer = Self { session, key, destination: destination.map(Arc::new) };
         opened.await?;
         Ok(producer)

@@ -67,8 +67,10 @@ impl Drop for SessionHandle {
 
 impl Session {
     pub(crate) async fn open(connection: Connection, is_transacted: bool) -> Result<Self> {
-        let (key, opened) =
-            connection.shared().open(|protocol, now| protocol.open_session(now, is_transacted))?;
+        let (key, opened) = connection
+            .shared()
+            .open_when_up(|protocol, now| protocol.open_session(now, is_transacted))
+            .await?;
         let session = Self { handle: Arc::new(SessionHandle { connection, key, is_transacted }) };
         opened.await?;
         Ok(session)
@@ -134,9 +136,11 @@ impl TransactedSession {
     /// [`crate::Error::Broker`]: the transaction was rolled back instead, and what was received comes again.
     /// [`crate::Error::OutcomeUnknown`]: the connection was lost while the broker committed; it did or it did not.
     /// [`crate::Error::Lost`]: the connection was lost before; nothing was committed.
+    /// [`crate::Error::RolledBack`]: the connection (by `failover:`) lost its broker before; nothing was committed, what
+    /// was received comes again, and the next transaction has begun.
     pub async fn commit(&self) -> Result<()> {
         let handle = &self.session.handle;
-        handle.shared().request(|protocol, now| protocol.commit(now, handle.key))?.await
+        handle.shared().request_when_up(|protocol, now| protocol.commit(now, handle.key)).await?.await
     }
 
     /// Undoes what was sent and received since the last commit or roll-back: messages sent are forgotten, messages
@@ -148,7 +152,7 @@ impl TransactedSession {
     /// committed.
     pub async fn rollback(&self) -> Result<()> {
         let handle = &self.session.handle;
-        handle.shared().request(|protocol, now| protocol.roll_back(now, handle.key))?.await
+        handle.shared().request_when_up(|protocol, now| protocol.roll_back(now, handle.key)).await?.await
     }
 }
 

@@ -18,7 +18,7 @@ pub struct TemporaryDestination {
 impl TemporaryDestination {
     pub(crate) async fn create(connection: Connection, kind: DestinationKind) -> Result<Self> {
         let (destination, created) =
-            connection.shared().open(|protocol, now| protocol.create_temporary(now, kind))?;
+            connection.shared().open_when_up(|protocol, now| protocol.create_temporary(now, kind)).await?;
         created.await?;
         Ok(Self { destination })
     }
@@ -32,7 +32,7 @@ impl TemporaryDestination {
         let removal = |protocol: &mut crate::protocol::Protocol, now| {
             protocol.remove_temporary(now, &self.destination).map(Some)
         };
-        connection.shared().request(removal)?.await
+        connection.shared().request_when_up(removal).await?.await
     }
 }
 

@@ -16,7 +16,13 @@ use crate::protocol::{Identity, Protocol, Request};
 impl Protocol {
     /// Opens the connection, after [`Event::Negotiated`].
     pub(crate) fn open_connection(&mut self, now: Instant, identity: &Identity) -> Result<RequestId> {
-        let info = ConnectionInfo {
+        let info = self.connection_info(identity);
+        self.ask(now, info, Request::Setup)
+    }
+
+    /// The command that says who connects.
+    pub(super) fn connection_info(&self, identity: &Identity) -> ConnectionInfo {
+        ConnectionInfo {
             connection_id: Some(self.connection_id.clone()),
             client_id: Some(self.client_id.clone()),
             user_name: identity.user_name.as_deref().map(Text::from),
@@ -24,8 +30,7 @@ impl Protocol {
             manageable: true,
             client_master: true,
             ..ConnectionInfo::default()
-        };
-        self.ask(now, info, Request::Setup)
+        }
     }
 
     /// Closes the connection with all that belongs to it.
@@ -35,6 +40,7 @@ impl Protocol {
             last_delivered_sequence_id: RemoveInfo::LAST_DELIVERED_UNKNOWN,
             ..RemoveInfo::default()
         };
+        self.send_due(now);
         self.sessions.clear();
         self.consumers.clear();
         self.producers.clear();
@@ -55,7 +61,10 @@ impl Protocol {
         self.temporary_number += 1;
         let name = format!("{}:{}", self.connection_id, self.temporary_number);
         let destination = Destination::new(kind, name);
-        let request = self.destination_request(now, &destination, DestinationInfo::ADD)?;
+        let known = Arc::new(destination.clone());
+        let kind = Request::CreateTemporary(known.clone());
+        let request = self.destination_request(now, &destination, DestinationInfo::ADD, kind)?;
+        self.temporaries.push(known);
         Ok((destination, request))
     }
 
@@ -66,7 +75,8 @@ impl Protocol {
         if self.consumers.values().any(|consumer| consumer.destination() == destination) {
             return Err(Error::Usage("the temporary destination has a consumer"));
         }
-        self.destination_request(now, destination, DestinationInfo::REMOVE)
+        self.temporaries.retain(|known| **known != *destination);
+        self.destination_request(now, destination, DestinationInfo::REMOVE, Request::Setup)
     }
 
     /// # Errors
@@ -82,14 +92,20 @@ impl Protocol {
         Ok(())
     }
 
-    fn destination_request(&mut self, now: Instant, of: &Destination, operation: u8) -> Result<RequestId> {
+    fn destination_request(
+        &mut self,
+        now: Instant,
+        of: &Destination,
+        operation: u8,
+        request: Request,
+    ) -> Result<RequestId> {
         let info = DestinationInfo {
             connection_id: Some(self.connection_id.clone()),
             destination: Some(Arc::new(of.clone())),
             operation,
             ..DestinationInfo::default()
         };
-        self.ask(now, info, Request::Setup)
+        self.ask(now, info, request)
     }
 
     /// Deletes a durable subscription of this connection's client id.

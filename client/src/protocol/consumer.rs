@@ -3,6 +3,8 @@
 //! Messages are numbered as they arrive. That is the order of the broker's own list of dispatched messages, which
 //! matters because a range acknowledgement must name exactly a stretch of that list.
 
+mod recovery;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use kahawai_openwire::transaction::TransactionId;
 
 use crate::consumer_options::ConsumerOptions;
 use crate::error::Loss;
+use crate::protocol::consumer::recovery::Recovery;
 use crate::protocol::event::{Extent, Handed, Next};
 
 /// How far beyond its prefetch a broker may go before it is taken for mad: prefetch windows are not exact.
@@ -26,8 +29,18 @@ const FLOOD_EXTRA: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Auto,
+    Lazy,
     Explicit,
     Transacted,
+}
+
+/// Messages that are acknowledged when the next bytes leave: one range, in order of arrival.
+#[derive(Debug)]
+struct Due {
+    first: Option<MessageId>,
+    last: Option<MessageId>,
+    destination: Arc<Destination>,
+    count: usize,
 }
 
 #[derive(Debug)]
@@ -53,6 +66,8 @@ impl Settling {
 pub(super) struct Consumer {
     id: Arc<ConsumerId>,
     destination: Arc<Destination>,
+    /// The command that opens it.
+    info: Box<ConsumerInfo>,
     mode: Mode,
     prefetch: u32,
     redeliveries_max: Option<u32>,
@@ -68,6 +83,15 @@ pub(super) struct Consumer {
     /// The broker's number of the newest message handed out.
     last_delivered_sequence: i64,
     is_pull_pending: bool,
+    due: Option<Due>,
+    /// Came a second time, and the application has them: to be acknowledged at once.
+    again: Vec<Entry>,
+    /// What is kept to go on with another broker; none where the connection does not.
+    recovery: Option<Box<Recovery>>,
+    /// The broker accepted it.
+    pub(super) is_open: bool,
+    /// A browser that has come to the end.
+    is_finished: bool,
     /// The broker closed it.
     pub(super) is_ended: bool,
     /// The application closed it and the open transaction still needs it.
@@ -75,10 +99,32 @@ pub(super) struct Consumer {
 }
 
 impl Consumer {
-    pub(super) fn new(id: Arc<ConsumerId>, options: &ConsumerOptions, mode: Mode, prefetch: u32) -> Self {
+    pub(super) fn new(
+        id: Arc<ConsumerId>,
+        options: &ConsumerOptions,
+        mode: Mode,
+        prefetch: u32,
+        recovers: bool,
+    ) -> Self {
+        let destination = Arc::new(options.destination.clone());
+        let info = ConsumerInfo {
+            consumer_id: Some(id.clone()),
+            destination: Some(destination.clone()),
+            prefetch_size: prefetch as i32,
+            dispatch_async: true,
+            selector: options.selector.clone(),
+            subscription_name: options.subscription.clone(),
+            no_local: options.no_local,
+            exclusive: options.exclusive,
+            retroactive: options.retroactive,
+            priority: options.priority,
+            browser: options.browser,
+            ..ConsumerInfo::default()
+        };
         Self {
             id,
-            destination: Arc::new(options.destination.clone()),
+            destination,
+            info: Box::new(info),
             mode,
             prefetch,
             redeliveries_max: options.redeliveries_max,
@@ -89,6 +135,11 @@ impl Consumer {
             arrivals: 0,
             last_delivered_sequence: RemoveInfo::LAST_DELIVERED_UNSET,
             is_pull_pending: false,
+            due: None,
+            again: Vec::new(),
+            recovery: recovers.then(Box::default),
+            is_open: false,
+            is_finished: false,
             is_ended: false,
             is_closing: false,
         }
@@ -100,20 +151,8 @@ impl Consumer {
     }
 
     /// The command that opens it.
-    pub(super) fn info(&self, options: &ConsumerOptions) -> ConsumerInfo {
-        ConsumerInfo {
-            consumer_id: Some(self.id.clone()),
-            destination: Some(self.destination.clone()),
-            prefetch_size: self.prefetch as i32,
-            dispatch_async: true,
-            selector: options.selector.clone(),
-            subscription_name: options.subscription.clone(),
-            no_local: options.no_local,
-            exclusive: options.exclusive,
-            retroactive: options.retroactive,
-            priority: options.priority,
-            ..ConsumerInfo::default()
-        }
+    pub(super) fn info(&self) -> ConsumerInfo {
+        ConsumerInfo { prefetch_size: self.prefetch as i32, ..(*self.info).clone() }
     }
 
     /// The command that closes it.
@@ -125,14 +164,17 @@ impl Consumer {
         }
     }
 
-    /// The broker sent something: whether the application may be waiting for it.
+    /// The broker sent something: whether the application may be waiting for it, and what the broker is to be told.
     ///
     /// # Errors
     /// [`Loss::Flooded`].
-    pub(super) fn dispatch(&mut self, dispatch: MessageDispatch) -> Result<bool, Loss> {
+    pub(super) fn dispatch(&mut self, dispatch: MessageDispatch) -> Result<(bool, Vec<MessageAck>), Loss> {
         self.is_pull_pending = false;
-        // Without a message it says that a pull found none.
-        let Some(message) = dispatch.message else { return Ok(true) };
+        let Some(message) = dispatch.message else {
+            // A browser has seen all; to others it says that a pull found none.
+            self.is_finished |= self.info.browser;
+            return Ok((true, Vec::new()));
+        };
         let found = self.waiting.len() + 1;
         if found > self.prefetch as usize * FLOOD_FACTOR + FLOOD_EXTRA {
             return Err(Loss::Flooded { prefetch: self.prefetch, found });
@@ -140,8 +182,19 @@ impl Consumer {
         self.arrivals += 1;
         let redeliveries = u32::try_from(dispatch.redelivery_counter).unwrap_or(0);
         let destination = dispatch.destination.unwrap_or_else(|| self.destination.clone());
-        self.waiting.push_back((self.arrivals, Entry { message, destination, redeliveries }));
-        Ok(found == 1)
+        let entry = Entry { message, destination, redeliveries };
+        let entry = if self.recovery.as_ref().is_some_and(|recovery| recovery.knows_some()) {
+            let Some(entry) = self.recognise(entry) else {
+                let mut acks = self.take_again();
+                acks.extend(self.report(None));
+                return Ok((false, acks));
+            };
+            entry
+        } else {
+            entry
+        };
+        self.waiting.push_back((self.arrivals, entry));
+        Ok((found == 1, Vec::new()))
     }
 
     /// Whether the next message must be asked for.
@@ -161,20 +214,70 @@ impl Consumer {
     /// Hands out the next message, with what the broker is to be told about it.
     pub(super) fn next(&mut self, transaction: Option<&Arc<TransactionId>>) -> (Next, Option<MessageAck>) {
         let Some((arrival, entry)) = self.waiting.pop_front() else {
-            return (if self.is_ended { Next::Ended } else { Next::Nothing }, None);
+            let next = match (self.is_ended, self.is_finished) {
+                (true, _) => Next::Ended,
+                (false, true) => Next::Finished,
+                (false, false) => Next::Nothing,
+            };
+            return (next, None);
         };
         if let Some(id) = id(&entry) {
             self.last_delivered_sequence = self.last_delivered_sequence.max(id.broker_sequence_id);
         }
         let handed = Handed { message: entry.message.clone(), redeliveries: entry.redeliveries, arrival };
-        if self.mode == Mode::Auto {
-            return (Next::Message(handed), Some(self.ack(MessageAck::STANDARD, &entry, &entry, 1, None)));
+        if matches!(self.mode, Mode::Auto | Mode::Lazy) {
+            if let Some(recovery) = &mut self.recovery {
+                recovery.remember(&entry);
+            }
+            self.note_due(&entry);
+            return (Next::Message(handed), None);
         }
         self.delivered.insert(arrival, entry);
         if arrival > self.reported_through {
             self.unreported += 1;
         }
         (Next::Message(handed), self.report(transaction))
+    }
+
+    /// The message is to be acknowledged: one range grows, as messages are handed out in order of arrival.
+    fn note_due(&mut self, entry: &Entry) {
+        match &mut self.due {
+            Some(due) => {
+                due.last = id(entry).cloned();
+                due.count += 1;
+                if !Arc::ptr_eq(&due.destination, &entry.destination) {
+                    due.destination = entry.destination.clone();
+                }
+            }
+            None => {
+                let id = id(entry).cloned();
+                let destination = entry.destination.clone();
+                self.due = Some(Due { first: id.clone(), last: id, destination, count: 1 });
+            }
+        }
+    }
+
+    /// Whether acknowledgements should leave with the next bytes.
+    pub(super) fn is_due(&self) -> bool {
+        let at_least = match self.mode {
+            Mode::Lazy => (self.prefetch as usize / 2).max(1),
+            _ => 1,
+        };
+        self.due.as_ref().is_some_and(|due| due.count >= at_least)
+    }
+
+    /// What is to be acknowledged by itself.
+    pub(super) fn take_due(&mut self) -> Option<MessageAck> {
+        let due = self.due.take()?;
+        Some(MessageAck {
+            destination: Some(due.destination),
+            consumer_id: Some(self.id.clone()),
+            ack_type: MessageAck::STANDARD,
+            first_message_id: due.first,
+            last_message_id: due.last,
+            message_count: due.count as i32,
+            ..MessageAck::default()
+        })
     }
 
     /// Tells the broker what was handed out, once it is half of the prefetch, so that it sends more.
@@ -195,6 +298,9 @@ impl Consumer {
 
     /// Acknowledges handed-out messages. What is acknowledged already is left out.
     pub(super) fn acknowledge(&mut self, arrival: u64, extent: Extent) -> Vec<MessageAck> {
+        if let Some(acks) = self.acknowledge_recovered(arrival, extent) {
+            return acks;
+        }
         let taken = match extent {
             Extent::One => self.delivered.remove_entry(&arrival).into_iter().collect::<Vec<_>>(),
             Extent::UpToHere => {
@@ -211,7 +317,7 @@ impl Consumer {
 
     /// Gives a handed-out message up: it is for the dead-letter queue.
     pub(super) fn reject(&mut self, arrival: u64, cause: &str) -> Option<MessageAck> {
-        let taken = self.delivered.remove_entry(&arrival)?;
+        let taken = self.delivered.remove_entry(&self.arrival_now(arrival))?;
         self.forget_unreported(std::slice::from_ref(&taken));
         Some(self.poison(&taken.1, cause))
     }

@@ -23,12 +23,13 @@ impl Protocol {
         let mode = match options.acknowledge {
             _ if opened_by.is_transacted => Mode::Transacted,
             Acknowledge::Auto => Mode::Auto,
+            Acknowledge::Lazy => Mode::Lazy,
             Acknowledge::Explicit => Mode::Explicit,
         };
         let id = Arc::new(opened_by.next_consumer_id());
         let key = ConsumerKey { session, value: id.value };
-        let consumer = Consumer::new(id, options, mode, prefetch);
-        let request = self.ask(now, consumer.info(options), Request::OpenConsumer(key))?;
+        let consumer = Consumer::new(id, options, mode, prefetch, self.recovery.is_some());
+        let request = self.ask(now, consumer.info(), Request::OpenConsumer(key))?;
         // Before the answer: messages may come first.
         self.consumers.insert(key, consumer);
         Ok((key, request))
@@ -43,25 +44,39 @@ impl Protocol {
             consumer.is_closing = true;
             return Ok(None);
         }
-        let Some(consumer) = self.consumers.remove(&key) else { return Ok(None) };
+        let Some(mut consumer) = self.consumers.remove(&key) else { return Ok(None) };
+        if !self.is_up() {
+            return Ok(None);
+        }
+        self.send_all(now, consumer.take_due())?;
         self.ask(now, consumer.remove_info(), Request::Setup).map(Some)
     }
 
     /// Hands out a consumer's next message.
     pub(crate) fn next(&mut self, now: Instant, key: ConsumerKey) -> Result<Next> {
+        let is_up = self.is_up();
         let consumer = self.consumers.get_mut(&key).filter(|consumer| !consumer.is_closing);
         let Some(consumer) = consumer else { return Err(Error::Closed) };
         if !consumer.has_waiting() {
-            let pull = consumer.pull();
             let (next, _) = consumer.next(None);
+            let pull = if is_up { consumer.pull() } else { None };
             if let Some(pull) = pull {
+                // The broker counts what is not acknowledged.
+                self.send_due(now);
                 self.submit(now, pull, None)?;
             }
             return Ok(next);
         }
         let transaction = self.transaction(now, key.session)?;
         let consumer = self.consumers.get_mut(&key).ok_or(Error::Closed)?;
+        let was_due = consumer.is_due();
         let (next, ack) = consumer.next(transaction.as_ref());
+        if !was_due && consumer.is_due() {
+            self.due.push(key);
+        }
+        if transaction.is_some() {
+            self.session(key.session)?.has_received();
+        }
         self.send_all(now, ack)?;
         Ok(next)
     }
@@ -79,6 +94,9 @@ impl Protocol {
             return Ok(None);
         }
         let consumer = self.consumers.get_mut(&key).ok_or(Error::Closed)?;
+        if consumer.forget_in_hand(arrival, extent) {
+            return Err(Error::Lost(self.last_loss()));
+        }
         let mut acks = consumer.acknowledge(arrival, extent);
         let Some(last) = acks.pop() else { return Ok(None) };
         self.send_all(now, acks)?;
@@ -95,6 +113,9 @@ impl Protocol {
         cause: &str,
     ) -> Result<Option<RequestId>> {
         let consumer = self.consumers.get_mut(&key).ok_or(Error::Closed)?;
+        if consumer.forget_in_hand(arrival, Extent::One) {
+            return Err(Error::Lost(self.last_loss()));
+        }
         let Some(ack) = consumer.reject(arrival, cause) else { return Ok(None) };
         self.submit(now, ack, Some(Request::Lasting))
     }

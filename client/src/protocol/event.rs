@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use kahawai_openwire::message::Message;
 
-use crate::error::Error;
+use crate::error::{BrokerError, Error};
+use crate::failover::Told;
 
 /// A request that the broker will answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -40,6 +41,17 @@ pub(crate) enum Event {
         /// Whether it was carried out.
         outcome: Result<(), Error>,
     },
+    /// A broker has accepted the connection, and knows all that it must. (Of a connection that recovers.)
+    Restored,
+    /// A broker refuses the connection. (Of a connection that recovers.)
+    Refused {
+        /// Why.
+        error: BrokerError,
+        /// It was the first broker: there is no connection to recover.
+        is_final: bool,
+    },
+    /// The broker says something about its cluster. (Of a connection that recovers.)
+    Told(Told),
     /// A consumer that had nothing has something now: a message, or its end.
     Deliverable(ConsumerKey),
 }
@@ -53,6 +65,8 @@ pub(crate) enum Next {
     Nothing,
     /// The broker closed the consumer: nothing will come.
     Ended,
+    /// A browser has seen all there was.
+    Finished,
 }
 
 /// A message, handed out to the application.

@@ -21,20 +21,23 @@ mod event;
 mod keep_alive;
 mod link;
 mod producer_calls;
+mod recovery;
 mod session;
 mod session_calls;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::BytesMut;
 use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::KeepAliveInfo;
+use kahawai_openwire::destination::Destination;
 use kahawai_openwire::ids::ConnectionId;
-use kahawai_openwire::message::MessageAck;
+use kahawai_openwire::message::{Message, MessageAck};
 use kahawai_openwire::negotiation::Preferences;
 use kahawai_openwire::text::Text;
 
@@ -45,6 +48,7 @@ pub(crate) use crate::protocol::event::{
 };
 use crate::protocol::link::{Link, Received};
 use crate::protocol::producer_calls::Producer;
+use crate::protocol::recovery::Recovery;
 use crate::protocol::session::Session;
 
 /// Who connects.
@@ -60,6 +64,18 @@ pub(crate) struct Identity {
     pub(crate) password: Option<String>,
 }
 
+/// Without the password.
+impl fmt::Debug for Identity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Identity")
+            .field("connection_id", &self.connection_id)
+            .field("client_id", &self.client_id)
+            .field("user_name", &self.user_name)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What an answer is about.
 #[derive(Debug)]
 enum Request {
@@ -67,8 +83,16 @@ enum Request {
     Setup,
     /// A session, forgotten if the broker refuses it.
     OpenSession(SessionKey),
+    /// A producer, forgotten if the broker refuses it.
+    OpenProducer(ProducerKey),
     /// A consumer, forgotten if the broker refuses it.
     OpenConsumer(ConsumerKey),
+    /// A temporary destination, forgotten if the broker refuses it.
+    CreateTemporary(Arc<Destination>),
+    /// Who we are, of a connection that recovers.
+    Present,
+    /// A message that is sent again to the next broker.
+    Send(Arc<Message>),
     /// It may have happened although no answer comes.
     Lasting,
     /// A commit: what it acknowledged comes again if it fails.
@@ -86,6 +110,11 @@ pub(crate) struct Protocol {
     sessions: HashMap<SessionKey, Session>,
     consumers: BTreeMap<ConsumerKey, Consumer>,
     producers: HashMap<ProducerKey, Producer>,
+    temporaries: Vec<Arc<Destination>>,
+    /// Consumers with messages to acknowledge when the next bytes leave.
+    due: Vec<ConsumerKey>,
+    /// None where the connection ends with its link.
+    recovery: Option<Box<Recovery>>,
     command_id: i32,
     session_number: i64,
     transaction_number: i64,
@@ -110,6 +139,9 @@ impl Protocol {
             sessions: HashMap::new(),
             consumers: BTreeMap::new(),
             producers: HashMap::new(),
+            temporaries: Vec::new(),
+            due: Vec::new(),
+            recovery: None,
             command_id: 0,
             session_number: 0,
             transaction_number: 0,
@@ -127,6 +159,12 @@ impl Protocol {
         self.link.heard(now);
         while let Some(received) = self.link.receive(now, input)? {
             match received {
+                Received::Negotiated if self.recovery.is_some() => {
+                    if let Err(error) = self.present(now) {
+                        tracing::warn!(%error, "cannot say who connects");
+                        return Err(Loss::EndOfStream);
+                    }
+                }
                 Received::Negotiated => self.events.push_back(Event::Negotiated),
                 Received::Command(command) => self.handle(now, command)?,
             }
@@ -147,10 +185,10 @@ impl Protocol {
     pub(crate) fn lose(&mut self, loss: &Loss) {
         for (request, kind) in std::mem::take(&mut self.requests) {
             let error = match kind {
-                Request::Lasting | Request::Commit(_) => Error::OutcomeUnknown(loss.clone()),
-                Request::Setup | Request::OpenSession(_) | Request::OpenConsumer(_) => {
-                    Error::Lost(loss.clone())
+                Request::Lasting | Request::Send(_) | Request::Commit(_) => {
+                    Error::OutcomeUnknown(loss.clone())
                 }
+                _ => Error::Lost(loss.clone()),
             };
             self.events.push_back(Event::Answered { request, outcome: Err(error) });
         }
@@ -162,8 +200,33 @@ impl Protocol {
     }
 
     /// Bytes that wait to be sent. Whoever sends them takes them out.
-    pub(crate) fn output(&mut self) -> &mut BytesMut {
+    pub(crate) fn output(&mut self, now: Instant) -> &mut BytesMut {
+        self.send_due(now);
         self.link.output()
+    }
+
+    /// Whether there are bytes to send.
+    pub(crate) fn has_output(&mut self) -> bool {
+        !self.due.is_empty() || !self.link.output().is_empty()
+    }
+
+    /// About how many bytes wait to be sent.
+    pub(crate) fn output_bytes(&mut self) -> usize {
+        self.link.output().len()
+    }
+
+    /// Acknowledges what was handed out since the last bytes left: messages that were handed out in the meantime share
+    /// one acknowledgement.
+    fn send_due(&mut self, now: Instant) {
+        if self.due.is_empty() {
+            return;
+        }
+        for key in std::mem::take(&mut self.due) {
+            let ack = self.consumers.get_mut(&key).and_then(Consumer::take_due);
+            if let Err(error) = self.send_all(now, ack) {
+                tracing::warn!(%error, "an acknowledgement could not be written");
+            }
+        }
     }
 
     /// Requests that wait for their answer.
@@ -191,8 +254,12 @@ impl Protocol {
                 let key = ConsumerKey { session: SessionKey(id.session_id), value: id.value };
                 // What was on its way to a consumer that is closed stays the broker's.
                 let Some(consumer) = self.consumers.get_mut(&key) else { return Ok(()) };
-                if consumer.dispatch(*dispatch)? {
+                let (is_deliverable, acks) = consumer.dispatch(*dispatch)?;
+                if is_deliverable {
                     self.events.push_back(Event::Deliverable(key));
+                }
+                if let Err(error) = self.send_all(now, acks) {
+                    tracing::warn!(%error, "an acknowledgement could not be written");
                 }
             }
             Command::Response(response) => self.answer(now, response.correlation_id, Ok(())),
@@ -219,6 +286,9 @@ impl Protocol {
             Command::ConnectionControl(control) if control.close || control.exit => {
                 return Err(self.last_words.take().map_or(Loss::Shutdown, Loss::Broker));
             }
+            Command::ConnectionControl(control) => {
+                self.note_told(control.rebalance_connection, control.connected_brokers, control.reconnect_to);
+            }
             Command::ConsumerControl(control) => {
                 let Some(id) = control.consumer_id else { return Ok(()) };
                 let key = ConsumerKey { session: SessionKey(id.session_id), value: id.value };
@@ -242,8 +312,16 @@ impl Protocol {
             tracing::debug!(correlation_id, "an answer to nothing that was asked");
             return;
         };
-        if outcome.is_err() {
-            self.undo(now, kind);
+        self.release(&kind);
+        match (&outcome, &kind) {
+            (_, Request::Present) => return self.presented(now, outcome),
+            (Ok(()), Request::OpenConsumer(key)) => {
+                if let Some(consumer) = self.consumers.get_mut(key) {
+                    consumer.is_open = true;
+                }
+            }
+            (Ok(()), _) => {}
+            (Err(_), _) => self.undo(now, kind),
         }
         self.events.push_back(Event::Answered { request, outcome: outcome.map_err(Error::Broker) });
     }
@@ -251,9 +329,18 @@ impl Protocol {
     /// The broker refused.
     fn undo(&mut self, now: Instant, request: Request) {
         match request {
-            Request::Setup | Request::Lasting => {}
+            Request::Setup | Request::Present | Request::Lasting | Request::Send(_) => {}
             Request::OpenSession(key) => drop(self.sessions.remove(&key)),
-            Request::OpenConsumer(key) => drop(self.consumers.remove(&key)),
+            Request::OpenProducer(key) => drop(self.producers.remove(&key)),
+            Request::CreateTemporary(destination) => self.temporaries.retain(|known| *known != destination),
+            Request::OpenConsumer(key) => match self.consumers.get_mut(&key) {
+                // Its broker accepted it, this one does not.
+                Some(consumer) if consumer.is_open => {
+                    consumer.is_ended = true;
+                    self.events.push_back(Event::Deliverable(key));
+                }
+                _ => drop(self.consumers.remove(&key)),
+            },
             Request::Commit(settling) => {
                 for (key, settling) in settling {
                     let Some(consumer) = self.consumers.get_mut(&key) else { continue };
@@ -280,10 +367,7 @@ impl Protocol {
             return Err(Error::Usage("the connection is not open yet"));
         }
         let mut command = command.into();
-        let id = match self.command_id.wrapping_add(1) {
-            0 => 1,
-            id => id,
-        };
+        let id = self.next_command_id();
         command.set_command_id(id);
         command.set_response_required(request.is_some());
         self.link.send(now, &command)?;
@@ -292,6 +376,13 @@ impl Protocol {
             self.requests.insert(RequestId(id), request);
             RequestId(id)
         }))
+    }
+
+    fn next_command_id(&self) -> i32 {
+        match self.command_id.wrapping_add(1) {
+            0 => 1,
+            id => id,
+        }
     }
 
     fn ask(&mut self, now: Instant, command: impl Into<Command>, request: Request) -> Result<RequestId> {

@@ -25,7 +25,9 @@ impl Protocol {
     /// closed already.
     pub(crate) fn close_session(&mut self, now: Instant, key: SessionKey) -> Result<Option<RequestId>> {
         let Some(session) = self.sessions.remove(&key) else { return Ok(None) };
-        if let Some(transaction) = &session.transaction {
+        let is_up = self.is_up();
+        self.send_due(now);
+        if is_up && let Some(transaction) = &session.transaction {
             let roll_back = transaction_info(&self.connection_id, transaction, TransactionInfo::ROLLBACK);
             self.submit(now, roll_back, None)?;
         }
@@ -34,12 +36,18 @@ impl Protocol {
         let consumers: Vec<_> = self.consumers.range(first..=last).map(|(key, _)| *key).collect();
         for key in consumers {
             // By itself, not with the session: the broker is told what was handed out.
-            if let Some(consumer) = self.consumers.remove(&key) {
-                self.submit(now, consumer.remove_info(), None)?;
+            if let Some(mut consumer) = self.consumers.remove(&key) {
+                if is_up {
+                    self.send_all(now, consumer.take_due())?;
+                    self.submit(now, consumer.remove_info(), None)?;
+                }
                 self.events.push_back(Event::Deliverable(key));
             }
         }
         self.producers.retain(|producer, _| producer.session != key);
+        if !is_up {
+            return Ok(None);
+        }
         self.ask(now, session.remove_info(), Request::Setup).map(Some)
     }
 
@@ -65,13 +73,18 @@ impl Protocol {
         let begin = transaction_info(&self.connection_id, &transaction, TransactionInfo::BEGIN);
         self.submit(now, begin, None)?;
         self.transaction_number += 1;
-        self.session(key)?.transaction = Some(transaction.clone());
+        self.session(key)?.begin(transaction.clone());
         Ok(Some(transaction))
     }
 
     /// Ends the session's transaction well: what was sent is sent, what was handed out is acknowledged. `None` where
     /// there is nothing to commit.
     pub(crate) fn commit(&mut self, now: Instant, key: SessionKey) -> Result<Option<RequestId>> {
+        if let Some(loss) = self.session(key)?.take_broken() {
+            // What came since belongs to the same work.
+            self.roll_back(now, key)?;
+            return Err(Error::RolledBack(loss));
+        }
         let Some(transaction) = self.end_transaction(key)? else { return Ok(None) };
         let mut settling = Vec::new();
         for consumer_key in self.consumers_of(key) {
@@ -91,6 +104,7 @@ impl Protocol {
     /// Undoes the session's transaction: what was sent is forgotten, what was handed out comes again. `None` where
     /// there is nothing to undo.
     pub(crate) fn roll_back(&mut self, now: Instant, key: SessionKey) -> Result<Option<RequestId>> {
+        self.session(key)?.take_broken();
         let Some(transaction) = self.end_transaction(key)? else { return Ok(None) };
         let roll_back = transaction_info(&self.connection_id, &transaction, TransactionInfo::ROLLBACK);
         let request = self.ask(now, roll_back, Request::Setup)?;
@@ -105,6 +119,12 @@ impl Protocol {
             self.send_all(now, acks)?;
         }
         Ok(Some(request))
+    }
+
+    /// # Errors
+    /// [`Error::RolledBack`] where the open transaction was lost with its broker: nothing more belongs to it.
+    pub(super) fn check_not_broken(&mut self, key: SessionKey) -> Result<()> {
+        self.session(key)?.broken().map_or(Ok(()), |loss| Err(Error::RolledBack(loss.clone())))
     }
 
     fn end_transaction(&mut self, key: SessionKey) -> Result<Option<Arc<TransactionId>>> {

@@ -30,13 +30,22 @@ const IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Serves a connection until it ends, however it does.
 pub(crate) async fn drive(shared: Arc<Shared>, stream: TcpStream) {
     // The runtime may drop this task at any await.
-    let mut end = End { shared: &shared, loss: Loss::RuntimeGone };
-    end.loss = serve(&shared, stream).await;
+    let mut end = End::new(&shared);
+    end.loss = serve(&shared, stream, BytesMut::new()).await;
 }
 
-struct End<'a> {
+/// Tells everyone that the connection is over, however its task ends.
+pub(crate) struct End<'a> {
     shared: &'a Shared,
-    loss: Loss,
+    /// Why.
+    pub(crate) loss: Loss,
+}
+
+impl<'a> End<'a> {
+    /// Until something better is known, the runtime was shut down.
+    pub(crate) fn new(shared: &'a Shared) -> Self {
+        Self { shared, loss: Loss::RuntimeGone }
+    }
 }
 
 impl Drop for End<'_> {
@@ -45,9 +54,14 @@ impl Drop for End<'_> {
     }
 }
 
-async fn serve(shared: &Shared, mut stream: TcpStream) -> Loss {
+/// Serves a link until it ends. Something may have been read from it already.
+pub(crate) async fn serve(shared: &Shared, mut stream: TcpStream, mut input: BytesMut) -> Loss {
     let (mut reader, mut writer) = stream.split();
-    let mut input = BytesMut::with_capacity(READ_BYTES);
+    if !input.is_empty()
+        && let Err(loss) = shared.receive(&mut input)
+    {
+        return loss;
+    }
     let mut outgoing = BytesMut::new();
     let mut write_error = None;
     let mut wake_at = Instant::now() + IDLE;

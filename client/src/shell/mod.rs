@@ -2,5 +2,6 @@
 
 pub(crate) mod confirm;
 pub(crate) mod driver;
+pub(crate) mod failover;
 pub(crate) mod names;
 pub(crate) mod shared;

@@ -8,10 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Of this process: its number, the time and 64 random bits, in the shape of ActiveMQ's own.
 static PROCESS: LazyLock<String> = LazyLock::new(|| {
-    // The standard library's only source of randomness.
-    let random = RandomState::new().build_hasher().finish();
+    let random = random();
     format!("ID:kahawai-{}-{}-{random:016x}", std::process::id(), milliseconds_since_1970())
 });
+
+/// 64 random bits. The standard library's only source of randomness.
+pub(crate) fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
 
 static CONNECTIONS: AtomicU64 = AtomicU64::new(0);
 

@@ -1,24 +1,31 @@
 //! What a connection's handles and its task share: the state machine behind a lock that is never held across an await,
 //! and those who wait for it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use tokio::sync::{Notify, oneshot};
+use kahawai_openwire::negotiation::Preferences;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
 
-use crate::error::{Error, Loss, Result};
+use crate::error::{BrokerError, Error, Loss, Result};
+use crate::failover::Told;
 use crate::protocol::{ConsumerKey, Event, Handed, Next, Protocol, RequestId};
 use crate::shell::confirm::Confirm;
+use crate::state::{ConnectionState, StateWatch};
 
 /// Bytes that may wait to be sent before senders wait as well. Acknowledgements never wait.
 const OUTPUT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Sends that may wait for their answers before senders wait as well.
 const REQUESTS_MAX: usize = 64 * 1024;
+
+/// Bytes of messages that may be kept to be sent again to another broker before senders wait as well.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// See the module.
 pub(crate) struct Shared {
@@ -27,13 +34,33 @@ pub(crate) struct Shared {
     output_ready: Notify,
     /// Something was sent or answered, or the connection is over: for those who want to send or to see the end.
     room: Notify,
+    /// There are notices, or the connection is to be closed: for the task that looks for brokers.
+    noticed: Notify,
+    /// How long a call waits for a broker.
+    patience: Option<Duration>,
+    states: watch::Sender<ConnectionState>,
+}
+
+/// What the task that looks for brokers is to know of the link.
+pub(crate) enum Notice {
+    /// The broker has accepted the connection, and knows all that it must.
+    Restored,
+    /// The broker refuses the connection.
+    Refused(BrokerError),
+    /// The broker says something about its cluster.
+    Told(Told),
 }
 
 struct State {
     protocol: Protocol,
     answers: HashMap<RequestId, oneshot::Sender<Result<()>>>,
     consumers: HashMap<ConsumerKey, Waker>,
-    negotiated: Option<oneshot::Sender<()>>,
+    /// Who waits for the broker to be ready to talk.
+    negotiated: Option<oneshot::Sender<Result<()>>>,
+    notices: VecDeque<Notice>,
+    /// The broker of the link.
+    broker: String,
+    connections: u64,
     /// Everything that will ever be said is in the output.
     is_finishing: bool,
     /// The broker has not said that it took all of it.
@@ -53,18 +80,33 @@ pub(crate) struct Plan {
 }
 
 impl Shared {
-    /// With the means to tell that the wire format is agreed on.
-    pub(crate) fn new(protocol: Protocol, negotiated: oneshot::Sender<()>) -> Self {
+    /// With the means to tell that the wire format is agreed on or, for a connection that recovers, that it is open.
+    pub(crate) fn new(
+        protocol: Protocol,
+        negotiated: oneshot::Sender<Result<()>>,
+        broker: String,
+        patience: Option<Duration>,
+    ) -> Self {
         let state = State {
             protocol,
             answers: HashMap::new(),
             consumers: HashMap::new(),
             negotiated: Some(negotiated),
+            notices: VecDeque::new(),
+            broker,
+            connections: 0,
             is_finishing: false,
             lingers: false,
             ended: None,
         };
-        Self { state: Mutex::new(state), output_ready: Notify::new(), room: Notify::new() }
+        Self {
+            state: Mutex::new(state),
+            output_ready: Notify::new(),
+            room: Notify::new(),
+            noticed: Notify::new(),
+            patience,
+            states: watch::Sender::new(ConnectionState::Connecting),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -84,9 +126,9 @@ impl Shared {
         if state.is_finishing {
             return Err(Error::Closed);
         }
-        let had_output = !state.protocol.output().is_empty();
+        let had_output = state.protocol.has_output();
         let result = call(&mut state, Instant::now());
-        let has_output = !state.protocol.output().is_empty();
+        let has_output = state.protocol.has_output();
         let wakers = state.settle();
         drop(state);
         // While there was output before, the task knows already.
@@ -133,17 +175,66 @@ impl Shared {
         &self,
         call: impl FnOnce(&mut Protocol, Instant) -> Result<Option<RequestId>>,
     ) -> Result<Confirm> {
+        self.when(State::has_room, |state, now| {
+            let request = call(&mut state.protocol, now)?;
+            Ok(state.confirm(request))
+        })
+        .await
+    }
+
+    /// As [`Self::request`] once there is a broker.
+    ///
+    /// # Errors
+    /// As [`Self::request`]; [`Error::NoBroker`].
+    pub(crate) async fn request_when_up(
+        &self,
+        call: impl FnOnce(&mut Protocol, Instant) -> Result<Option<RequestId>>,
+    ) -> Result<Confirm> {
+        self.when(State::is_settled, |state, now| {
+            let request = call(&mut state.protocol, now)?;
+            Ok(state.confirm(request))
+        })
+        .await
+    }
+
+    /// As [`Self::open`] once there is a broker.
+    ///
+    /// # Errors
+    /// As [`Self::request`]; [`Error::NoBroker`].
+    pub(crate) async fn open_when_up<T>(
+        &self,
+        call: impl FnOnce(&mut Protocol, Instant) -> Result<(T, RequestId)>,
+    ) -> Result<(T, Confirm)> {
+        self.when(State::is_settled, |state, now| {
+            let (value, request) = call(&mut state.protocol, now)?;
+            Ok((value, state.confirm(Some(request))))
+        })
+        .await
+    }
+
+    /// Makes a call as soon as it is so.
+    async fn when<T>(
+        &self,
+        is_so: fn(&mut State) -> bool,
+        call: impl FnOnce(&mut State, Instant) -> Result<T>,
+    ) -> Result<T> {
         loop {
             {
                 let mut state = self.lock();
-                if state.has_room() {
-                    return self.call(state, |state, now| {
-                        let request = call(&mut state.protocol, now)?;
-                        Ok(state.confirm(request))
-                    });
+                if is_so(&mut state) {
+                    return self.call(state, call);
                 }
             }
-            self.wait_until(State::has_room).await;
+            let Some(patience) = self.patience else {
+                self.wait_until(is_so).await;
+                continue;
+            };
+            // With a broker there is no limit: it may be slow.
+            self.wait_until(|state| is_so(state) || !state.is_settled()).await;
+            if timeout(patience, self.wait_until(State::is_settled)).await.is_err() {
+                let last = self.lock().protocol.last_loss();
+                return Err(Error::NoBroker { limit: patience, last });
+            }
         }
     }
 
@@ -168,13 +259,15 @@ impl Shared {
                     let known = state.consumers.entry(key).or_insert_with(|| waker.clone());
                     known.clone_from(waker);
                 }
-                Next::Message(_) | Next::Ended => drop(state.consumers.remove(&key)),
+                Next::Message(_) => {}
+                Next::Ended | Next::Finished => drop(state.consumers.remove(&key)),
             }
             Ok(next)
         });
         match next {
             Ok(Next::Message(handed)) => Poll::Ready(Some(Ok(handed))),
             Ok(Next::Nothing) => Poll::Pending,
+            Ok(Next::Finished) => Poll::Ready(None),
             Ok(Next::Ended) => Poll::Ready(Some(Err(Error::ConsumerClosed))),
             Err(Error::Closed) => Poll::Ready(None),
             Err(error) => Poll::Ready(Some(Err(error))),
@@ -203,6 +296,27 @@ impl Shared {
         state.lingers = remove;
         drop(state);
         self.output_ready.notify_one();
+        self.noticed.notify_one();
+    }
+
+    /// Whether there is a broker to say goodbye to.
+    pub(crate) fn is_up(&self) -> bool {
+        self.lock().protocol.is_up()
+    }
+
+    /// How the connection's state changes.
+    pub(crate) fn watch(&self) -> StateWatch {
+        StateWatch::new(self.states.subscribe())
+    }
+
+    /// The connection is open (for one that does not recover; of others a broker's acceptance tells).
+    pub(crate) fn note_connected(&self) {
+        self.lock().note_connected(&self.states);
+    }
+
+    /// The broker of the link, by host and port.
+    pub(crate) fn broker(&self) -> String {
+        self.lock().broker.clone()
     }
 
     /// Waits until the connection has ended.
@@ -220,9 +334,9 @@ impl Shared {
     /// What to do next. What waits to be sent is put into `outgoing` if that is empty.
     pub(crate) fn plan(&self, outgoing: &mut BytesMut) -> Plan {
         let mut state = self.lock();
-        let took = outgoing.is_empty() && !state.protocol.output().is_empty();
+        let took = outgoing.is_empty() && state.protocol.has_output();
         if took {
-            std::mem::swap(outgoing, state.protocol.output());
+            std::mem::swap(outgoing, state.protocol.output(Instant::now()));
         }
         let plan = Plan {
             is_finishing: state.is_finishing,
@@ -254,16 +368,67 @@ impl Shared {
 
     fn feed(&self, feed: impl FnOnce(&mut Protocol, Instant) -> Result<(), Loss>) -> Result<(), Loss> {
         let mut state = self.lock();
-        let was_full = !state.has_room();
+        let (was_full, was_up) = (!state.has_room(), state.protocol.is_up());
         let result = feed(&mut state.protocol, Instant::now());
         let wakers = state.settle();
         let has_room_again = was_full && state.has_room();
+        let is_up_again = !was_up && state.protocol.is_up();
+        if is_up_again {
+            state.note_connected(&self.states);
+        }
+        let has_notices = !state.notices.is_empty();
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
-        if has_room_again {
+        if has_room_again || is_up_again {
             self.room.notify_waiters();
         }
+        if has_notices {
+            self.noticed.notify_one();
+        }
         result
+    }
+
+    // ---- for the task that looks for brokers ----
+
+    /// Waits until there may be notices.
+    pub(crate) async fn noticed(&self) {
+        self.noticed.notified().await;
+    }
+
+    /// What came over the link.
+    pub(crate) fn take_notices(&self) -> VecDeque<Notice> {
+        std::mem::take(&mut self.lock().notices)
+    }
+
+    /// Whether the connection is to be closed.
+    pub(crate) fn is_finishing(&self) -> bool {
+        self.lock().is_finishing
+    }
+
+    /// There is a new link to that broker.
+    ///
+    /// # Errors
+    /// [`Error::Encode`].
+    pub(crate) fn resume(&self, preferences: Preferences, broker: String) -> Result<()> {
+        let mut state = self.lock();
+        state.notices.clear();
+        state.broker = broker;
+        state.protocol.resume(preferences)
+    }
+
+    /// The link is lost, and another will come.
+    pub(crate) fn interrupt(&self, loss: &Loss) {
+        let mut state = self.lock();
+        let was_up = state.protocol.is_up();
+        state.protocol.interrupt(loss);
+        state.notices.clear();
+        let wakers = state.settle();
+        if was_up {
+            self.states.send_replace(ConnectionState::Interrupted { loss: loss.clone() });
+        }
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        self.room.notify_waiters();
     }
 
     /// The stream ended: why, as far as the broker said.
@@ -284,6 +449,7 @@ impl Shared {
         wakers.extend(state.consumers.drain().map(|(_, waker)| waker));
         state.answers.clear();
         state.negotiated = None;
+        self.states.send_replace(ConnectionState::Ended);
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
         self.room.notify_waiters();
@@ -299,8 +465,21 @@ impl State {
     fn has_room(&mut self) -> bool {
         self.ended.is_some()
             || self.is_finishing
-            || (self.protocol.output().len() < OUTPUT_BYTES_MAX
+            || (self.protocol.is_up()
+                && self.protocol.output_bytes() < OUTPUT_BYTES_MAX
+                && self.protocol.held_bytes() < HELD_BYTES_MAX
                 && self.protocol.requests_pending() < REQUESTS_MAX)
+    }
+
+    /// Whether a call need not wait for a broker: there is one, or there never will be.
+    fn is_settled(&mut self) -> bool {
+        self.ended.is_some() || self.is_finishing || self.protocol.is_up()
+    }
+
+    fn note_connected(&mut self, states: &watch::Sender<ConnectionState>) {
+        self.connections += 1;
+        let (broker, connections) = (self.broker.clone(), self.connections);
+        states.send_replace(ConnectionState::Connected { broker, connections });
     }
 
     fn confirm(&mut self, request: Option<RequestId>) -> Confirm {
@@ -316,10 +495,21 @@ impl State {
         let mut wakers = Vec::new();
         while let Some(event) = self.protocol.poll_event() {
             match event {
-                // Whoever waited may have gone: that is no concern of ours.
-                Event::Negotiated => drop(self.negotiated.take().map(|negotiated| negotiated.send(()))),
+                Event::Negotiated => self.tell_opener(Ok(())),
+                Event::Restored => {
+                    self.tell_opener(Ok(()));
+                    self.notices.push_back(Notice::Restored);
+                }
+                Event::Refused { error, is_final } => {
+                    if is_final {
+                        self.tell_opener(Err(Error::Broker(error.clone())));
+                    }
+                    self.notices.push_back(Notice::Refused(error));
+                }
+                Event::Told(told) => self.notices.push_back(Notice::Told(told)),
                 Event::Answered { request, outcome } => {
                     if let Some(answer) = self.answers.remove(&request) {
+                        // Whoever waited may have gone.
                         drop(answer.send(outcome));
                     } else if let Err(error) = outcome {
                         tracing::debug!(%error, "a request that nobody waits for failed");
@@ -329,5 +519,10 @@ impl State {
             }
         }
         wakers
+    }
+
+    fn tell_opener(&mut self, outcome: Result<()>) {
+        // Whoever waited may have gone: that is no concern of ours.
+        drop(self.negotiated.take().map(|negotiated| negotiated.send(outcome)));
     }
 }

@@ -116,7 +116,7 @@ impl Conversation {
 
     /// Notes what the client has said.
     pub(super) fn hear(&mut self) {
-        let mut bytes = self.protocol.output().split();
+        let mut bytes = self.protocol.output(self.now).split();
         while let Some(frame) = take_frame(&mut bytes, FRAME_LIMIT_DEFAULT).unwrap() {
             let command = self.broker.decode(frame).unwrap();
             self.transcript.push(format!("> {}", render::command(&command)));

@@ -109,6 +109,9 @@ fn acknowledgement(ack: &MessageAck) -> String {
 pub(super) fn event(event: &Event) -> String {
     match event {
         Event::Negotiated => "negotiated".to_owned(),
+        Event::Restored => "restored".to_owned(),
+        Event::Refused { error, is_final } => format!("refused (final: {is_final}): {error}"),
+        Event::Told(told) => format!("told {told:?}"),
         Event::Answered { request: RequestId(id), outcome: Ok(()) } => format!("{id} answered"),
         Event::Answered { request: RequestId(id), outcome: Err(error) } => format!("{id} failed: {error}"),
         Event::Deliverable(ConsumerKey { session, value }) => format!("deliverable {}:{value}", session.0),
@@ -120,6 +123,7 @@ pub(super) fn next(next: &Next) -> String {
     match next {
         Next::Nothing => "nothing".to_owned(),
         Next::Ended => "ended".to_owned(),
+        Next::Finished => "finished".to_owned(),
         Next::Message(Handed { message, redeliveries, arrival }) => {
             let name = name(message.message_id.as_ref().unwrap());
             format!("{name} arrival={arrival} redeliveries={redeliveries}")
