@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use kahawai_client::{Connection, ConsumerOptions, Delivery, Destination, Error};
+use kahawai_client::{Connection, ConsumerOptions, Delivery, Destination};
 use serde_json::json;
 
 use crate::connect::BrokerOptions;
@@ -140,8 +140,8 @@ pub(super) async fn look(
     let mut count = 0;
     while count < limit {
         let delivery = match tokio::time::timeout(BROWSE_PATIENCE, consumer.next()).await {
-            Ok(Some(Err(Error::ConsumerClosed))) | Ok(None) | Err(_) => break,
             Ok(Some(delivery)) => delivery?,
+            Ok(None) | Err(_) => break,
         };
         seen(&delivery)?;
         count += 1;
