@@ -3,10 +3,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use serde_json::Value;
 use support::broker::{Broker, Instance};
 use support::command::kahawai;
-use support::process::Process;
+use support::process::{Process, Stream, until};
 use support::{directory, java};
 
 /// Runs scenarios with few messages; gives the results.
@@ -113,43 +115,49 @@ fn messages_that_somebody_else_took_are_missed() {
 
 #[test]
 fn a_watch_sees_a_broker_go_and_come_back_and_misses_nothing() {
+    // Connecting again by itself, and by the client.
+    watched(|uri| uri.to_owned(), 2);
+    watched(|uri| format!("failover:({uri})?initialReconnectDelay=50&useExponentialBackOff=false"), 0);
+}
+
+fn watched(url: impl Fn(&str) -> String, reconnections: u64) {
     let folder = directory();
     let broker = Instance::new("watched", &folder.path().join("store"));
     let mut running = broker.serve();
-    let mut watch = Process::start(
-        "watch",
-        Broker::command().args([
-            "bench",
-            "--scenario",
-            "failover-watch",
-            "--duration",
-            "4s",
-            "--json",
-            "--url",
-            &broker.uri(),
-        ]),
-    );
-    // Under way once the broker has something of it.
-    support::process::until("the watch is under way", || {
+    let url = url(&broker.uri());
+    let arguments = [
+        "bench",
+        "--scenario",
+        "failover-watch",
+        "--duration",
+        "4s",
+        "--rate",
+        "100",
+        "--json",
+        "--url",
+        &url,
+    ];
+    let mut watch = Process::start("watch", Broker::command().args(arguments));
+    until("the watch is under way", || {
         kahawai(&["stats", "--json", "--url", &broker.uri()]).ok().contains("failover-watch")
     });
     running.0.kill();
     drop(running);
-    std::thread::sleep(std::time::Duration::from_millis(400));
+    // The pause that is to be seen.
+    std::thread::sleep(Duration::from_millis(400));
     let running = broker.serve();
     let status = watch.wait_end();
-    assert_eq!(status.code(), Some(0), "{}", watch.tail());
-    let out = watch.said_on(support::process::Stream::Out);
+    assert_eq!(status.code(), Some(0), "{}", watch.said_on(Stream::Err).join("\n"));
+    let out = watch.said_on(Stream::Out);
     let report: Value = serde_json::from_str(&out[0]).expect("JSON");
     let result = &report["results"][0];
-    assert_eq!(result["balance"]["lost"], 0, "{result}");
-    let longest = result["pauses"]
-        .as_array()
-        .expect("pauses")
-        .iter()
-        .filter_map(|pause| pause["milliseconds"].as_f64());
-    assert!(longest.fold(0.0, f64::max) >= 400.0, "{result}");
-    assert!(result["reconnections"].as_u64().expect("a count") >= 2, "{result}");
+    for wrong in ["lost", "duplicated", "out_of_order"] {
+        assert_eq!(result["balance"][wrong], 0, "{}", result["balance"]);
+    }
+    let pauses = result["pauses"].as_array().expect("pauses").iter();
+    let longest = pauses.filter_map(|pause| pause["milliseconds"].as_f64()).fold(0.0, f64::max);
+    assert!(longest >= 400.0, "{}", result["pauses"]);
+    assert_eq!(result["reconnections"], reconnections);
     running.stop();
 }
 

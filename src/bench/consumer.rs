@@ -53,6 +53,7 @@ pub(super) async fn consume(run: Arc<Run>, number: u32, mut tap: Tap) -> Result<
     let mut books = Books {
         run: Arc::clone(&run),
         subscription: run.plan.subscription(number) as usize,
+        has_lost: false,
         newest: vec![None; run.plan.producers.div_ceil(run.plan.destinations) as usize],
     };
     let mut closing = pin!(run.reached(Stage::Closing));
@@ -69,6 +70,7 @@ pub(super) async fn consume(run: Arc<Run>, number: u32, mut tap: Tap) -> Result<
                     tap = opened;
                     // What was on its way to the lost connection comes again, before what is newer.
                     books.newest.fill(None);
+                    books.has_lost = true;
                 }
                 None => return Ok(()),
             },
@@ -97,6 +99,8 @@ async fn reopen(run: &Arc<Run>, number: u32) -> Option<Tap> {
 struct Books {
     run: Arc<Run>,
     subscription: usize,
+    /// Whether it lost a connection: acknowledgements may have gone with it, and what they were about comes again, marked or not.
+    has_lost: bool,
     /// The newest message of each producer that sends to this consumer's destination.
     newest: Vec<Option<u64>>,
 }
@@ -110,7 +114,8 @@ impl Books {
             return;
         };
         let is_redelivered = delivery.is_redelivered();
-        let arrival = run.ledger.receive(self.subscription, stamp.producer, stamp.sequence, is_redelivered);
+        let may_repeat = is_redelivered || self.has_lost;
+        let arrival = run.ledger.receive(self.subscription, stamp.producer, stamp.sequence, may_repeat);
         if arrival != Arrival::New {
             return;
         }

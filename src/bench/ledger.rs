@@ -87,9 +87,10 @@ pub(super) struct Balance {
     pub(super) received: u64,
     /// Sent, and never received by a subscription that should have it.
     pub(super) lost: u64,
-    /// Receipts beyond the first that are not marked as redeliveries.
+    /// Receipts beyond the first that nothing explains.
     pub(super) duplicated: u64,
-    /// Receipts beyond the first that the broker marked as redeliveries: what JMS allows after a lost connection.
+    /// Receipts beyond the first that the broker marked as redeliveries, or that came to a consumer that had lost its connection and with it
+    /// perhaps the acknowledgement: what JMS allows.
     pub(super) delivered_again: u64,
     /// Received after a later one of the same producer, by the same consumer.
     pub(super) out_of_order: u64,
@@ -150,7 +151,7 @@ impl Ledger {
         subscription: usize,
         producer: u32,
         sequence: u64,
-        is_redelivered: bool,
+        may_repeat: bool,
     ) -> Arrival {
         let known = self.senders.get(producer as usize);
         if known.is_none_or(|sender| sequence >= sender.begun.load(Ordering::Relaxed)) {
@@ -163,7 +164,7 @@ impl Ledger {
             self.distinct.fetch_add(1, Ordering::Relaxed);
             return Arrival::New;
         }
-        if is_redelivered {
+        if may_repeat {
             page.delivered_again += 1;
         } else {
             page.duplicated += 1;

@@ -93,7 +93,7 @@ fn balance(outcome: &Outcome) -> String {
         (balance.lost, "lost"),
         (balance.duplicated, "duplicated"),
         (balance.out_of_order, "out of order"),
-        (balance.delivered_again, "delivered again (marked so)"),
+        (balance.delivered_again, "delivered again (marked so, or after a lost connection)"),
     ] {
         if count > 0 {
             wrong.push(format!("{} {what}", grouped(count as f64)));
