@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`cli`] | the command line: commands, options, help |
 //! | [`exit`] | what each exit code means |
-//! | [`bench`] | measures a broker, or the storage engines |
+//! | [`mod@bench`] | measures a broker, or the storage engines |
 //! | [`connect`] | how commands find their broker |
 //! | [`figures`], [`quantity`], [`table`], [`output`] | numbers for people, from people; standard output |
 //! | [`messages`] | commands that look at messages, send them, move them about |

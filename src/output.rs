@@ -17,7 +17,7 @@ pub(crate) fn write(text: &str) -> Result<(), Failure> {
 /// Writes bytes as they are.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).map_err(gone)
@@ -26,7 +26,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
 /// Writes a line of JSON.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string(value).map_err(|error| Failure::new(Exit::Other, error))?;
     text.push('\n');

@@ -5,7 +5,7 @@
 //! | [`options`] | the command line |
 //! | [`scenario`] | what a run does, with all numbers filled in |
 //! | [`execute`] | conducts one run |
-//! | [`run`] | what the workers of a run share |
+//! | [`mod@run`] | what the workers of a run share |
 //! | [`producer`], [`consumer`] | the workers; [`workers`] are their threads |
 //! | [`pace`] | when to send |
 //! | [`stamp`], [`ledger`] | every message accounted for |
