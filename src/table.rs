@@ -27,6 +27,19 @@ impl Table {
         self.rows.push(row);
     }
 
+    /// Leaves out the columns that have this cell in every row.
+    pub(crate) fn without_columns_of(mut self, cell: &str) -> Self {
+        for at in (0..self.columns.len()).rev() {
+            if !self.rows.is_empty() && self.rows.iter().all(|row| row[at] == cell) {
+                self.columns.remove(at);
+                for row in &mut self.rows {
+                    row.remove(at);
+                }
+            }
+        }
+        self
+    }
+
     /// Whether it has no rows.
     pub(crate) fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -71,6 +84,14 @@ impl fmt::Display for Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn columns_that_say_nothing_are_left_out() {
+        let mut table = Table::new(&["name", ">unknown", ">count"]);
+        table.row(["a", "-", "1"]);
+        table.row(["b", "-", "-"]);
+        assert_eq!(table.without_columns_of("-").to_string(), "name  count\na         1\nb         -\n");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_cells() {

@@ -115,6 +115,41 @@ impl Delivery {
         }
     }
 
+    /// The body of a map message; of an empty message an empty map.
+    ///
+    /// # Errors
+    /// [`Error::UnexpectedBody`], [`Error::Malformed`].
+    pub fn map(&self) -> Result<PrimitiveMap> {
+        match self.body()? {
+            Body::Map(map) => Ok(map),
+            Body::Empty => Ok(PrimitiveMap::new()),
+            other => Err(unexpected(&other, "a map")),
+        }
+    }
+
+    /// The body of a stream message; of an empty message no values.
+    ///
+    /// # Errors
+    /// [`Error::UnexpectedBody`], [`Error::Malformed`].
+    pub fn stream(&self) -> Result<Vec<Value>> {
+        match self.body()? {
+            Body::Stream(values) => Ok(values),
+            Body::Empty => Ok(Vec::new()),
+            other => Err(unexpected(&other, "a stream")),
+        }
+    }
+
+    /// The body of a message that holds a Java object, as Java serialised it: bytes that nothing here reads.
+    ///
+    /// # Errors
+    /// [`Error::UnexpectedBody`], [`Error::Malformed`].
+    pub fn object(&self) -> Result<Bytes> {
+        match self.body()? {
+            Body::Object(bytes) => Ok(bytes),
+            other => Err(unexpected(&other, "a Java object")),
+        }
+    }
+
     /// The properties.
     ///
     /// # Errors

@@ -17,6 +17,11 @@
 //! # }
 //! ```
 //!
+//! With `failover:(tcp://a:61616,tcp://b:61616)` the connection outlives its broker: calls wait for the next one, which
+//! is told of all that was open. Sends go on; what cannot is said: [`Error::OutcomeUnknown`] for an acknowledgement or a
+//! commit whose answer was lost, [`Error::RolledBack`] for a transaction that was lost with its broker.
+//! [`Connection::state`] tells when. The README has the whole list.
+//!
 //! What decides is a state machine without I/O, clock or randomness (`protocol`); what acts is one tokio task a
 //! connection (`shell`).
 

@@ -76,6 +76,11 @@ impl Message {
         Self::new(MessageKind::Stream, &Body::Stream(values.into_iter().collect()))
     }
 
+    /// A message that holds a Java object, as Java serialised it: the bytes go as they are.
+    pub fn object(serialised: impl Into<Bytes>) -> Self {
+        Self::new(MessageKind::Object, &Body::Object(serialised.into()))
+    }
+
     /// A message as it is on the wire: body and properties stay as they are, byte for byte. Names, destination,
     /// transaction and (unless it is set) the time are filled in when it is sent.
     pub fn from_wire(wire: WireMessage) -> Self {

@@ -205,7 +205,9 @@ async fn by_advisories(
 ) -> Result<Found, Failure> {
     let only = options.destination.as_ref();
     let is_wanted = |destination: &Destination| {
-        only.map_or(!destination.physical_name.starts_with("ActiveMQ.Advisory."), |only| {
+        let is_ours = destination.physical_name.starts_with("ActiveMQ.Advisory.")
+            || &*destination.physical_name == BROKER_QUESTION;
+        only.map_or(!is_ours, |only| {
             only.kind == destination.kind && matches(&only.physical_name, &destination.physical_name)
         })
     };
@@ -327,7 +329,7 @@ fn tell(
             pace(line.dequeue_rate),
         ]);
     }
-    let mut text = table.to_string();
+    let mut text = table.without_columns_of("-").to_string();
     if options.watch.is_some() {
         text.push('\n');
     }

@@ -1,6 +1,8 @@
 //! What a connection's handles and its task share: the state machine behind a lock that is never held across an await,
 //! and those who wait for it.
 
+mod brokers;
+
 use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,14 +10,13 @@ use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
-use kahawai_openwire::negotiation::Preferences;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::timeout;
 
-use crate::error::{BrokerError, Error, Loss, Result};
-use crate::failover::Told;
+use crate::error::{Error, Loss, Result};
 use crate::protocol::{ConsumerKey, Event, Handed, Next, Protocol, RequestId};
 use crate::shell::confirm::Confirm;
+pub(crate) use crate::shell::shared::brokers::Notice;
 use crate::state::{ConnectionState, StateWatch};
 
 /// Bytes that may wait to be sent before senders wait as well. Acknowledgements never wait.
@@ -39,16 +40,6 @@ pub(crate) struct Shared {
     /// How long a call waits for a broker.
     patience: Option<Duration>,
     states: watch::Sender<ConnectionState>,
-}
-
-/// What the task that looks for brokers is to know of the link.
-pub(crate) enum Notice {
-    /// The broker has accepted the connection, and knows all that it must.
-    Restored,
-    /// The broker refuses the connection.
-    Refused(BrokerError),
-    /// The broker says something about its cluster.
-    Told(Told),
 }
 
 struct State {
@@ -386,49 +377,6 @@ impl Shared {
             self.noticed.notify_one();
         }
         result
-    }
-
-    // ---- for the task that looks for brokers ----
-
-    /// Waits until there may be notices.
-    pub(crate) async fn noticed(&self) {
-        self.noticed.notified().await;
-    }
-
-    /// What came over the link.
-    pub(crate) fn take_notices(&self) -> VecDeque<Notice> {
-        std::mem::take(&mut self.lock().notices)
-    }
-
-    /// Whether the connection is to be closed.
-    pub(crate) fn is_finishing(&self) -> bool {
-        self.lock().is_finishing
-    }
-
-    /// There is a new link to that broker.
-    ///
-    /// # Errors
-    /// [`Error::Encode`].
-    pub(crate) fn resume(&self, preferences: Preferences, broker: String) -> Result<()> {
-        let mut state = self.lock();
-        state.notices.clear();
-        state.broker = broker;
-        state.protocol.resume(preferences)
-    }
-
-    /// The link is lost, and another will come.
-    pub(crate) fn interrupt(&self, loss: &Loss) {
-        let mut state = self.lock();
-        let was_up = state.protocol.is_up();
-        state.protocol.interrupt(loss);
-        state.notices.clear();
-        let wakers = state.settle();
-        if was_up {
-            self.states.send_replace(ConnectionState::Interrupted { loss: loss.clone() });
-        }
-        drop(state);
-        wakers.into_iter().for_each(Waker::wake);
-        self.room.notify_waiters();
     }
 
     /// The stream ended: why, as far as the broker said.

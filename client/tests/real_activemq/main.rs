@@ -3,8 +3,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+/// The example of the README.
+#[allow(dead_code, reason = "its main is for the reader")]
+#[path = "../../examples/espresso.rs"]
+mod espresso;
+
 mod acknowledging;
 mod connections;
+mod failover;
 mod messages;
 mod support;
 mod topics;

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::time::Duration;
 
 use kahawai_client::{Connection, Consumer, ConsumerOptions, Delivery, Destination, Session};
@@ -19,7 +19,26 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct ActiveMq {
     child: Child,
     pub(crate) url: String,
-    _directory: TempDir,
+    _directory: Arc<TempDir>,
+}
+
+/// A broker that waits until it becomes the master.
+pub(crate) struct Slave {
+    broker: ActiveMq,
+    listening: mpsc::Receiver<()>,
+}
+
+impl Slave {
+    /// Where it will serve.
+    pub(crate) fn url(&self) -> &str {
+        &self.broker.url
+    }
+
+    /// Waits until it serves.
+    pub(crate) fn wait_master(self) -> ActiveMq {
+        self.listening.recv_timeout(3 * PATIENCE).expect("the slave took over in time");
+        self.broker
+    }
 }
 
 impl ActiveMq {
@@ -37,6 +56,34 @@ impl ActiveMq {
 
     /// A broker of the test's own.
     pub(crate) fn start() -> Option<Self> {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let (mut broker, lines) = Self::launch(0, directory, &[])?;
+        broker.url = lines.recv_timeout(3 * PATIENCE).expect("ActiveMQ ended before it listened");
+        Some(broker)
+    }
+
+    /// A master and its slave on one store.
+    pub(crate) fn start_pair() -> Option<(Self, Slave)> {
+        let directory = Arc::new(tempfile::tempdir().unwrap());
+        let often = ["--lock-poll", "100"];
+        let (master, lines) = Self::launch(free_port(), directory.clone(), &often)?;
+        lines.recv_timeout(3 * PATIENCE).expect("ActiveMQ ended before it listened");
+        let (slave, lines) = Self::launch(free_port(), directory, &often)?;
+        let (listens, listening) = mpsc::channel();
+        std::thread::spawn(move || {
+            lines.into_iter().for_each(|_| {
+                let _ = listens.send(());
+            })
+        });
+        Some((master, Slave { broker: slave, listening }))
+    }
+
+    /// Starts a broker; it tells its URL when it serves.
+    fn launch(
+        port: u16,
+        directory: Arc<TempDir>,
+        options: &[&str],
+    ) -> Option<(Self, mpsc::Receiver<String>)> {
         if !Path::new(BROKER_JAR).exists() {
             return skipped(&format!("there is no {BROKER_JAR} (run tests/fetch)"));
         }
@@ -48,23 +95,28 @@ impl ActiveMq {
             return skipped("tests/java/build found no JDK or not all jars (run tests/fetch)");
         }
         let class_path = String::from_utf8(build.stdout).unwrap();
-        let directory = tempfile::tempdir().unwrap();
         let started = Command::new("java")
             .args(["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", class_path.trim()])
-            .args(["RunActiveMQ", "--port", "0", "--directory"])
+            .args(["RunActiveMQ", "--port", &port.to_string(), "--directory"])
             .arg(directory.path())
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn();
         let Ok(mut child) = started else { return skipped("there is no java (run tests/fetch)") };
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let url = lines
-            .find_map(|line| line.unwrap().strip_prefix("LISTENING ")?.split(' ').next().map(str::to_owned))
-            .expect("ActiveMQ ended before it listened");
-        // Nobody reads on: the broker must not block on what it prints.
-        std::thread::spawn(move || lines.for_each(drop));
-        Some(Self { child, url, _directory: directory })
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (listens, listening) = mpsc::channel();
+        // To the end: the broker must not block on what it prints.
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(url) = line.strip_prefix("LISTENING ").and_then(|rest| rest.split(' ').next()) {
+                    let _ = listens.send(url.to_owned());
+                }
+            }
+        });
+        let url = format!("tcp://127.0.0.1:{port}");
+        Some((Self { child, url, _directory: directory }, listening))
     }
 
     /// Ends the broker as a crash would.
@@ -82,6 +134,11 @@ impl Drop for ActiveMq {
     fn drop(&mut self) {
         self.end();
     }
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 fn skipped<T>(reason: &str) -> Option<T> {

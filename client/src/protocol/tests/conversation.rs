@@ -49,6 +49,30 @@ impl Conversation {
         this
     }
 
+    /// A connection that recovers, accepted by its first broker; the transcript begins after that.
+    pub(super) fn recovering(tracked_bytes_max: usize) -> Self {
+        let mut this = Self::new(Preferences::default());
+        this.protocol = Protocol::recovering(identity(), tracked_bytes_max).unwrap();
+        this.meet();
+        this.answer(1);
+        this.transcript.clear();
+        this
+    }
+
+    /// The link is lost.
+    pub(super) fn lose(&mut self) {
+        self.protocol.interrupt(&Loss::EndOfStream);
+        self.note_events();
+    }
+
+    /// Another broker is there, and is told who connects.
+    pub(super) fn meet(&mut self) {
+        self.protocol.resume(Preferences::default()).unwrap();
+        self.broker = WireFormat::initial();
+        self.agree(&Preferences::default());
+        self.hear();
+    }
+
     /// As [`Self::open`] with session 1.
     pub(super) fn open_session(transacted: bool) -> (Self, SessionKey) {
         let mut this = Self::open();

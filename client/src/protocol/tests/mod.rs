@@ -11,6 +11,7 @@ mod conversation;
 mod damage;
 mod handshake;
 mod keeping_alive;
+mod recovering;
 mod render;
 mod sending;
 mod transactions;

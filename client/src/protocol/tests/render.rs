@@ -11,10 +11,11 @@ use crate::protocol::event::{ConsumerKey, Event, Handed, Next, RequestId};
 pub(super) fn command(command: &Command) -> String {
     let what = match command {
         Command::ConnectionInfo(info) => format!(
-            "ConnectionInfo client={} user={} password={}",
+            "ConnectionInfo client={} user={} password={}{}",
             text(&info.client_id),
             text(&info.user_name),
-            text(&info.password)
+            text(&info.password),
+            if info.failover_reconnect { " again" } else { "" }
         ),
         Command::SessionInfo(info) => format!("SessionInfo {}", info.session_id.as_ref().unwrap().value),
         Command::ProducerInfo(info) => {
