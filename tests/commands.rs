@@ -55,13 +55,44 @@ fn the_commands_work_with_activemq() {
         return;
     }
     let folder = directory();
-    let (_broker, url) = activemq(&folder);
+    let (_broker, url) = activemq(&folder, &[]);
     everything(&Target::new(&url));
 }
 
-fn activemq(folder: &tempfile::TempDir) -> (Process, String) {
+#[test]
+fn a_broker_with_statistics_is_asked_for_them() {
+    if java::is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let (_broker, url) = activemq(&folder, &["--statistics"]);
+    let target = Target::new(&url);
+    destinations_are_counted(&target);
+    let (queue, topic) = (target.name("COUNTED"), target.name("PRICES"));
+    target.run(&["receive", &queue, "--count", "1", "--wait", "30s"]).ok();
+    target.run(&["send", &format!("topic://{topic}"), "12.5", "--count", "2"]).ok();
+    let told = target.run(&["stats", "--json"]).json().remove(0);
+    assert_eq!(told["source"], "statistics");
+    let line = |name: String| {
+        let lines = told["destinations"].as_array().expect("destinations");
+        lines
+            .iter()
+            .find(|line| line["destination"] == name)
+            .cloned()
+            .unwrap_or_else(|| panic!("{name}: {told}"))
+    };
+    let counted = line(format!("queue://{queue}"));
+    assert_eq!(
+        (&counted["enqueue_count"], &counted["dequeue_count"], &counted["size"]),
+        (&json!(3), &json!(1), &json!(2))
+    );
+    assert_eq!(line(format!("topic://{topic}"))["enqueue_count"], 2);
+}
+
+fn activemq(folder: &tempfile::TempDir, options: &[&str]) -> (Process, String) {
     let directory = folder.path().join("activemq");
-    let broker = java::start("RunActiveMQ", &["--directory", directory.to_str().expect("UTF-8")]);
+    let arguments = [&["--directory", directory.to_str().expect("UTF-8")], options].concat();
+    let broker = java::start("RunActiveMQ", &arguments);
     let (line, _) = broker.wait_line(0, "LISTENING ");
     let url = line.split(' ').nth(1).expect("its address").to_owned();
     (broker, url)
