@@ -41,6 +41,7 @@ impl Facts {
     pub(super) fn bound(&self) -> Bound {
         let bandwidth_share = self.written.unwrap_or(0.0) * self.rate / self.bandwidth;
         match () {
+            () if self.changed >= UNSTEADY => Bound::Unsteady,
             () if self.share() >= 0.75 => Bound::Flush,
             () if bandwidth_share >= 0.6 => Bound::Bandwidth,
             () if self.cores >= 0.85 => Bound::Processor,
@@ -53,6 +54,10 @@ impl Facts {
     pub(super) fn verdict(&self) -> String {
         let share = self.share() * 100.0;
         let bound = match self.bound() {
+            Bound::Unsteady => format!(
+                "no verdict, measure again (the device itself was {:.0} times faster at one end of it than at the other)",
+                self.changed
+            ),
             Bound::Flush => "the device's flush bounds it".to_owned(),
             Bound::Bandwidth => "the device's bandwidth bounds it".to_owned(),
             Bound::Processor => format!("the processor bounds it ({:.1} cores busy)", self.cores),
@@ -79,12 +84,6 @@ impl Facts {
         if let Some(written) = self.written {
             told.push_str(&format!("; the device wrote {} for each", bytes(written)));
         }
-        if self.changed >= UNSTEADY {
-            told.push_str(&format!(
-                "; the device itself was {:.0} times faster at one end than at the other: measure again",
-                self.changed
-            ));
-        }
         told
     }
 }
@@ -97,6 +96,8 @@ pub(super) enum Bound {
     Bandwidth,
     Processor,
     Engine,
+    /// The device changed too much to tell.
+    Unsteady,
 }
 
 #[cfg(test)]
@@ -121,6 +122,7 @@ mod tests {
         assert_eq!(Facts { rate: 40_000.0, cores: 1.2, ..DEVICE }.bound(), Bound::Processor);
         assert_eq!(Facts { rate: 10_000.0, written: Some(30_000.0), ..DEVICE }.bound(), Bound::Bandwidth);
         assert_eq!(Facts { rate: 10_000.0, ..DEVICE }.bound(), Bound::Engine);
+        assert_eq!(Facts { rate: 60_000.0, changed: 3.0, ..DEVICE }.bound(), Bound::Unsteady);
     }
 
     #[test]
