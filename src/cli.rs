@@ -5,7 +5,15 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::bench::options::BenchCommand;
 use crate::exit;
+use crate::manual::{CompletionOptions, ManualOptions};
+use crate::messages::dead_letters::DeadLetterCommand;
+use crate::messages::queue::{BrowseOptions, MoveOptions, PurgeOptions};
+use crate::messages::receive::{ReceiveOptions, SubscribeOptions, TailOptions};
+use crate::messages::send::SendOptions;
+use crate::messages::stats::StatsOptions;
+use crate::quantity;
 use crate::store::options::StoreOptions;
 
 /// A message broker for ActiveMQ's clients, built around its storage engine.
@@ -24,6 +32,30 @@ pub(crate) enum Command {
 
     /// Look at, check, copy and mend a store: info, verify, dump, why, backup, repair.
     Store(StoreOptions),
+    /// Measure a broker under load, every message accounted for; or storage engines on a disk (bench store).
+    Bench(Box<BenchCommand>),
+    /// Send messages.
+    Send(Box<SendOptions>),
+    /// Receive messages until none come, and acknowledge them.
+    Receive(Box<ReceiveOptions>),
+    /// Receive messages as they come, without end.
+    Tail(Box<TailOptions>),
+    /// Receive from a durable subscription, which keeps messages while nobody does; make it or remove it.
+    Subscribe(Box<SubscribeOptions>),
+    /// Look at a queue's messages and take none.
+    Browse(Box<BrowseOptions>),
+    /// Move messages from a queue to another destination, in transactions.
+    Move(Box<MoveOptions>),
+    /// Take a queue's messages away, for good.
+    Purge(Box<PurgeOptions>),
+    /// Look at dead letters, and send them again.
+    Dlq(Box<DeadLetterCommand>),
+    /// Tell what destinations there are, and how many messages and consumers they have.
+    Stats(Box<StatsOptions>),
+    /// Write completions for a shell.
+    Completions(CompletionOptions),
+    /// Write the manual pages.
+    Man(ManualOptions),
 }
 
 const EXAMPLES: &str = "\
@@ -96,16 +128,8 @@ fn milliseconds(least: u64) -> impl Fn(&str) -> Result<Duration, String> + Clone
 fn segment_size(text: &str) -> Result<u64, String> {
     const LEAST: u64 = 64 << 10;
     const MOST: u64 = 1 << 30;
-    let lower = text.trim().to_ascii_lowercase();
-    let (digits, unit) = match lower.trim_end_matches('b') {
-        rest if rest.ends_with('k') => (&rest[..rest.len() - 1], 1 << 10),
-        rest if rest.ends_with('m') => (&rest[..rest.len() - 1], 1 << 20),
-        rest if rest.ends_with('g') => (&rest[..rest.len() - 1], 1 << 30),
-        rest => (rest, 1),
-    };
-    let size = digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    match size {
-        Some(size) if (LEAST..=MOST).contains(&size) => Ok(size.next_multiple_of(4096)),
+    match quantity::bytes(text) {
+        Ok(size) if (LEAST..=MOST).contains(&size) => Ok(size.next_multiple_of(4096)),
         _ => Err("needs a size from 64kb to 1gb".to_owned()),
     }
 }

@@ -13,6 +13,12 @@ pub(crate) enum Exit {
     Connector,
     /// The store failed while serving: a write, a flush or a read.
     StoreFailed,
+    /// A broker could not be reached, refused, or went away.
+    Broker,
+    /// Not every message is accounted for.
+    Unaccounted,
+    /// Whoever read the output has gone: all is well.
+    Silent,
     /// Anything else.
     Other,
 }
@@ -26,6 +32,9 @@ impl Exit {
             Self::Unwritable => 4,
             Self::Connector => 5,
             Self::StoreFailed => 6,
+            Self::Broker => 7,
+            Self::Unaccounted => 8,
+            Self::Silent => 0,
         }
     }
 }
@@ -33,13 +42,15 @@ impl Exit {
 /// The table, as `--help` shows it. Code 2 is the command line parser's own.
 pub(crate) const TABLE: &str = "\
 Exit codes:
-  0  stopped in good order (SIGTERM, SIGINT)
+  0  done; a broker: stopped in good order (SIGTERM, SIGINT)
   1  any other failure
   2  wrong usage
   3  the store directory is not a store, has a newer format, or cannot be read
   4  the store directory cannot be written, or its disk is full
   5  a connector's address cannot be listened on
-  6  the store failed while serving (a write or flush error); a slave takes over";
+  6  the store failed while serving (a write or flush error); a slave takes over
+  7  a broker cannot be reached, refused or went away (commands that talk to one)
+  8  messages were lost, came twice or out of order (bench)";
 
 /// A failure that ends the program.
 #[derive(Debug)]
@@ -53,6 +64,19 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(exit: Exit, message: impl fmt::Display) -> Self {
         Self { exit, message: message.to_string() }
+    }
+
+    /// Ends the program without a word.
+    pub(crate) fn silent() -> Self {
+        Self::new(Exit::Silent, "")
+    }
+
+    /// The same, with what was being done in front.
+    pub(crate) fn within(self, what: &str) -> Self {
+        match self.exit {
+            Exit::Silent => self,
+            exit => Self::new(exit, format!("{what}: {}", self.message)),
+        }
     }
 }
 

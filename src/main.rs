@@ -4,13 +4,26 @@
 //! |---|---|
 //! | [`cli`] | the command line: commands, options, help |
 //! | [`exit`] | what each exit code means |
+//! | [`mod@bench`] | measures a broker, or the storage engines |
+//! | [`connect`] | how commands find their broker |
+//! | [`figures`], [`quantity`], [`table`], [`output`] | numbers for people, from people; standard output |
+//! | [`messages`] | commands that look at messages, send them, move them about |
+//! | [`manual`] | shell completions and manual pages |
 //! | [`serve`] | runs a broker: slave until it is master, then serves, and back |
 //! | [`store`] | looks at, checks, copies and mends stores |
 
+mod bench;
 mod cli;
+mod connect;
 mod exit;
+mod figures;
+mod manual;
+mod messages;
+mod output;
+mod quantity;
 mod serve;
 mod store;
+mod table;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -19,6 +32,8 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use cli::{Cli, Command};
+use exit::Exit;
+use messages::{dead_letters, queue, receive, send, stats};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -26,12 +41,26 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(options) => serve::run(options),
         Command::Store(options) => return store::run(options),
+        Command::Bench(command) => bench::run(*command),
+        Command::Send(options) => connect::run(send::run(*options)),
+        Command::Receive(options) => connect::run(receive::receive(*options)),
+        Command::Tail(options) => connect::run(receive::tail(*options)),
+        Command::Subscribe(options) => connect::run(receive::subscribe(*options)),
+        Command::Browse(options) => connect::run(queue::browse(*options)),
+        Command::Move(options) => connect::run(queue::move_messages(*options)),
+        Command::Purge(options) => connect::run(queue::purge(*options)),
+        Command::Dlq(command) => connect::run(dead_letters::run(*command)),
+        Command::Stats(options) => connect::run(stats::run(*options)),
+        Command::Completions(options) => manual::completions(&options),
+        Command::Man(options) => manual::manual(&options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            // Where even standard error is gone, the exit code must do.
-            let _ = writeln!(std::io::stderr(), "kahawai: {failure}");
+            if failure.exit != Exit::Silent {
+                // Where even standard error is gone, the exit code must do.
+                let _ = writeln!(std::io::stderr(), "kahawai: {failure}");
+            }
             ExitCode::from(failure.exit.code())
         }
     }

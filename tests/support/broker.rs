@@ -82,6 +82,10 @@ impl Broker {
             "KAHAWAI_BIND",
             "KAHAWAI_NAME",
             "KAHAWAI_LOG",
+            "KAHAWAI_URL",
+            "KAHAWAI_USER",
+            "KAHAWAI_PASSWORD",
+            "KAHAWAI_BENCH_DIR",
             "NOTIFY_SOCKET",
         ] {
             command.env_remove(name);

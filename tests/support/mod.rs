@@ -5,6 +5,7 @@
 //! | [`process`] | a child process whose lines can be waited for; ended by its pid when dropped |
 //! | [`port`] | a port of one's own |
 //! | [`broker`] | `kahawai serve` |
+//! | [`command`] | the command, run to its end |
 //! | [`java`] | the Java programs of `tests/java` |
 //! | [`load`] | producers and consumers with ledgers, and the verdict over them |
 //! | [`raw`] | a bare OpenWire connection |
@@ -13,6 +14,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 pub mod broker;
+pub mod command;
 pub mod java;
 pub mod load;
 pub mod mount;

@@ -17,6 +17,7 @@ public final class RunActiveMQ {
         "  --lock-poll MS          how often a slave tries the lock (10000, as ActiveMQ has it)",
         "  --name NAME             broker name (localhost)",
         "  --scheduler             start the delayed-delivery scheduler",
+        "  --statistics            answers on ActiveMQ.Statistics.* (StatisticsBrokerPlugin)",
         "  --connector OPTIONS     query for the connector's URI, as wireFormat.maxFrameSize=1000000",
         "prints: LISTENING URI pid=N  when it serves (a slave: when it became master)",
         "        STOPPED              after SIGTERM or the line 'stop' on stdin");
@@ -29,6 +30,7 @@ public final class RunActiveMQ {
         long poll = options.number("lock-poll", 10_000);
         String name = options.text("name", "localhost");
         boolean scheduler = options.flag("scheduler");
+        boolean statistics = options.flag("statistics");
         String connector = options.text("connector", "");
         options.finished();
 
@@ -45,6 +47,10 @@ public final class RunActiveMQ {
         broker.setUseJmx(false);
         broker.setSchedulerSupport(scheduler);
         broker.setUseShutdownHook(false);
+        if (statistics) {
+            broker.setPlugins(new org.apache.activemq.broker.BrokerPlugin[] {
+                new org.apache.activemq.plugin.StatisticsBrokerPlugin()});
+        }
         broker.addConnector("tcp://127.0.0.1:" + port + (connector.isEmpty() ? "" : "?" + connector));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
