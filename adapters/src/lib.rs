@@ -13,5 +13,16 @@
 //! | `value.rs` | numbers and messages as columns |
 //! | `error.rs` | what an error of the database means to the contract |
 
+#[cfg(feature = "postgres")]
+pub mod election;
+mod known;
+#[cfg(feature = "postgres")]
+mod pause;
+#[cfg(feature = "postgres")]
+mod plan;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod worker;
+
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
