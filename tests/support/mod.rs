@@ -17,8 +17,10 @@ pub mod java;
 pub mod load;
 pub mod mount;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod sql;
 pub mod store;
 
 use std::io::Write as _;
