@@ -73,7 +73,7 @@ fn cut_connections_lose_no_reply() {
         let ended = server.sql(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'kahawai %'",
         );
-        assert!(ended[0].parse::<u32>().expect("a number") >= 2, "{ended:?}");
+        assert!(ended[0].parse::<u32>().expect("a number") >= 1, "{ended:?}");
     });
 }
 
@@ -84,9 +84,7 @@ fn a_server_that_becomes_read_only_is_waited_for() {
     }
     let server = Server::start(&["fsync = off"]);
     let set = |value: &str| {
-        server.sql(&format!(
-            "SET transaction_read_only = off; ALTER SYSTEM SET default_transaction_read_only = {value}"
-        ));
+        server.sql(&format!("ALTER SYSTEM SET default_transaction_read_only = {value}"));
         server.sql("SELECT pg_reload_conf()");
     };
     while_serving(directory().path(), &server.url(), "readonly", 2, |_, broker| {

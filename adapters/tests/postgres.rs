@@ -189,7 +189,7 @@ fn lost_replies_are_asked_for() {
         let sender = sender.clone();
         store.commit(
             enqueue(id, 3000),
-            Completion::new(move |result: Result<_, StoreError>| {
+            Completion::new(move |result: Result<kahawai_store::contract::Committed, _>| {
                 let _ = sender.send(result.map(|committed| committed.arrival_first));
             }),
         );
@@ -299,7 +299,8 @@ fn of_many_candidates_one_is_master() {
 fn a_transaction_that_stands_still_does_not_hold_up_the_next_master() {
     let place = place();
     let first = place.acquire("first", &mut |_| {});
-    let store = Postgres::open(&place.database, Mastership::Row(first.clone()), LEASE).expect("opens");
+    // Not by the hold itself, which would renew it for as long as the store lives.
+    let store = place.open(first.epoch().0).expect("opens");
     create_queue(&store);
     // As the writer of a stopped process leaves it: updated, not committed. In a session set as ours are.
     let prefix = place.prefix.clone();

@@ -181,11 +181,15 @@ impl Session {
                 match message {
                     Some(Ok(AsyncMessage::Notification(_))) => wake.notify_one(),
                     Some(Ok(_)) => {}
-                    // Whoever asks next is told that the connection is closed, and why it is in the log.
-                    Some(Err(error)) => tracing::debug!("connection to the database: {}", words(&error)),
+                    // The connection must go, for those who wait for an answer to be told.
+                    Some(Err(error)) => {
+                        tracing::debug!("connection to the database: {}", words(&error));
+                        break;
+                    }
                     None => break,
                 }
             }
+            drop(connection);
             wake.notify_one();
         });
         let session = Self { client, database: database.clone(), notified };
