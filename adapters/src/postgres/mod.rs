@@ -100,9 +100,11 @@ impl Postgres {
         let runtime = runtime()?;
         let (connection, loaded) = runtime.block_on(async {
             let session = Session::connect(database, lease, "start").await?;
-            let version = schema::check(&session, database).await?;
+            schema::check(&session, database).await?;
             schema::make_lock(&session).await?;
             claim(&session, epoch).await?;
+            // Again: only now nobody else changes it.
+            let version = schema::check(&session, database).await?;
             schema::migrate(&session, version).await?;
             let connection = Writer::connect(database, lease).await?;
             let loaded = state::load(&connection.0, epoch).await?;

@@ -15,7 +15,7 @@ const MIGRATIONS: [&str; 1] = [VERSION_1];
 
 /// One row: who is master, and until when nobody doubts it. `beats` counts each sign of life. Never changed once released.
 const LOCK: &str = "
-    CREATE TABLE {p}lock (
+    CREATE TABLE IF NOT EXISTS {p}lock (
         one smallint PRIMARY KEY CHECK (one = 1),
         epoch bigint NOT NULL,
         beats bigint NOT NULL,
@@ -27,7 +27,8 @@ const LOCK: &str = "
         process bigint NOT NULL,
         address text NOT NULL
     ) WITH (fillfactor = 10);
-    INSERT INTO {p}lock VALUES (1, 0, 0, clock_timestamp(), 0, true, '', '', 0, '');
+    INSERT INTO {p}lock VALUES (1, 0, 0, clock_timestamp(), 0, true, '', '', 0, '')
+        ON CONFLICT DO NOTHING;
 ";
 
 /// - `store` has one row: the next numbers, and the number of the last transaction, by which a writer whose connection broke
@@ -124,7 +125,7 @@ const VERSION_1: &str = "
 /// # Errors
 /// Where it is newer than this program.
 pub(super) async fn check(session: &Session, database: &Database) -> Result<i32> {
-    if session.rows("SELECT 1 WHERE to_regclass('{p}schema') IS NOT NULL", &[]).await?.is_empty() {
+    if !is_there(session, "schema").await? {
         return Ok(0);
     }
     let rows = session.rows("SELECT version FROM {p}schema", &[]).await?;
@@ -164,21 +165,23 @@ pub(super) async fn migrate(session: &Session, version: i32) -> Result<()> {
 
 /// Makes the lock table, unless it is there.
 pub(super) async fn make_lock(session: &Session) -> Result<()> {
-    const IS_THERE: &str = "SELECT 1 WHERE to_regclass('{p}lock') IS NOT NULL";
-    if !session.rows(IS_THERE, &[]).await?.is_empty() {
+    if is_there(session, "lock").await? {
         return Ok(());
     }
-    // Several may come first at once: they queue here.
-    let made = async {
-        session.execute("BEGIN; SELECT pg_advisory_xact_lock(hashtext('{p}lock'), 1801678197)").await?;
-        if session.rows(IS_THERE, &[]).await?.is_empty() {
-            session.execute(LOCK).await?;
-        }
-        session.execute("COMMIT").await
-    };
-    let made = made.await;
+    // Several may come first at once: they queue here, and find it made.
+    let lock = "BEGIN; SELECT pg_advisory_xact_lock(hashtext('{p}lock'), 1801678197);";
+    let made = session.execute(&format!("{lock} {LOCK} COMMIT")).await;
     if made.is_err() {
         let _ = session.execute("ROLLBACK").await;
     }
     made
+}
+
+/// Whether there is such a table of ours. Asks the catalogue's rows: by its name (`regclass`) a session may remember for long that there
+/// was none.
+async fn is_there(session: &Session, table: &str) -> Result<bool> {
+    let sql = format!(
+        "SELECT 1 FROM pg_catalog.pg_class WHERE relname = '{{p}}{table}' AND pg_table_is_visible(oid)"
+    );
+    Ok(!session.rows(&sql, &[]).await?.is_empty())
 }
