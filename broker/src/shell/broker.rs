@@ -10,7 +10,7 @@ use kahawai_openwire::text::Text;
 use kahawai_store::contract::{Completion, Store, StoreError};
 use kahawai_store::election::Hold;
 use thiserror::Error;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket, lookup_host};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -72,7 +72,7 @@ impl Broker {
         let mut listeners = Vec::new();
         for address in &config.bind {
             let bind = |error| StartError::Bind { address: address.clone(), error };
-            listeners.push(TcpListener::bind(address).await.map_err(bind)?);
+            listeners.push(listen(address).await.map_err(bind)?);
         }
         let addresses =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
@@ -153,6 +153,28 @@ impl Broker {
         self.engine.abandon(None);
         self.tasks.abort_all();
     }
+}
+
+/// How many connections may wait to be accepted: ActiveMQ's `backlog`. The system may allow fewer (`net.core.somaxconn`). Where they are
+/// too many, the system drops what comes, and each such client waits a second before it tries again.
+const BACKLOG: u32 = 5000;
+
+/// Listens on the first of an address's addresses that can be had.
+async fn listen(address: &str) -> io::Result<TcpListener> {
+    let mut last = None;
+    for address in lookup_host(address).await? {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let listening = socket.and_then(|socket| {
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            socket.listen(BACKLOG)
+        });
+        match listening {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
 /// Takes connections until the broker ends.

@@ -52,7 +52,8 @@ fn cannot(doing: &'static str) -> impl Fn(io::Error) -> BeginError {
 }
 
 /// Creates a segment of this length, or of what there is room for: it must take what is needed to begin, and some
-/// acknowledgements, which make room. The master before may have used up what was kept for that.
+/// acknowledgements, which make room. The master before may have used up what was kept for that. Not for a store that holds
+/// nothing: no acknowledgement would ever make room in it, and its operator is better told at once.
 fn create_what_fits(
     disk: &dyn Disk,
     name: FileName,
@@ -107,7 +108,11 @@ impl Writer {
                 // What masters before had prepared for later holds nothing.
                 hold.prove()?;
                 remove_spares(disk.as_ref(), epoch).map_err(cannot("remove spares"))?;
-                create_what_fits(disk.as_ref(), name, length, needed)
+                if replayed.segments.is_empty() {
+                    disk.create_segment(name, length)
+                } else {
+                    create_what_fits(disk.as_ref(), name, length, needed)
+                }
             }
             result => result,
         };

@@ -203,12 +203,15 @@ impl Spares {
         let made = if wait { maker.made.recv().ok() } else { maker.made.try_recv().ok() };
         let Some(made) = made else { return Ok(()) };
         maker.ordered = None;
-        self.short = made.is_err();
+        let was_short = std::mem::replace(&mut self.short, made.is_err());
         match made {
             Ok(spare) if purpose == Purpose::Ready => self.ready = Some(spare),
             Ok(spare) => self.reserve = Some(spare),
+            // It is tried again every second, and said once.
             Err(error) if is_full(&error) => {
-                tracing::warn!(%error, "no room to prepare another segment of the journal");
+                if !was_short {
+                    tracing::warn!(%error, "no room to prepare another segment of the journal; free disk space or consume messages");
+                }
             }
             Err(error) => return Err(error),
         }

@@ -167,8 +167,11 @@ final class RedeliveryChecks {
         bench.holds(queue);
     }
 
-    /** Takes this check's message out of the shared dead-letter queue and leaves the others there. */
-    static Message deadLetter(Bench bench, String text) throws Exception {
+    /**
+     * Takes this check's message out of the shared dead-letter queue and leaves the others there. One check at a time: two
+     * consumers of that queue could each be given the message that the other waits for, and hold it.
+     */
+    static synchronized Message deadLetter(Bench bench, String text) throws Exception {
         ActiveMQConnection connection = bench.connection();
         try {
             MessageConsumer consumer = Bench.session(connection, ActiveMQSession.INDIVIDUAL_ACKNOWLEDGE)
