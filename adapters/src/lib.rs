@@ -12,6 +12,11 @@
 //! | `reader.rs` | the one thread that reads: pages and recovery |
 //! | `value.rs` | numbers and messages as columns |
 //! | `error.rs` | what an error of the database means to the contract |
+//! | `connection.rs` | a session with a server |
+//! | `lock.rs` | the row that the election is about |
+//!
+//! What they share is beside them: what a writer knows (`known`), what a group of operations comes to (`plan`), threads and
+//! gathering (`worker`), waiting (`pause`), and the `election` on a row.
 
 #[cfg(feature = "postgres")]
 pub mod election;

@@ -332,6 +332,77 @@ fn a_transaction_that_stands_still_does_not_hold_up_the_next_master() {
     let _ = standing.wait();
 }
 
+/// A small file system, gone when dropped; `None`, said loudly, where none can be mounted here.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    #[expect(clippy::print_stderr, reason = "a gap in what is tested is told to whoever runs the tests")]
+    fn mount() -> Option<Self> {
+        let folder = tempfile::TempDir::new().expect("a directory");
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=24m,mode=777", "kahawai-test"]).arg(folder.path());
+        if mount.output().is_ok_and(|output| output.status.success()) {
+            return Some(Self(folder));
+        }
+        eprintln!("# SKIPPED: a tmpfs cannot be mounted here (needs root)");
+        None
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).output();
+    }
+}
+
+/// A full disk of the server's is back-pressure: a batch is told so and leaves nothing; acknowledgements go on.
+#[test]
+fn full_disk_goes_on_acknowledging() {
+    let Some(small) = Small::mount() else { return };
+    let parent = small.0.path().parent().expect("a parent");
+    assert!(parent.is_absolute());
+    let opened = std::process::Command::new("chmod").arg("a+rx").arg(small.0.path()).status();
+    assert!(opened.expect("chmod can be run").success());
+    let spot = small.0.path().join("tablespace");
+    std::fs::create_dir(&spot).expect("a directory");
+    let owned = std::process::Command::new("chown").arg("postgres").arg(&spot).status();
+    assert!(owned.expect("chown can be run").success());
+    let server = Server::start(&["fsync = off", "default_tablespace = 'small'"]);
+    server.sql(&format!("CREATE TABLESPACE small LOCATION '{}'", spot.display()));
+    let place = place_in(&server);
+    let store = place.open(1).expect("opens");
+    create_queue(&store);
+    let (sender, answers) = channel();
+    for id in 1..=3000 {
+        let sender = sender.clone();
+        store.commit(
+            enqueue(id, 20_000),
+            Completion::new(move |result: Result<_, _>| {
+                let _ = sender.send((id, result.map(drop)));
+            }),
+        );
+    }
+    drop(sender);
+    let (mut kept, mut full) = (vec![], 0);
+    for (id, result) in answers {
+        match result {
+            Ok(()) => kept.push(id),
+            Err(StoreError::Full(_)) => full += 1,
+            Err(other) => panic!("{other}"),
+        }
+    }
+    assert!(kept.len() > 100 && full > 100, "{} kept, {full} refused", kept.len());
+    assert_eq!(ids(&store), kept);
+    for id in &kept {
+        store.commit_wait(acknowledge(*id)).expect("acknowledges");
+    }
+    assert_eq!(ids(&store), []);
+    // As the server's own daemon does sooner or later.
+    server.sql(&format!("VACUUM {0}bodies, {0}messages", place.prefix));
+    store.commit_wait(enqueue(10_000, 20_000)).expect("there is room again");
+    assert_eq!(ids(&store), [10_000]);
+}
+
 /// Paging goes by keys: no plan walks through what is not asked for, with or without statistics.
 #[test]
 fn paging_goes_by_keys() {
