@@ -182,9 +182,10 @@ fn bare_postgres(server: &Server, rows: usize, messages: u64) -> f64 {
             let count = (rows as u64).min(messages - next);
             let ids: Vec<i64> = (next..next + count).map(|id| id as i64).collect();
             let bodies = vec![&body[..]; count as usize];
+            let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&ids, &bodies];
             let (begin, inserted, commit) = tokio::join!(
                 client.batch_execute("BEGIN"),
-                client.execute(&insert, &[&ids, &bodies]),
+                client.execute(&insert, &values),
                 client.batch_execute("COMMIT")
             );
             begin.unwrap();
