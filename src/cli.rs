@@ -49,7 +49,7 @@ pub(crate) struct ServeOptions {
     /// The store; made where there is none. Brokers given the same one are master and slaves.
     ///
     /// DIR or journal:DIR for a journal in a directory, sqlite:FILE for one host, postgres://USER@HOST:PORT/DATABASE for a server
-    /// (several HOST:PORT with commas between; ?tablePrefix=NAME, kahawai_ by default).
+    /// (several HOST:PORT with commas between; ?tablePrefix=NAME, kahawai_ by default), mysql://USER@HOST:PORT/DATABASE where built with it.
     #[arg(long, value_name = "STORE", default_value = "./data", env = "KAHAWAI_STORE", value_parser = StoreAddress::parse)]
     pub(crate) store: StoreAddress,
 
@@ -91,6 +91,8 @@ pub(crate) enum StoreAddress {
     Sqlite(PathBuf),
     /// A PostgreSQL database at this URL.
     Postgres(Secret),
+    /// A MySQL or MariaDB database at this URL.
+    Mysql(Secret),
 }
 
 /// A text that may hold a password, and is shown nowhere.
@@ -119,9 +121,12 @@ impl StoreAddress {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Postgres(Secret(text.to_owned())));
         }
+        if text.starts_with("mysql://") || text.starts_with("mariadb://") {
+            return Ok(Self::Mysql(Secret(text.replacen("mariadb://", "mysql://", 1))));
+        }
         if let Some((scheme, _)) = text.split_once("://") {
             return Err(format!(
-                "this program knows no '{scheme}' stores; there are DIR, sqlite:FILE and postgres://…"
+                "this program knows no '{scheme}' stores; there are DIR, sqlite:FILE, postgres://… and mysql://…"
             ));
         }
         Ok(Self::Journal(text.into()))

@@ -4,7 +4,11 @@
 //! figure is a run of some seconds, once: believe ratios within one run. `KAHAWAI_BENCH_MESSAGES` says how many messages
 //! (20,000), `KAHAWAI_BENCH_BACKLOG` how long the backlog is (100,000).
 
-#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program that prints figures, and stops at any failure")]
+#![allow(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program that prints figures, and stops at any failure"
+)]
 
 #[allow(dead_code, unreachable_pub, clippy::print_stderr, reason = "shared with tests, each uses its part")]
 #[path = "../../tests/support/postgres.rs"]
@@ -142,7 +146,8 @@ fn postgres() {
                 .spawn()
                 .unwrap();
             let stdin = psql.stdin.as_mut().unwrap();
-            writeln!(stdin, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM read_store;").unwrap();
+            writeln!(stdin, "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM read_store;")
+                .unwrap();
             psql
         });
         let body = message(1);

@@ -18,12 +18,20 @@
 //! What they share is beside them: what a writer knows (`known`), what a group of operations comes to (`plan`), threads and
 //! gathering (`worker`), waiting (`pause`), and the `election` on a row.
 
-#[cfg(feature = "postgres")]
+#[cfg(feature = "server")]
+mod commit;
+#[cfg(feature = "server")]
 pub mod election;
+#[cfg(feature = "server")]
+mod fault;
 mod known;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "server")]
+mod look;
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(feature = "server")]
 mod pause;
-#[cfg(feature = "postgres")]
+#[cfg(feature = "server")]
 mod plan;
 #[cfg(feature = "postgres")]
 pub mod postgres;

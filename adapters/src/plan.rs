@@ -38,8 +38,17 @@ pub(crate) struct Needs {
 }
 
 impl Needs {
+    /// What these operations need, in their order.
+    pub(crate) fn of<'a, M: 'a>(operations: impl IntoIterator<Item = &'a Operation<M>>) -> Self {
+        let mut needs = Self::default();
+        for operation in operations {
+            needs.add(operation);
+        }
+        needs
+    }
+
     /// Adds what an operation needs. In the order of the operations: what they themselves send is not looked up.
-    pub(crate) fn add<M>(&mut self, operation: &Operation<M>) {
+    fn add<M>(&mut self, operation: &Operation<M>) {
         match operation {
             Operation::Enqueue { id, .. } => {
                 self.sent.insert(*id);

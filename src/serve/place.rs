@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 use kahawai_adapters::election::{LeaseOptions, Mastership, hold::RowHold};
+#[cfg(feature = "mysql")]
+use kahawai_adapters::mysql::{self, Mysql};
 #[cfg(feature = "postgres")]
 use kahawai_adapters::postgres::{self, Database, Postgres};
 #[cfg(feature = "sqlite")]
@@ -34,6 +36,9 @@ pub(super) enum Place {
     /// A database, elected on by a row in it.
     #[cfg(feature = "postgres")]
     Postgres(Database),
+    /// The same.
+    #[cfg(feature = "mysql")]
+    Mysql(mysql::Database),
 }
 
 /// A mastership, as the place's engine wants it shown.
@@ -42,7 +47,7 @@ pub(super) enum Held {
     /// By files.
     Files(Arc<dyn Hold>),
     /// By a row.
-    #[cfg(feature = "postgres")]
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
     Row(Arc<RowHold>),
 }
 
@@ -51,8 +56,16 @@ impl Held {
     pub(super) fn hold(&self) -> Arc<dyn Hold> {
         match self {
             Self::Files(hold) => Arc::clone(hold),
-            #[cfg(feature = "postgres")]
+            #[cfg(any(feature = "postgres", feature = "mysql"))]
             Self::Row(hold) => Arc::clone(hold) as Arc<dyn Hold>,
+        }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "mysql"))]
+    fn mastership(&self) -> Mastership {
+        match self {
+            Self::Row(hold) => Mastership::Row(Arc::clone(hold)),
+            Self::Files(hold) => Mastership::Asked(Arc::clone(hold)),
         }
     }
 }
@@ -99,6 +112,18 @@ impl Place {
             }
             #[cfg(not(feature = "postgres"))]
             StoreAddress::Postgres(_) => Err(not_built("postgres")),
+            #[cfg(feature = "mysql")]
+            StoreAddress::Mysql(url) => {
+                let database = mysql::Database::parse(&url.0);
+                let database =
+                    database.map_err(|problem| Failure::new(Exit::Other, format!("--store: {problem}")))?;
+                Ok(Self::Mysql(match password(options)? {
+                    Some(password) => database.with_password(&password),
+                    None => database,
+                }))
+            }
+            #[cfg(not(feature = "mysql"))]
+            StoreAddress::Mysql(_) => Err(not_built("mysql")),
         }
     }
 
@@ -112,6 +137,8 @@ impl Place {
             }
             #[cfg(feature = "postgres")]
             Self::Postgres(database) => format!("{database}, schema {}", postgres::SCHEMA_VERSION),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(database) => format!("{database}, schema {}", mysql::SCHEMA_VERSION),
         }
     }
 
@@ -124,16 +151,22 @@ impl Place {
         waiting: &mut dyn FnMut(&Holder),
     ) -> Result<Held, ElectionError> {
         let address = format!("tcp://{}", options.bind);
+        #[cfg(any(feature = "postgres", feature = "mysql"))]
+        let lease_options = LeaseOptions {
+            lock_acquire_sleep_interval: options.lock_acquire_sleep_interval,
+            lease_duration: options.lease_duration,
+            broker_name: options.name.clone(),
+            address: address.clone(),
+        };
         match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(database) => {
-                let lease_options = LeaseOptions {
-                    lock_acquire_sleep_interval: options.lock_acquire_sleep_interval,
-                    lease_duration: options.lease_duration,
-                    broker_name: options.name.clone(),
-                    address,
-                };
                 let mut election = postgres::election(database, lease_options);
+                Ok(Held::Row(election.acquire_row(cancel, waiting)?))
+            }
+            #[cfg(feature = "mysql")]
+            Self::Mysql(database) => {
+                let mut election = mysql::election(database, lease_options);
                 Ok(Held::Row(election.acquire_row(cancel, waiting)?))
             }
             _ => {
@@ -179,11 +212,12 @@ impl Place {
             (Self::Sqlite(path, _), held) => Arc::new(open_sqlite(path, &held.hold(), cancel)?),
             #[cfg(feature = "postgres")]
             (Self::Postgres(database), held) => {
-                let mastership = match held {
-                    Held::Row(hold) => Mastership::Row(Arc::clone(hold)),
-                    Held::Files(hold) => Mastership::Asked(Arc::clone(hold)),
-                };
-                let opened = Postgres::open(database, mastership, options.lease_duration);
+                let opened = Postgres::open(database, held.mastership(), options.lease_duration);
+                Arc::new(opened.map_err(not_opened)?)
+            }
+            #[cfg(feature = "mysql")]
+            (Self::Mysql(database), held) => {
+                let opened = Mysql::open(database, held.mastership(), options.lease_duration);
                 Arc::new(opened.map_err(not_opened)?)
             }
         };
@@ -199,6 +233,8 @@ impl Place {
             Self::Sqlite(_, directory) => Some(directory),
             #[cfg(feature = "postgres")]
             Self::Postgres(_) => None,
+            #[cfg(feature = "mysql")]
+            Self::Mysql(_) => None,
         }
     }
 }
@@ -232,7 +268,7 @@ fn open_sqlite(path: &Path, hold: &Arc<dyn Hold>, cancel: &Cancel) -> Result<Sql
     }
 }
 
-#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 fn not_opened(error: StoreError) -> NotOpened {
     match error {
         StoreError::Lost { reason, .. } => NotOpened::Lost(reason.to_string()),
@@ -255,12 +291,12 @@ fn directory(path: &Path, io: Option<JournalIo>) -> Result<StoreDirectory, Failu
 fn directory_path(address: &StoreAddress) -> String {
     match address {
         StoreAddress::Journal(path) | StoreAddress::Sqlite(path) => path.display().to_string(),
-        StoreAddress::Postgres(_) => String::new(),
+        StoreAddress::Postgres(_) | StoreAddress::Mysql(_) => String::new(),
     }
 }
 
 /// The password from the environment or a file, never from the command line's own words.
-#[cfg(feature = "postgres")]
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 fn password(options: &ServeOptions) -> Result<Option<String>, Failure> {
     if let Some(path) = &options.store_password_file {
         let text = std::fs::read_to_string(path);
@@ -270,7 +306,7 @@ fn password(options: &ServeOptions) -> Result<Option<String>, Failure> {
     Ok(std::env::var("KAHAWAI_STORE_PASSWORD").ok())
 }
 
-#[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+#[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
 fn not_built(feature: &str) -> Failure {
     Failure::new(
         Exit::Other,

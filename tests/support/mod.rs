@@ -15,6 +15,7 @@
 pub mod broker;
 pub mod java;
 pub mod load;
+pub mod mariadb;
 pub mod mount;
 pub mod port;
 pub mod postgres;

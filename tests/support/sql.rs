@@ -95,6 +95,13 @@ pub fn look(store: &str) -> Recovered {
         Some(path) => Box::new(
             Sqlite::open(Path::new(path), hold, sqlite::Options::default()).expect("the store opens"),
         ),
+        #[cfg(feature = "mysql")]
+        None if store.starts_with("mysql://") => {
+            let database = kahawai_adapters::mysql::Database::parse(store).expect("is a URL");
+            let mastership = Mastership::Asked(hold);
+            let opened = kahawai_adapters::mysql::Mysql::open(&database, mastership, Duration::from_secs(5));
+            Box::new(opened.expect("the store opens"))
+        }
         None => {
             let database = Database::parse(store).expect("is a URL");
             let opened = Postgres::open(&database, Mastership::Asked(hold), Duration::from_secs(5));

@@ -1,7 +1,7 @@
 //! What was planned, as SQL, inside the writer's transaction.
 
 use bytes::Bytes;
-use kahawai_store::batch::{Operation, Outcome};
+use kahawai_store::batch::Operation;
 use kahawai_store::codec::decode_batch_whole;
 use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
 
@@ -9,7 +9,7 @@ use super::connection::{Session, Step, in_order, statements, values};
 use super::error::{Error, Result};
 use super::value::{encode, signed, unsigned};
 use crate::known::Known;
-use crate::plan::{Changes, Found, Needs, Place, Sweeping};
+use crate::plan::{Changes, Found, Needs, Place};
 
 statements! {
     /// What the writer says.
@@ -235,23 +235,15 @@ impl<'a> Apply<'a> {
         steps
     }
 
-    /// Does what no list of rows tells. Gives the operations that follow from it: those of a transaction that commits.
-    pub(super) async fn sweep(self, known: &mut Known, sweeping: &Sweeping) -> Result<()> {
-        match sweeping {
-            Sweeping::RemoveDestination(id) => self.remove(known, *id).await,
-            Sweeping::Unsubscribe(id) => self.unsubscribe(known, *id).await,
-            // Its operations have been applied by the writer.
-            Sweeping::Decide(xid, _) => self.run(vec![self.of(&self.statements.delete_prepared, xid)]).await,
-        }
-    }
-
-    /// The numbers of the chunks of a transaction that commits.
-    pub(super) async fn chunks(self, xid: &Xid, outcome: Outcome) -> Result<Vec<i64>> {
-        if outcome == Outcome::Rollback {
-            return Ok(Vec::new());
-        }
+    /// The numbers of the chunks of a transaction.
+    pub(super) async fn chunks(self, xid: &Xid) -> Result<Vec<i64>> {
         let rows = self.of(&self.statements.chunks, xid).await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// Forgets the chunks of a transaction.
+    pub(super) async fn forget(self, xid: &Xid) -> Result<()> {
+        self.of(&self.statements.delete_prepared, xid).await.map(drop)
     }
 
     /// One chunk's operations. One after the other: together they may be larger than memory.
@@ -272,13 +264,9 @@ impl<'a> Apply<'a> {
         self.session.step(statement, values![xid.format, xid.global.to_vec(), xid.branch.to_vec()])
     }
 
-    async fn run(self, steps: Vec<Step<'a>>) -> Result<()> {
-        in_order(steps).await.map(drop)
-    }
-
-    async fn remove(self, known: &mut Known, id: DestinationId) -> Result<()> {
+    /// Removes a destination with its messages and these subscriptions.
+    pub(super) async fn remove(self, id: DestinationId, subscriptions: &[SubscriptionId]) -> Result<()> {
         let Self { session, statements } = self;
-        let subscriptions = known.subscriptions_of(id);
         let forgotten: Vec<_> = subscriptions.iter().map(|id| signed(id.0)).collect();
         let mut steps = Vec::new();
         if !forgotten.is_empty() {
@@ -289,18 +277,18 @@ impl<'a> Apply<'a> {
         steps.push(session.step(&statements.remove_bodies, values![key]));
         steps.push(session.step(&statements.remove_messages, values![key]));
         steps.push(session.step(&statements.remove_destination, values![key]));
-        self.run(steps).await?;
-        for subscription in subscriptions {
-            known.remove_subscription(subscription);
-        }
-        known.destinations.remove(&id);
-        Ok(())
+        in_order(steps).await.map(drop)
     }
 
-    async fn unsubscribe(self, known: &mut Known, id: SubscriptionId) -> Result<()> {
+    /// Removes a subscription; gives how many messages are gone with it.
+    pub(super) async fn unsubscribe(
+        self,
+        id: SubscriptionId,
+        topic: DestinationId,
+        position: u64,
+    ) -> Result<u64> {
         let Self { session, statements } = self;
-        let Some(progress) = known.subscriptions.get(&id).copied() else { return Ok(()) };
-        let (topic, position, key) = (signed(progress.topic.0), signed(progress.position), signed(id.0));
+        let (topic, position, key) = (signed(topic.0), signed(position), signed(id.0));
         let answers = in_order(vec![
             session.step(&statements.wait_no_more, values![topic, position, key]),
             session.step(&statements.sweep, values![topic]),
@@ -308,13 +296,7 @@ impl<'a> Apply<'a> {
             session.step(&statements.forget_subscriptions, values![vec![key]]),
         ])
         .await?;
-        let gone: i64 = match answers.get(1).and_then(|rows| rows.first()) {
-            Some(row) => row.try_get(0)?,
-            None => 0,
-        };
-        known.count(progress.topic, -gone);
-        known.remove_subscription(id);
-        Ok(())
+        answers.get(1).and_then(|rows| rows.first()).map_or(Ok(0), |row| unsigned(row, 0))
     }
 
     /// The steps that write counts, positions and the next numbers; the second is [`Statements::advance`], where there is one,
@@ -341,11 +323,7 @@ impl<'a> Apply<'a> {
         if !ids.is_empty() {
             steps.push(session.step(&statements.count_subscriptions, values![ids, counts]));
         }
-        let advanced: Vec<_> = advanced
-            .into_iter()
-            .filter(|id| known.subscriptions.contains_key(id))
-            .map(|id| signed(id.0))
-            .collect();
+        let advanced: Vec<_> = advanced.into_iter().map(|id| signed(id.0)).collect();
         let mut advance_at = None;
         let next = known.next;
         if !advanced.is_empty() {

@@ -4,6 +4,8 @@ use kahawai_store::contract::StoreError;
 use kahawai_store::election::Lost;
 use tokio_postgres::error::SqlState;
 
+use crate::fault::Fault;
+
 /// An error inside the engine, before it is told to anyone.
 #[derive(Debug)]
 pub(super) enum Error {
@@ -104,6 +106,16 @@ fn meaning_of(code: &SqlState) -> Meaning {
             Meaning::Passing
         }
         _ => Meaning::Final,
+    }
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        match error.meaning() {
+            Meaning::Full => Self::Full(error.words()),
+            Meaning::Passing => Self::Passing(error.words()),
+            Meaning::Final => Self::Final(error.told()),
+        }
     }
 }
 

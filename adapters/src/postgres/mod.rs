@@ -25,14 +25,16 @@ use kahawai_store::contract::{
 use kahawai_store::names::Epoch;
 use tokio::runtime::Runtime;
 
+use crate::commit::{Backend as _, Committer};
 use crate::election::candidate::RowElection;
 use crate::election::{LeaseOptions, LockRow, Mastership};
+use crate::fault::Fault;
+use crate::look::{LookCall, Looker};
 use crate::pause::Pause;
 use crate::worker::{CommitCall, Worker};
 use connection::Session;
-use error::{Error, Meaning, Result};
+use error::{Error, Result};
 use reader::Reader;
-use state::Loaded;
 use value::{signed, unsigned};
 use writer::Writer;
 
@@ -49,7 +51,7 @@ const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Postgres {
     writer: Worker<CommitCall>,
-    reader: Worker<reader::Call>,
+    reader: Worker<LookCall>,
     closing: Arc<AtomicBool>,
 }
 
@@ -80,13 +82,13 @@ impl Postgres {
         let deadline = Instant::now() + OPEN_PATIENCE;
         let opened = loop {
             match Self::try_open(database, mastership.clone(), lease) {
-                Err(error) if error.meaning() == Meaning::Passing && Instant::now() < deadline => {
-                    std::thread::sleep(pause.next(&error.words()));
+                Err(Fault::Passing(why)) if Instant::now() < deadline => {
+                    std::thread::sleep(pause.next(&why));
                 }
                 opened => break opened,
             }
         };
-        opened.map_err(|error| match error.told() {
+        opened.map_err(|fault| match fault.told() {
             StoreError::Failed(reason) if !reason.contains("postgres://") => {
                 StoreError::Failed(format!("{database}: {reason}").into())
             }
@@ -94,49 +96,41 @@ impl Postgres {
         })
     }
 
-    fn try_open(database: &Database, mastership: Mastership, lease: Duration) -> Result<Self> {
+    fn try_open(
+        database: &Database,
+        mastership: Mastership,
+        lease: Duration,
+    ) -> std::result::Result<Self, Fault> {
         let epoch = mastership.epoch();
         let begun = Instant::now();
         let runtime = runtime()?;
-        let (connection, loaded) = runtime.block_on(async {
-            let session = Session::connect(database, lease, "start").await?;
-            schema::check(&session, database).await?;
+        let database = database.clone();
+        let mut backend = Writer { database: database.clone(), lease, epoch, connection: None };
+        let (known, transactions) = runtime.block_on(async {
+            let session = Session::connect(&database, lease, "start").await?;
+            schema::check(&session, &database).await?;
             schema::make_lock(&session).await?;
             claim(&session, epoch).await?;
             // Again: only now nobody else changes it.
-            let version = schema::check(&session, database).await?;
+            let version = schema::check(&session, &database).await?;
             schema::migrate(&session, version).await?;
-            let connection = Writer::connect(database, lease).await?;
-            let loaded = state::load(&connection.0, epoch).await?;
-            Ok::<_, Error>((connection, loaded))
+            backend.restore().await
         })?;
         mastership.committed(begun)?;
-        let Loaded { known, transactions } = loaded;
         let (stopped, closing) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
-        let reader = Reader {
-            database: database.clone(),
-            lease,
+        let looker = Looker {
+            snapshot: Reader { database, lease, connection: None },
             epoch,
             stopped: stopped.clone(),
             closing: closing.clone(),
-            connection: None,
         };
-        let writer = Writer {
-            database: database.clone(),
-            lease,
-            epoch,
-            mastership,
-            limits: LIMITS,
-            stopped,
-            closing: closing.clone(),
-            known,
-            transactions,
-            connection: Some(connection),
-        };
+        let limits = LIMITS;
+        let committer =
+            Committer { backend, mastership, limits, stopped, closing: closing.clone(), known, transactions };
         let reading = self::runtime()?;
         Ok(Self {
-            writer: Worker::start("postgres writer", move |calls| writer.run(&runtime, &calls))?,
-            reader: Worker::start("postgres reader", move |calls| reader.run(&reading, &calls))?,
+            writer: Worker::start("postgres writer", move |calls| committer.run(&runtime, &calls))?,
+            reader: Worker::start("postgres reader", move |calls| looker.run(&reading, &calls))?,
             closing,
         })
     }
@@ -148,11 +142,11 @@ impl Store for Postgres {
     }
 
     fn read(&self, request: ReadRequest, done: Completion<Page>) {
-        self.reader.submit(reader::Call::Read(request, done));
+        self.reader.submit(LookCall::Read(request, done));
     }
 
     fn recover(&self, done: Completion<Recovered>) {
-        self.reader.submit(reader::Call::Recover(done));
+        self.reader.submit(LookCall::Recover(done));
     }
 
     fn limits(&self) -> Limits {
