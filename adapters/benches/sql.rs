@@ -10,7 +10,7 @@
     reason = "a program that prints figures, and stops at any failure"
 )]
 
-#[allow(dead_code, unreachable_pub, clippy::print_stderr, reason = "shared with tests, each uses its part")]
+#[allow(dead_code, unreachable_pub, reason = "shared with tests, each uses its part")]
 #[path = "../../tests/support/postgres.rs"]
 mod server;
 

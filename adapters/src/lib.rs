@@ -15,8 +15,8 @@
 //! | `connection.rs` | a session with a server |
 //! | `lock.rs` | the row that the election is about |
 //!
-//! What they share is beside them: what a writer knows (`known`), what a group of operations comes to (`plan`), threads and
-//! gathering (`worker`), waiting (`pause`), and the `election` on a row.
+//! Databases with a server share how they commit (`commit`, `plan`), read (`look`), wait (`pause`), what errors mean (`fault`) and the
+//! `election` on a row; all share what a writer knows (`known`), threads and gathering (`worker`).
 
 #[cfg(feature = "server")]
 mod commit;

@@ -2,12 +2,7 @@
 
 #![cfg(feature = "postgres")]
 
-#[allow(
-    dead_code,
-    unreachable_pub,
-    clippy::print_stderr,
-    reason = "shared with other tests, each uses its part"
-)]
+#[allow(dead_code, unreachable_pub, reason = "shared with other tests, each uses its part")]
 #[path = "../../tests/support/postgres.rs"]
 mod server;
 

@@ -2,7 +2,7 @@
 //!
 //! The server is the child of a shell that stops it when the pipe from us is closed: also where this process is killed.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 pub fn is_skipped() -> bool {
     let skip = std::env::var("KAHAWAI_SKIP_MARIADB").is_ok_and(|value| value == "1");
     if skip {
-        eprintln!("# SKIPPED: KAHAWAI_SKIP_MARIADB=1; nothing was tested with MariaDB");
+        let _ =
+            writeln!(std::io::stderr(), "# SKIPPED: KAHAWAI_SKIP_MARIADB=1; nothing was tested with MariaDB");
     }
     skip
 }
@@ -95,14 +96,19 @@ impl Server {
         format!("{}?tablePrefix={prefix}", self.url())
     }
 
-    /// Runs SQL, each line of the result with tabs between columns.
-    pub fn sql(&self, sql: &str) -> Vec<String> {
-        let output = Command::new("mariadb")
+    /// Runs SQL that may fail.
+    pub fn try_sql(&self, sql: &str) -> std::process::Output {
+        Command::new("mariadb")
             .args(["--no-defaults", "--user=root", "--skip-column-names", "--batch", "--database=mq"])
             .arg(format!("--socket={}", self.directory.join("socket").display()))
             .args(["--execute", sql])
             .output()
-            .expect("mariadb can be run");
+            .expect("mariadb can be run")
+    }
+
+    /// Runs SQL, each line of the result with tabs between columns.
+    pub fn sql(&self, sql: &str) -> Vec<String> {
+        let output = self.try_sql(sql);
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
     }

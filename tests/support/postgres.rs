@@ -2,7 +2,7 @@
 //!
 //! The server is the child of a shell that stops it when the pipe from us is closed: also where this process is killed.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,7 +13,10 @@ use std::time::{Duration, Instant};
 pub fn is_skipped() -> bool {
     let skip = std::env::var("KAHAWAI_SKIP_POSTGRES").is_ok_and(|value| value == "1");
     if skip {
-        eprintln!("# SKIPPED: KAHAWAI_SKIP_POSTGRES=1; nothing was tested with PostgreSQL");
+        let _ = writeln!(
+            std::io::stderr(),
+            "# SKIPPED: KAHAWAI_SKIP_POSTGRES=1; nothing was tested with PostgreSQL"
+        );
     }
     skip
 }
