@@ -395,7 +395,7 @@ fn full_disk_goes_on_acknowledging() {
     for id in &kept {
         store.commit_wait(acknowledge(*id)).expect("acknowledges");
     }
-    assert_eq!(ids(&store), [0; 0]);
+    assert_eq!(ids(&store), [0_u64; 0]);
     // As the server's own daemon does sooner or later.
     server.sql(&format!("VACUUM {0}bodies, {0}messages", place.prefix));
     store.commit_wait(enqueue(10_000, 20_000)).expect("there is room again");
