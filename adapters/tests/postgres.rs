@@ -367,10 +367,9 @@ fn full_disk_goes_on_acknowledging() {
     let place = place_in(&server);
     let store = place.open(1).expect("opens");
     create_queue(&store);
-    // The first vacuum makes files of its own, for which there is no room later.
-    store.commit_wait(enqueue(9_999, 20_000)).expect("commits");
-    store.commit_wait(acknowledge(9_999)).expect("commits");
-    server.sql(&format!("VACUUM {0}bodies, {0}messages", place.prefix));
+    // A vacuum itself needs some pages: whoever runs the server keeps a little in reserve.
+    let reserve = small.0.path().join("reserve");
+    std::fs::write(&reserve, vec![1; 1 << 20]).expect("a reserve");
     let (sender, answers) = channel();
     for id in 1..=3000 {
         let sender = sender.clone();
@@ -397,6 +396,7 @@ fn full_disk_goes_on_acknowledging() {
     }
     assert_eq!(ids(&store), [0_u64; 0]);
     // As the server's own daemon does sooner or later.
+    std::fs::remove_file(&reserve).expect("removes the reserve");
     server.sql(&format!("VACUUM {0}bodies, {0}messages", place.prefix));
     store.commit_wait(enqueue(10_000, 20_000)).expect("there is room again");
     assert_eq!(ids(&store), [10_000]);
