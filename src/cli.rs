@@ -66,7 +66,13 @@ Examples:
   kahawai serve --store /shared/store --bind 0.0.0.0:61616 --name a
   kahawai serve --store /shared/store --bind 0.0.0.0:61617 --name b
       two brokers on one store: one serves, the other waits and takes over; clients connect with
-      failover:(tcp://host-a:61616,tcp://host-b:61617)";
+      failover:(tcp://host-a:61616,tcp://host-b:61617)
+
+  KAHAWAI_STORE_PASSWORD=… kahawai serve --store postgres://mq@db-a:5432,db-b:5432/mq --bind 0.0.0.0:61616 --name a
+      the store in a database, which its brokers share; only the primary of its servers is used
+
+  kahawai serve --store sqlite:/var/lib/kahawai/store.db
+      one file, brokers on one host";
 
 fn serve_after_help() -> String {
     format!("{EXAMPLES}\n\n{}", exit::TABLE)
@@ -76,9 +82,16 @@ fn serve_after_help() -> String {
 #[derive(Debug, Args)]
 #[command(after_help = serve_after_help())]
 pub(crate) struct ServeOptions {
-    /// The store directory; made where there is none. Brokers given the same one are master and slaves.
-    #[arg(long, value_name = "DIR", default_value = "./data", env = "KAHAWAI_STORE")]
-    pub(crate) store: PathBuf,
+    /// The store; made where there is none. Brokers given the same one are master and slaves.
+    ///
+    /// DIR or journal:DIR for a journal in a directory, sqlite:FILE for one host, postgres://USER@HOST:PORT/DATABASE for a server
+    /// (several HOST:PORT with commas between; ?tablePrefix=NAME, kahawai_ by default), mysql://USER@HOST:PORT/DATABASE where built with it.
+    #[arg(long, value_name = "STORE", default_value = "./data", env = "KAHAWAI_STORE", value_parser = StoreAddress::parse)]
+    pub(crate) store: StoreAddress,
+
+    /// A file whose first line is the database's password. Or the variable KAHAWAI_STORE_PASSWORD.
+    #[arg(long, value_name = "FILE", env = "KAHAWAI_STORE_PASSWORD_FILE")]
+    pub(crate) store_password_file: Option<PathBuf>,
 
     /// Where to listen for OpenWire clients while master.
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:61616", env = "KAHAWAI_BIND")]
@@ -103,6 +116,57 @@ pub(crate) struct ServeOptions {
     /// How segments are written. By default mapped on a file system known to be local, plain elsewhere.
     #[arg(long, value_name = "WAY", value_enum)]
     pub(crate) journal_io: Option<JournalIo>,
+}
+
+/// Where a store is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreAddress {
+    /// A journal in this directory.
+    Journal(PathBuf),
+    /// An SQLite database in this file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database at this URL.
+    Postgres(Secret),
+    /// A MySQL or MariaDB database at this URL.
+    Mysql(Secret),
+}
+
+/// A text that may hold a password, and is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(pub(crate) String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
+impl StoreAddress {
+    fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("journal:") {
+            return Ok(Self::Journal(path.into()));
+        }
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() {
+                Err("sqlite: needs a file".into())
+            } else {
+                Ok(Self::Sqlite(path.into()))
+            };
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(Secret(text.to_owned())));
+        }
+        if text.starts_with("mysql://") || text.starts_with("mariadb://") {
+            return Ok(Self::Mysql(Secret(text.replacen("mariadb://", "mysql://", 1))));
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(format!(
+                "this program knows no '{scheme}' stores; there are DIR, sqlite:FILE, postgres://… and mysql://…"
+            ));
+        }
+        Ok(Self::Journal(text.into()))
+    }
 }
 
 /// How segments are written.
@@ -142,6 +206,20 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn stores_have_addresses() {
+        let parse = |text: &str| StoreAddress::parse(text);
+        assert_eq!(parse("./data"), Ok(StoreAddress::Journal("./data".into())));
+        assert_eq!(parse("journal:/a/b"), Ok(StoreAddress::Journal("/a/b".into())));
+        assert_eq!(parse("sqlite:a.db"), Ok(StoreAddress::Sqlite("a.db".into())));
+        assert_eq!(parse("sqlite:///a.db"), Ok(StoreAddress::Sqlite("/a.db".into())));
+        let url = "postgres://me:secret@one:5432/mine";
+        assert_eq!(parse(url), Ok(StoreAddress::Postgres(Secret(url.to_owned()))));
+        assert!(!format!("{:?}", parse(url)).contains("secret"));
+        let unknown = parse("oracle://me:secret@one/mine").expect_err("is not known");
+        assert!(unknown.contains("oracle") && !unknown.contains("secret"), "{unknown}");
     }
 
     #[test]

@@ -12,6 +12,30 @@
 //! | `reader.rs` | the one thread that reads: pages and recovery |
 //! | `value.rs` | numbers and messages as columns |
 //! | `error.rs` | what an error of the database means to the contract |
+//! | `connection.rs` | a session with a server |
+//! | `lock.rs` | the row that the election is about |
+//!
+//! Databases with a server share how they commit (`commit`, `plan`), read (`look`), wait (`pause`), what errors mean (`fault`) and the
+//! `election` on a row; all share what a writer knows (`known`), threads and gathering (`worker`).
+
+#[cfg(feature = "server")]
+mod commit;
+#[cfg(feature = "server")]
+pub mod election;
+#[cfg(feature = "server")]
+mod fault;
+mod known;
+#[cfg(feature = "server")]
+mod look;
+#[cfg(feature = "mysql")]
+pub mod mysql;
+#[cfg(feature = "server")]
+mod pause;
+#[cfg(feature = "server")]
+mod plan;
+#[cfg(feature = "postgres")]
+pub mod postgres;
+mod worker;
 
 #[cfg(feature = "sqlite")]
 pub mod sqlite;

@@ -2,11 +2,13 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`role`] | one mastership: open the journal, serve, stop or step down |
+//! | [`place`] | which engine and which election: the one place that knows |
+//! | [`role`] | one mastership: open the store, serve, stop or step down |
 //! | [`signal`] | SIGTERM and SIGINT |
 //! | [`status`] | the lines an operator and a script read, and systemd's notices |
 //! | [`stop_at`] | stops the process at a named step, for tests |
 
+mod place;
 mod role;
 mod signal;
 mod status;
@@ -14,15 +16,12 @@ mod stop_at;
 
 use std::sync::Arc;
 
-use kahawai_journal::directory::{DirectoryError, StoreDirectory};
-use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
-use kahawai_journal::election::ElectionOptions;
-use kahawai_journal::election::candidate::FileElection;
-use kahawai_journal::options::JournalOptions;
-use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold};
+use kahawai_journal::steps::Watch;
+use kahawai_store::election::{Cancel, ElectionError};
 
-use crate::cli::{JournalIo, ServeOptions};
+use crate::cli::ServeOptions;
 use crate::exit::{Exit, Failure};
+use place::{Held, Place};
 use role::Ended;
 use signal::Signals;
 use status::Status;
@@ -38,37 +37,20 @@ pub(crate) fn run(options: ServeOptions) -> Result<(), Failure> {
 async fn serve(options: ServeOptions) -> Result<(), Failure> {
     let status = Status::begin(&options.name);
     let mut signals = Signals::listen()?;
-    let segment_io = options.journal_io.map(|io| match io {
-        JournalIo::Mapped => SegmentIo::Mixed,
-        JournalIo::MappedOnly => SegmentIo::Mapped(FlushCall::Fdatasync),
-        JournalIo::MappedOnlyMsync => SegmentIo::Mapped(FlushCall::Msync),
-        JournalIo::Plain => SegmentIo::Plain,
-    });
-    let path = options.store.clone();
-    let opened = blocking(move || StoreDirectory::open(&path, segment_io)).await?;
-    let store = opened.map_err(|error| Failure::new(exit_of(&error), error))?;
-    status.store(&store);
-
+    let options = Arc::new(options);
     let watch = stop_at::watch()?;
-    let journal_options = JournalOptions {
-        journal_max_file_length: options.journal_max_file_length,
-        watch: watch.clone(),
-        ..JournalOptions::default()
+    let place = {
+        let (options, watch) = (Arc::clone(&options), watch.clone());
+        blocking(move || Place::open(&options, &watch)).await??
     };
-    let election_options = ElectionOptions {
-        lock_acquire_sleep_interval: options.lock_acquire_sleep_interval,
-        lease_duration: options.lease_duration,
-        broker_name: options.name.clone(),
-        address: format!("tcp://{}", options.bind),
-        watch,
-    };
+    status.store(&place.description());
     loop {
-        let Some(hold) = acquire(&store, &election_options, &status, &mut signals).await? else {
+        let Some(held) = acquire(&place, &options, &watch, &status, &mut signals).await? else {
             status.stopped();
             return Ok(());
         };
-        status.master(hold.epoch());
-        match role::serve_as_master(&options, &store, &journal_options, hold, &status, &mut signals).await? {
+        status.master(held.hold().epoch());
+        match role::serve_as_master(&options, &place, held, &status, &mut signals).await? {
             Ended::Stopped => {
                 status.stopped();
                 return Ok(());
@@ -81,17 +63,19 @@ async fn serve(options: ServeOptions) -> Result<(), Failure> {
 
 /// Waits to become master; `None` where a signal came first.
 async fn acquire(
-    store: &StoreDirectory,
-    options: &ElectionOptions,
+    place: &Place,
+    options: &Arc<ServeOptions>,
+    watch: &Watch,
     status: &Status,
     signals: &mut Signals,
-) -> Result<Option<Arc<dyn Hold>>, Failure> {
+) -> Result<Option<Held>, Failure> {
     let cancel = Cancel::default();
-    let election = FileElection::new(Arc::clone(store.disk()), options.clone());
-    let mut election = election.map_err(|error| Failure::new(Exit::Other, error))?;
     let mut acquired = {
+        let (place, options, watch) = (place.clone(), Arc::clone(options), watch.clone());
         let (cancel, status) = (cancel.clone(), status.clone());
-        tokio::task::spawn_blocking(move || election.acquire(&cancel, &mut |holder| status.slave(holder)))
+        tokio::task::spawn_blocking(move || {
+            place.acquire(&options, &watch, &cancel, &mut |holder| status.slave(holder))
+        })
     };
     let acquired = tokio::select! {
         acquired = &mut acquired => acquired,
@@ -102,11 +86,11 @@ async fn acquire(
     };
     match acquired {
         // A mastership won while the signal came is given up again at once.
-        Ok(Ok(hold)) if cancel.is_cancelled() => {
-            hold.release();
+        Ok(Ok(held)) if cancel.is_cancelled() => {
+            let _ = blocking(move || held.hold().release()).await;
             Ok(None)
         }
-        Ok(Ok(hold)) => Ok(Some(hold)),
+        Ok(Ok(held)) => Ok(Some(held)),
         Ok(Err(ElectionError::Cancelled)) => Ok(None),
         Ok(Err(error)) => Err(Failure::new(Exit::Unwritable, error)),
         Err(error) => Err(Failure::new(Exit::Other, error)),
@@ -116,15 +100,4 @@ async fn acquire(
 /// Runs what blocks on a thread where it may.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
     tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(Exit::Other, error))
-}
-
-fn exit_of(error: &DirectoryError) -> Exit {
-    match error {
-        DirectoryError::NotAStore { .. }
-        | DirectoryError::NotADirectory { .. }
-        | DirectoryError::Format { .. } => Exit::Store,
-        DirectoryError::ReadOnly { .. } | DirectoryError::Full { .. } | DirectoryError::Io { .. } => {
-            Exit::Unwritable
-        }
-    }
 }

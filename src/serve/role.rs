@@ -1,16 +1,14 @@
-//! One mastership: open the journal, serve, and stop or step down.
+//! One mastership: open the store, serve, and stop or step down.
 
 use std::sync::Arc;
 
 use kahawai_broker::{Broker, BrokerConfig, StartError};
-use kahawai_journal::directory::StoreDirectory;
-use kahawai_journal::journal::{Journal, OpenError};
-use kahawai_journal::options::JournalOptions;
-use kahawai_store::contract::{Store, StoreWait as _};
-use kahawai_store::election::Hold;
+use kahawai_store::contract::Store;
+use kahawai_store::election::{Cancel, Hold, Lost};
 use tokio::sync::oneshot;
 
 use super::blocking;
+use super::place::{Held, NotOpened, Place};
 use super::signal::Signals;
 use super::status::Status;
 use crate::cli::ServeOptions;
@@ -26,48 +24,59 @@ pub(super) enum Ended {
 
 /// Serves as master until a signal, a loss or a failure.
 pub(super) async fn serve_as_master(
-    options: &ServeOptions,
-    store: &StoreDirectory,
-    journal_options: &JournalOptions,
-    hold: Arc<dyn Hold>,
+    options: &Arc<ServeOptions>,
+    place: &Place,
+    held: Held,
     status: &Status,
     signals: &mut Signals,
 ) -> Result<Ended, Failure> {
+    let hold = held.hold();
     let (lost, mut is_lost) = oneshot::channel();
     hold.on_lost(Box::new(move |reason| {
         // Nobody listens once the mastership has ended another way.
         let _ = lost.send(reason);
     }));
-    let opened = {
-        let (store, hold, journal_options) = (store.clone(), Arc::clone(&hold), journal_options.clone());
-        blocking(move || {
-            let journal = Journal::open(&store, hold, journal_options)?;
-            let damage = journal.recover_wait().map(|recovered| recovered.damage).unwrap_or_default();
-            Ok((journal, damage))
-        })
-        .await?
+    let cancel = Cancel::default();
+    let mut opening = {
+        let (place, options, cancel) = (place.clone(), Arc::clone(options), cancel.clone());
+        tokio::task::spawn_blocking(move || place.open_store(&options, &held, &cancel))
     };
-    let (journal, damage) = match opened {
+    let opened = tokio::select! {
+        opened = &mut opening => opened,
+        () = signals.stop() => {
+            cancel.cancel();
+            opening.await
+        }
+    };
+    let opened = opened.map_err(|error| Failure::new(Exit::Other, error))?;
+    let (store, damage) = match opened {
+        Ok((store, _)) if cancel.is_cancelled() => {
+            close(&store).await?;
+            release(&hold).await?;
+            return Ok(Ended::Stopped);
+        }
         Ok(opened) => opened,
-        Err(OpenError::Lost(lost)) => return Ok(Ended::Lost(lost.reason.to_string())),
-        Err(error) => {
-            hold.release();
-            let exit = if matches!(error, OpenError::Full(_)) { Exit::Unwritable } else { Exit::Store };
-            return Err(Failure::new(exit, format!("{}: {error}", options.store.display())));
+        Err(NotOpened::Lost(reason)) => return Ok(Ended::Lost(reason)),
+        Err(NotOpened::Cancelled) => {
+            release(&hold).await?;
+            return Ok(Ended::Stopped);
+        }
+        Err(NotOpened::Failed(failure)) => {
+            release(&hold).await?;
+            return Err(failure);
         }
     };
     status.damage(&damage);
-    let journal = Arc::new(journal);
     let config = BrokerConfig {
         broker_name: options.name.clone(),
         bind: vec![options.bind.clone()],
         lease: options.lease_duration,
         ..BrokerConfig::default()
     };
-    let started = Broker::start(config, Arc::clone(&journal) as Arc<dyn Store>, Arc::clone(&hold)).await;
+    let started = Broker::start(config, Arc::clone(&store), Arc::clone(&hold)).await;
     let broker = match started {
         Ok(broker) => broker,
-        Err(error) => return start_failed(error, &journal, &hold).await,
+        Err(error) => return start_failed(error, &store, &hold).await,
     };
     status.ready(broker.addresses());
 
@@ -76,23 +85,23 @@ pub(super) async fn serve_as_master(
         () = signals.stop() => {
             status.stopping();
             broker.stop().await;
-            close(&journal).await?;
-            hold.release();
+            close(&store).await?;
+            release(&hold).await?;
             Ok(Ended::Stopped)
         }
         Ok(lost) = &mut is_lost => {
             broker.abandon();
-            close(&journal).await?;
+            close(&store).await?;
             Ok(Ended::Lost(lost.reason.to_string()))
         }
         why = stepped_down => {
             broker.abandon();
-            close(&journal).await?;
+            close(&store).await?;
             // The store's answer may come before the notice of the loss that caused it.
-            match hold.prove() {
+            match prove(&hold).await? {
                 Err(lost) => Ok(Ended::Lost(lost.reason.to_string())),
                 Ok(()) => {
-                    hold.release();
+                    release(&hold).await?;
                     Err(Failure::new(Exit::StoreFailed, why))
                 }
             }
@@ -102,14 +111,14 @@ pub(super) async fn serve_as_master(
 
 async fn start_failed(
     error: StartError,
-    journal: &Arc<Journal>,
+    store: &Arc<dyn Store>,
     hold: &Arc<dyn Hold>,
 ) -> Result<Ended, Failure> {
-    close(journal).await?;
-    if let Err(lost) = hold.prove() {
+    close(store).await?;
+    if let Err(lost) = prove(hold).await? {
         return Ok(Ended::Lost(lost.reason.to_string()));
     }
-    hold.release();
+    release(hold).await?;
     let exit = match error {
         StartError::Store(_) => Exit::StoreFailed,
         StartError::Bind { .. } | StartError::NoAddress => Exit::Connector,
@@ -117,7 +126,17 @@ async fn start_failed(
     Err(Failure::new(exit, error))
 }
 
-async fn close(journal: &Arc<Journal>) -> Result<(), Failure> {
-    let journal = Arc::clone(journal);
-    blocking(move || journal.close()).await
+async fn close(store: &Arc<dyn Store>) -> Result<(), Failure> {
+    let store = Arc::clone(store);
+    blocking(move || store.close()).await
+}
+
+async fn prove(hold: &Arc<dyn Hold>) -> Result<Result<(), Lost>, Failure> {
+    let hold = Arc::clone(hold);
+    blocking(move || hold.prove()).await
+}
+
+async fn release(hold: &Arc<dyn Hold>) -> Result<(), Failure> {
+    let hold = Arc::clone(hold);
+    blocking(move || hold.release()).await
 }

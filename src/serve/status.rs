@@ -7,8 +7,6 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use kahawai_journal::FORMAT_VERSION;
-use kahawai_journal::directory::StoreDirectory;
 use kahawai_store::election::Holder;
 use kahawai_store::names::Epoch;
 use sd_notify::NotifyState;
@@ -27,8 +25,8 @@ impl Status {
         Self { started: Instant::now() }
     }
 
-    pub(super) fn store(&self, store: &StoreDirectory) {
-        say(&format!("store: {}, format {FORMAT_VERSION}", store.description()));
+    pub(super) fn store(&self, description: &str) {
+        say(&format!("store: {description}"));
     }
 
     pub(super) fn slave(&self, holder: &Holder) {
@@ -50,7 +48,7 @@ impl Status {
     /// What recovery found: nothing to say where all is sound.
     pub(super) fn damage(&self, damage: &[String]) {
         for found in damage {
-            tracing::error!("the journal is damaged: {found}");
+            tracing::error!("the store is damaged: {found}");
         }
     }
 

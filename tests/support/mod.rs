@@ -17,10 +17,13 @@ pub mod broker;
 pub mod command;
 pub mod java;
 pub mod load;
+pub mod mariadb;
 pub mod mount;
 pub mod port;
+pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod sql;
 pub mod store;
 
 use std::io::Write as _;

@@ -8,13 +8,13 @@ use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::error::{Error, Result};
-use super::state::{Holds, Progress, State};
 use super::value::{bytes, encode, signed, unsigned};
+use crate::known::Known;
 
 /// Applies operations that the catalogue has admitted.
 pub(super) struct Apply<'a> {
     pub(super) connection: &'a Connection,
-    pub(super) state: &'a mut State,
+    pub(super) known: &'a mut Known,
 }
 
 /// Where a message stands.
@@ -62,14 +62,12 @@ impl Apply<'_> {
         let Destination { id, kind, name } = destination;
         let sql = "INSERT INTO destinations (id, kind, name, messages) VALUES (?1, ?2, ?3, 0)";
         self.execute(sql, params![signed(id.0), *kind as u8, &**name])?;
-        self.state.destinations.insert(*id, Holds { kind: *kind, messages: 0 });
-        let next = &mut self.state.next.destination_id;
-        *next = (*next).max(id.0.saturating_add(1));
+        self.known.add_destination(*id, *kind);
         Ok(())
     }
 
     fn remove(&mut self, id: DestinationId) -> Result<()> {
-        for subscription in self.state.subscriptions_of(id) {
+        for subscription in self.known.subscriptions_of(id) {
             self.forget_subscription(subscription)?;
         }
         let values = params![signed(id.0)];
@@ -79,12 +77,12 @@ impl Apply<'_> {
         )?;
         self.execute("DELETE FROM messages WHERE destination = ?1", values)?;
         self.execute("DELETE FROM destinations WHERE id = ?1", values)?;
-        self.state.destinations.remove(&id);
+        self.known.destinations.remove(&id);
         Ok(())
     }
 
     fn subscribe(&mut self, subscription: &Subscription) -> Result<()> {
-        let position = self.state.next.arrival;
+        let position = self.known.begin_subscription(subscription);
         let sql = "INSERT INTO subscriptions
             (id, destination, client_id, name, selector, no_local, position, messages)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0)";
@@ -97,16 +95,11 @@ impl Apply<'_> {
             subscription.no_local,
             signed(position)
         ];
-        self.execute(sql, values)?;
-        let progress = Progress { topic: subscription.destination, position, messages: 0 };
-        self.state.add_subscription(subscription.id, progress);
-        let next = &mut self.state.next.subscription_id;
-        *next = (*next).max(subscription.id.0.saturating_add(1));
-        Ok(())
+        self.execute(sql, values).map(drop)
     }
 
     fn unsubscribe(&mut self, id: SubscriptionId) -> Result<()> {
-        let Some(progress) = self.state.subscriptions.get(&id).copied() else { return Ok(()) };
+        let Some(progress) = self.known.subscriptions.get(&id).copied() else { return Ok(()) };
         let topic = signed(progress.topic.0);
         let sql = "UPDATE messages SET waiting = waiting - 1
             WHERE destination = ?1 AND waiting > 0 AND arrival >= ?2 AND NOT EXISTS
@@ -117,14 +110,14 @@ impl Apply<'_> {
         self.execute(sql, params![topic])?;
         let gone =
             self.execute("DELETE FROM messages WHERE destination = ?1 AND waiting = 0", params![topic])?;
-        self.state.count(progress.topic, -(gone as i64));
+        self.known.count(progress.topic, -(gone as i64));
         self.forget_subscription(id)
     }
 
     fn forget_subscription(&mut self, id: SubscriptionId) -> Result<()> {
         self.execute("DELETE FROM acknowledged WHERE subscription = ?1", params![signed(id.0)])?;
         self.execute("DELETE FROM subscriptions WHERE id = ?1", params![signed(id.0)])?;
-        self.state.remove_subscription(id);
+        self.known.remove_subscription(id);
         Ok(())
     }
 
@@ -135,22 +128,9 @@ impl Apply<'_> {
         rank: u8,
         message: &Message,
     ) -> Result<()> {
-        self.state.note_message_id(id);
-        let arrival = self.state.take_arrival();
-        let waiting = match self.state.destinations.get(&destination).map(|holds| holds.kind) {
-            Some(DestinationKind::Queue) => 0,
-            Some(DestinationKind::Topic) => {
-                let subscriptions = self.state.subscriptions_of(destination);
-                for subscription in &subscriptions {
-                    self.state.count_for(*subscription, 1);
-                }
-                if subscriptions.is_empty() {
-                    return Ok(());
-                }
-                subscriptions.len() as u64
-            }
-            None => return Ok(()),
-        };
+        self.known.note_message_id(id);
+        let arrival = self.known.take_arrival();
+        let Some(waiting) = self.known.welcome(destination) else { return Ok(()) };
         let (crc, encoded) = encode(message);
         let sql = "INSERT INTO bodies (id, crc, bytes) VALUES (?1, ?2, ?3)";
         self.execute(sql, params![signed(id.0), crc, encoded])?;
@@ -163,7 +143,7 @@ impl Apply<'_> {
         id: MessageId,
         subscription: Option<SubscriptionId>,
     ) -> Result<()> {
-        let Some(kind) = self.state.destinations.get(&destination).map(|holds| holds.kind) else {
+        let Some(kind) = self.known.destinations.get(&destination).map(|holds| holds.kind) else {
             return Ok(());
         };
         let Some(place) = self.find(id, destination)? else { return Ok(()) };
@@ -175,7 +155,7 @@ impl Apply<'_> {
     }
 
     fn acknowledge_for(&mut self, subscription: SubscriptionId, id: MessageId, place: &Place) -> Result<()> {
-        let Some(progress) = self.state.subscriptions.get(&subscription).copied() else { return Ok(()) };
+        let Some(progress) = self.known.subscriptions.get(&subscription).copied() else { return Ok(()) };
         if progress.topic != place.destination || place.arrival < progress.position {
             return Ok(());
         }
@@ -183,7 +163,7 @@ impl Apply<'_> {
         if self.execute(sql, params![signed(subscription.0), signed(place.arrival)])? == 0 {
             return Ok(());
         }
-        self.state.count_for(subscription, -1);
+        self.known.count_for(subscription, -1);
         if place.waiting <= 1 {
             return self.delete(id, place);
         }
@@ -200,7 +180,7 @@ impl Apply<'_> {
         to: DestinationId,
         rank: u8,
     ) -> Result<()> {
-        let arrival = self.state.take_arrival();
+        let arrival = self.known.take_arrival();
         let Some(place) = self.find(id, from)? else { return Ok(()) };
         self.take(&place)?;
         self.place(id, &Place { destination: to, rank, arrival, ..place })
@@ -209,7 +189,7 @@ impl Apply<'_> {
     fn prepare(&mut self, xid: &Xid, operations: Vec<Operation>) -> Result<()> {
         for operation in &operations {
             if let Operation::Enqueue { id, .. } = operation {
-                self.state.note_message_id(*id);
+                self.known.note_message_id(*id);
             }
         }
         let mut encoded = Vec::new();
@@ -270,7 +250,7 @@ impl Apply<'_> {
         let values =
             params![signed(destination.0), rank, signed(*arrival), signed(id.0), size, signed(*waiting)];
         self.execute(sql, values)?;
-        self.state.count(*destination, 1);
+        self.known.count(*destination, 1);
         Ok(())
     }
 
@@ -278,7 +258,7 @@ impl Apply<'_> {
     fn take(&mut self, place: &Place) -> Result<()> {
         let sql = "DELETE FROM messages WHERE destination = ?1 AND rank = ?2 AND arrival = ?3";
         self.execute(sql, params![signed(place.destination.0), place.rank, signed(place.arrival)])?;
-        self.state.count(place.destination, -1);
+        self.known.count(place.destination, -1);
         Ok(())
     }
 

@@ -16,9 +16,7 @@ mod value;
 mod writer;
 
 use std::path::Path;
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::thread::JoinHandle;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kahawai_store::batch::Batch;
@@ -29,9 +27,9 @@ use kahawai_store::election::Hold;
 use kahawai_store::names::Epoch;
 use rusqlite::{Connection, OpenFlags, params};
 
-use error::{Error, Result};
+use crate::worker::{CommitCall, Worker};
+use error::Result;
 use reader::Reader;
-use state::State;
 use value::{signed, unsigned};
 use writer::Writer;
 
@@ -64,7 +62,7 @@ impl Default for Options {
 /// A store in one SQLite database.
 #[derive(Debug)]
 pub struct Sqlite {
-    writer: Worker<writer::Call>,
+    writer: Worker<CommitCall>,
     reader: Worker<reader::Call>,
 }
 
@@ -104,8 +102,8 @@ impl Sqlite {
         let reading = connect(path, OpenFlags::empty(), options)?;
         reading.pragma_update(None, "query_only", true)?;
         let reader = Reader { connection: reading, epoch, stopped: stopped.clone() };
-        let state = State::load(&connection)?;
-        let writer = Writer { connection, state, hold, limits: LIMITS, stopped };
+        let known = state::load(&connection)?;
+        let writer = Writer { connection, known, hold, limits: LIMITS, stopped };
         Ok(Self {
             writer: Worker::start("sqlite writer", move |calls| writer.run(&calls))?,
             reader: Worker::start("sqlite reader", move |calls| reader.run(&calls))?,
@@ -155,52 +153,4 @@ fn claim(connection: &Connection, epoch: Epoch) -> Result<()> {
     connection.execute("UPDATE store SET epoch = ?1", params![signed(epoch.0)])?;
     connection.execute_batch("COMMIT")?;
     Ok(())
-}
-
-/// A thread and the calls it takes, in order, until it is told that no more will come.
-#[derive(Debug)]
-struct Worker<C> {
-    calls: Mutex<Option<Sender<C>>>,
-    thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-impl<C: Send + 'static> Worker<C> {
-    fn start(name: &str, work: impl FnOnce(std::sync::mpsc::Receiver<C>) + Send + 'static) -> Result<Self> {
-        let (sender, receiver) = channel();
-        let thread = std::thread::Builder::new().name(name.into()).spawn(move || work(receiver));
-        let thread = thread.map_err(|error| Error::failed(format!("no thread can be started: {error}")))?;
-        Ok(Self { calls: Mutex::new(Some(sender)), thread: Mutex::new(Some(thread)) })
-    }
-
-    /// Passes a call on. One that comes too late is dropped, which answers that the store is closed.
-    fn submit(&self, call: C) {
-        if let Some(calls) = lock(&self.calls).as_ref() {
-            let _ = calls.send(call);
-        }
-    }
-}
-
-impl<C> Worker<C> {
-    /// Lets the thread finish what was submitted, and waits for it.
-    fn end(&self) {
-        drop(lock(&self.calls).take());
-        // Held while waiting, so that a second closing waits too.
-        let mut thread = lock(&self.thread);
-        if let Some(thread) = thread.take() {
-            // The last handle to a store may go with a completion, on the thread itself, which then ends alone.
-            if thread.thread().id() != std::thread::current().id() {
-                let _ = thread.join();
-            }
-        }
-    }
-}
-
-impl<C> Drop for Worker<C> {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

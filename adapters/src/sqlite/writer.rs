@@ -8,28 +8,23 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 
 use kahawai_store::batch::Batch;
-use kahawai_store::codec::batch_size;
-use kahawai_store::contract::{Committed, Completion, Limits, StoreError};
+use kahawai_store::contract::{Committed, Limits, StoreError};
 use kahawai_store::election::Hold;
 use rusqlite::{Connection, params};
 
 use super::apply::Apply;
 use super::error::{Error, Result};
-use super::state::{State, expect_one};
+use super::state::{expect_one, load, save};
 use super::value::signed;
-
-/// A batch and whom to answer.
-pub(super) type Call = (Batch, Completion<Committed>);
+use crate::known::Known;
+use crate::worker::{CommitCall, gather};
 
 /// What a batch came to: applied, or rejected and without a trace.
 type Outcome = std::result::Result<Committed, StoreError>;
 
-/// How many bytes of batches share a transaction, about.
-const GROUP_BYTES_MAX: usize = 16 << 20;
-
 pub(super) struct Writer {
     pub(super) connection: Connection,
-    pub(super) state: State,
+    pub(super) known: Known,
     pub(super) hold: Arc<dyn Hold>,
     pub(super) limits: Limits,
     /// The error that stopped the store.
@@ -38,23 +33,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Works until the last call has come.
-    pub(super) fn run(mut self, calls: &Receiver<Call>) {
-        while let Ok(first) = calls.recv() {
-            let mut size = batch_size(&first.0.operations);
-            let mut group = vec![first];
-            while size < GROUP_BYTES_MAX
-                && let Ok(call) = calls.try_recv()
-            {
-                size += batch_size(&call.0.operations);
-                group.push(call);
-            }
+    pub(super) fn run(mut self, calls: &Receiver<CommitCall>) {
+        while let Some(group) = gather(calls) {
             self.answer(group);
         }
         // Leaves one file where nothing else has the database open. A failure costs the next opening a moment.
         let _ = self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE");
     }
 
-    fn answer(&mut self, group: Vec<Call>) {
+    fn answer(&mut self, group: Vec<CommitCall>) {
         let (batches, completions): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let outcomes = self.commit(&batches);
         for (completion, outcome) in completions.into_iter().zip(outcomes) {
@@ -90,7 +77,7 @@ impl Writer {
         let updated = self.connection.prepare_cached(sql)?.execute(params![signed(epoch.0)])?;
         expect_one(updated, &self.connection, epoch)?;
         let outcomes = batches.iter().map(|batch| self.apply(batch)).collect::<Result<_>>()?;
-        self.state.save(&self.connection, epoch)?;
+        save(&mut self.known, &self.connection, epoch)?;
         self.connection.execute_batch("COMMIT")?;
         self.hold.prove()?;
         Ok(outcomes)
@@ -98,11 +85,11 @@ impl Writer {
 
     fn apply(&mut self, batch: &Batch) -> Result<Outcome> {
         let checked = self.limits.check(&batch.operations);
-        if let Err(rejection) = checked.and_then(|()| self.state.catalog.admit(&batch.operations)) {
+        if let Err(rejection) = checked.and_then(|()| self.known.catalog.admit(&batch.operations)) {
             return Ok(Err(rejection.into()));
         }
-        let arrival_first = self.state.next.arrival;
-        let mut apply = Apply { connection: &self.connection, state: &mut self.state };
+        let arrival_first = self.known.next.arrival;
+        let mut apply = Apply { connection: &self.connection, known: &mut self.known };
         for operation in &batch.operations {
             apply.apply(operation.clone())?;
         }
@@ -115,7 +102,7 @@ impl Writer {
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;
         }
-        self.state = State::load(&self.connection)?;
+        self.known = load(&self.connection)?;
         Ok(())
     }
 

@@ -1,0 +1,174 @@
+//! The storage contract on MySQL and MariaDB (InnoDB).
+//!
+//! On the plan of PostgreSQL's module, with two differences that the servers make: no pipelining, so a transaction is some
+//! round trips more; and no notices, so a slave looks for a release.
+
+mod connection;
+mod error;
+mod lock;
+mod reader;
+mod schema;
+mod state;
+mod writer;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use kahawai_store::batch::Batch;
+use kahawai_store::contract::{
+    Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
+};
+use kahawai_store::names::Epoch;
+use mysql_async::Params;
+use tokio::runtime::Runtime;
+
+use crate::commit::{Backend as _, Committer};
+use crate::election::candidate::RowElection;
+use crate::election::{LeaseOptions, LockRow, Mastership};
+use crate::fault::Fault;
+use crate::look::{LookCall, Looker};
+use crate::pause::Pause;
+use crate::worker::{CommitCall, Worker};
+use connection::{Session, column};
+use error::Result;
+use reader::Reader;
+use writer::Writer;
+
+pub use connection::Database;
+pub use schema::VERSION as SCHEMA_VERSION;
+
+/// How long opening waits for a database that is away.
+const OPEN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a statement takes beside the message that it brings.
+const STATEMENT_BYTES: usize = 64 << 10;
+
+/// A store in a MySQL or MariaDB database.
+#[derive(Debug)]
+pub struct Mysql {
+    writer: Worker<CommitCall>,
+    reader: Worker<LookCall>,
+    closing: Arc<AtomicBool>,
+    limits: Limits,
+}
+
+/// A candidate for the mastership of the store in a database.
+pub fn election(database: &Database, options: LeaseOptions) -> RowElection {
+    let (database, of_row) = (database.clone(), options.clone());
+    let make = move || -> std::io::Result<Box<dyn LockRow>> {
+        Ok(Box::new(lock::Row::new(database.clone(), of_row.clone())?))
+    };
+    RowElection::new(make, options)
+}
+
+impl Mysql {
+    /// Opens the store in a database, makes it where there is none, and claims it for the mastership's epoch.
+    ///
+    /// `lease` as the election's: half of it, in whole seconds, is how long the server bears a transaction in which nothing comes.
+    /// A message may take what the server's `max_allowed_packet` leaves. Blocks; not to be called from within a runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] where the database cannot be used or has a newer schema, which is left untouched;
+    /// [`StoreError::Lost`] where a later epoch has claimed it or mastership cannot be proven.
+    pub fn open(
+        database: &Database,
+        mastership: Mastership,
+        lease: Duration,
+    ) -> std::result::Result<Self, StoreError> {
+        let mut pause = Pause::new("the database", database.to_string());
+        let deadline = Instant::now() + OPEN_PATIENCE;
+        let opened = loop {
+            match Self::try_open(database, mastership.clone(), lease) {
+                Err(Fault::Passing(why)) if Instant::now() < deadline => {
+                    std::thread::sleep(pause.next(&why));
+                }
+                opened => break opened,
+            }
+        };
+        opened.map_err(|fault| match fault.told() {
+            StoreError::Failed(reason) if !reason.contains("mysql://") => {
+                StoreError::Failed(format!("{database}: {reason}").into())
+            }
+            error => error,
+        })
+    }
+
+    fn try_open(database: &Database, mastership: Mastership, lease: Duration) -> Result<Self> {
+        let epoch = mastership.epoch();
+        let begun = Instant::now();
+        let runtime = runtime()?;
+        let database = database.clone();
+        let mut backend = Writer { database: database.clone(), lease, epoch, session: None };
+        let (known, transactions, packet) = runtime.block_on(async {
+            let mut session = Session::connect(&database, lease).await?;
+            schema::check(&mut session, &database).await?;
+            schema::make_lock(&mut session).await?;
+            claim(&mut session, epoch).await?;
+            // Again: only now nobody else changes it.
+            let version = schema::check(&mut session, &database).await?;
+            schema::migrate(&mut session, version).await?;
+            let (known, transactions) = backend.restore().await?;
+            Ok::<_, Fault>((known, transactions, session.packet_bytes_max))
+        })?;
+        mastership.committed(begun)?;
+        let message_bytes_max = packet.saturating_sub(STATEMENT_BYTES).min(256 << 20);
+        let limits = Limits { batch_bytes_max: message_bytes_max.min(8 << 20), message_bytes_max };
+        let (stopped, closing) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
+        let looker = Looker {
+            snapshot: Reader { database, lease, session: None },
+            epoch,
+            stopped: stopped.clone(),
+            closing: closing.clone(),
+        };
+        let committer =
+            Committer { backend, mastership, limits, stopped, closing: closing.clone(), known, transactions };
+        let reading = self::runtime()?;
+        Ok(Self {
+            writer: Worker::start("mysql writer", move |calls| committer.run(&runtime, &calls))?,
+            reader: Worker::start("mysql reader", move |calls| looker.run(&reading, &calls))?,
+            closing,
+            limits,
+        })
+    }
+}
+
+impl Store for Mysql {
+    fn commit(&self, batch: Batch, done: Completion<Committed>) {
+        self.writer.submit((batch, done));
+    }
+
+    fn read(&self, request: ReadRequest, done: Completion<Page>) {
+        self.reader.submit(LookCall::Read(request, done));
+    }
+
+    fn recover(&self, done: Completion<Recovered>) {
+        self.reader.submit(LookCall::Recover(done));
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.reader.end();
+        self.writer.end();
+    }
+}
+
+/// Makes the database this epoch's, unless it is a later one's.
+async fn claim(session: &mut Session, epoch: Epoch) -> Result<()> {
+    let sql = "UPDATE {p}lock SET epoch = ?, beats = beats + 1, renewed = SYSDATE(6), released = 0
+        WHERE one = 1 AND epoch <= ?";
+    if session.change(sql, (epoch.0, epoch.0)).await? == 1 {
+        return Ok(());
+    }
+    let rows = session.rows("SELECT epoch FROM {p}lock WHERE one = 1", Params::Empty).await?;
+    Err(Fault::lost(epoch, column(state::one(&rows, "lock")?, 0)?))
+}
+
+fn runtime() -> Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Fault::failed(format!("the engine's thread cannot be started: {error}")))
+}

@@ -1,0 +1,180 @@
+//! The storage contract on PostgreSQL.
+//!
+//! For those who run a database with backups and fail-over, and want their messages there. One thread writes, one reads, each with a
+//! session of its own; a third session renews the lease. A server that goes away is waited for: whoever sends is held back, nothing is
+//! lost, and what became of a transaction whose answer was lost is asked for.
+
+mod apply;
+mod connection;
+mod error;
+mod lock;
+mod reader;
+mod schema;
+mod state;
+mod value;
+mod writer;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use kahawai_store::batch::Batch;
+use kahawai_store::contract::{
+    Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
+};
+use kahawai_store::names::Epoch;
+use tokio::runtime::Runtime;
+
+use crate::commit::{Backend as _, Committer};
+use crate::election::candidate::RowElection;
+use crate::election::{LeaseOptions, LockRow, Mastership};
+use crate::fault::Fault;
+use crate::look::{LookCall, Looker};
+use crate::pause::Pause;
+use crate::worker::{CommitCall, Worker};
+use connection::Session;
+use error::{Error, Result};
+use reader::Reader;
+use value::{signed, unsigned};
+use writer::Writer;
+
+pub use connection::Database;
+pub use schema::VERSION as SCHEMA_VERSION;
+
+/// What one batch and one message may take. PostgreSQL itself takes up to 1 GiB a value.
+const LIMITS: Limits = Limits { batch_bytes_max: 8 << 20, message_bytes_max: 256 << 20 };
+
+/// How long opening waits for a database that is away.
+const OPEN_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A store in a PostgreSQL database.
+#[derive(Debug)]
+pub struct Postgres {
+    writer: Worker<CommitCall>,
+    reader: Worker<LookCall>,
+    closing: Arc<AtomicBool>,
+}
+
+/// A candidate for the mastership of the store in a database.
+pub fn election(database: &Database, options: LeaseOptions) -> RowElection {
+    let (database, of_row) = (database.clone(), options.clone());
+    let make = move || -> std::io::Result<Box<dyn LockRow>> {
+        Ok(Box::new(lock::Row::new(database.clone(), of_row.clone())?))
+    };
+    RowElection::new(make, options)
+}
+
+impl Postgres {
+    /// Opens the store in a database, makes it where there is none, and claims it for the mastership's epoch.
+    ///
+    /// `lease` as the election's: half of it is how long the server bears a transaction in which nothing comes. Blocks; not to be
+    /// called from within a runtime.
+    ///
+    /// # Errors
+    /// [`StoreError::Failed`] where the database cannot be used or has a newer schema, which is left untouched;
+    /// [`StoreError::Lost`] where a later epoch has claimed it or mastership cannot be proven.
+    pub fn open(
+        database: &Database,
+        mastership: Mastership,
+        lease: Duration,
+    ) -> std::result::Result<Self, StoreError> {
+        let mut pause = Pause::new("the database", database.to_string());
+        let deadline = Instant::now() + OPEN_PATIENCE;
+        let opened = loop {
+            match Self::try_open(database, mastership.clone(), lease) {
+                Err(Fault::Passing(why)) if Instant::now() < deadline => {
+                    std::thread::sleep(pause.next(&why));
+                }
+                opened => break opened,
+            }
+        };
+        opened.map_err(|fault| match fault.told() {
+            StoreError::Failed(reason) if !reason.contains("postgres://") => {
+                StoreError::Failed(format!("{database}: {reason}").into())
+            }
+            error => error,
+        })
+    }
+
+    fn try_open(
+        database: &Database,
+        mastership: Mastership,
+        lease: Duration,
+    ) -> std::result::Result<Self, Fault> {
+        let epoch = mastership.epoch();
+        let begun = Instant::now();
+        let runtime = runtime()?;
+        let database = database.clone();
+        let mut backend = Writer { database: database.clone(), lease, epoch, connection: None };
+        let (known, transactions) = runtime.block_on(async {
+            let session = Session::connect(&database, lease, "start").await?;
+            schema::check(&session, &database).await?;
+            schema::make_lock(&session).await?;
+            claim(&session, epoch).await?;
+            // Again: only now nobody else changes it.
+            let version = schema::check(&session, &database).await?;
+            schema::migrate(&session, version).await?;
+            backend.restore().await
+        })?;
+        mastership.committed(begun)?;
+        let (stopped, closing) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
+        let looker = Looker {
+            snapshot: Reader { database, lease, connection: None },
+            epoch,
+            stopped: stopped.clone(),
+            closing: closing.clone(),
+        };
+        let limits = LIMITS;
+        let committer =
+            Committer { backend, mastership, limits, stopped, closing: closing.clone(), known, transactions };
+        let reading = self::runtime()?;
+        Ok(Self {
+            writer: Worker::start("postgres writer", move |calls| committer.run(&runtime, &calls))?,
+            reader: Worker::start("postgres reader", move |calls| looker.run(&reading, &calls))?,
+            closing,
+        })
+    }
+}
+
+impl Store for Postgres {
+    fn commit(&self, batch: Batch, done: Completion<Committed>) {
+        self.writer.submit((batch, done));
+    }
+
+    fn read(&self, request: ReadRequest, done: Completion<Page>) {
+        self.reader.submit(LookCall::Read(request, done));
+    }
+
+    fn recover(&self, done: Completion<Recovered>) {
+        self.reader.submit(LookCall::Recover(done));
+    }
+
+    fn limits(&self) -> Limits {
+        LIMITS
+    }
+
+    fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        self.reader.end();
+        self.writer.end();
+    }
+}
+
+/// Makes the database this epoch's, unless it is a later one's.
+async fn claim(session: &Session, epoch: Epoch) -> Result<()> {
+    let wanted = signed(epoch.0);
+    let sql =
+        "UPDATE {p}lock SET epoch = $1, beats = beats + 1, renewed = clock_timestamp(), released = false
+        WHERE one = 1 AND epoch <= $1 RETURNING epoch";
+    if session.rows(sql, &[&wanted]).await?.len() == 1 {
+        return Ok(());
+    }
+    let rows = session.rows("SELECT epoch FROM {p}lock WHERE one = 1", &[]).await?;
+    let found = unsigned(state::one(&rows, "lock")?, 0)?;
+    Err(state::lost(epoch, found))
+}
+
+fn runtime() -> Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Error::failed(format!("the engine's thread cannot be started: {error}")))
+}
