@@ -45,7 +45,7 @@ Exit codes:
   0  done; a broker: stopped in good order (SIGTERM, SIGINT)
   1  any other failure
   2  wrong usage
-  3  the store directory is not a store, has a newer format, or cannot be read
+  3  the store cannot be read, has a newer format, or is none
   4  the store directory cannot be written, or its disk is full
   5  a connector's address cannot be listened on
   6  the store failed while serving (a write or flush error); a slave takes over
