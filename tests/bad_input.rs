@@ -133,17 +133,8 @@ fn ten_thousand_half_open_connections_cost_little_and_are_closed() {
         assert_eq!(said[peer].len(), 1, "{:?}", said[peer]);
         assert!(said[peer][0].contains("no ConnectionInfo within 30 s"), "{:?}", said[peer]);
     }
-    // They were opened well within the 30 s, or some of them were closed before they went.
-    if opened < Duration::from_secs(20) {
-        assert!(
-            gone.iter().all(|peer| !said.contains_key(peer)),
-            "a connection that ended by itself is no news"
-        );
-    } else {
-        tell(&format!(
-            "NOT CHECKED that those that end by themselves are no news: to open them took {opened:.1?}"
-        ));
-    }
+    // This also guards the backlog: where connections are dropped and tried again, to open them takes longer than the 30 s.
+    assert!(gone.iter().all(|peer| !said.contains_key(peer)), "a connection that ended by itself is no news");
     serve_a_good_one(&instance.address());
     tell(&format!("{} KiB when they are gone", anonymous_kib(&broker)));
     broker.stop();
