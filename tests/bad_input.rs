@@ -131,7 +131,7 @@ fn ten_thousand_half_open_connections_cost_little_and_are_closed() {
     let said = said_of_peers(&broker);
     for peer in closed {
         assert_eq!(said[peer].len(), 1, "{:?}", said[peer]);
-        assert!(said[peer][0].contains("no ConnectionInfo within 30 s"), "{:?}", said[peer]);
+        assert!(said[peer][0].contains("no WireFormatInfo within 30 s"), "{:?}", said[peer]);
     }
     // This also guards the backlog: where connections are dropped and tried again, to open them takes longer than the 30 s.
     assert!(gone.iter().all(|peer| !said.contains_key(peer)), "a connection that ended by itself is no news");

@@ -5,11 +5,14 @@
 
 mod peer;
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
 use kahawai_openwire::command::Command;
+use kahawai_openwire::connection::{ConnectionControl, KeepAliveInfo, RemoveInfo, ShutdownInfo};
+use kahawai_openwire::ids::{ConnectionId, RemovedId};
 use kahawai_openwire::message::MessageAck;
 use kahawai_store::contract::StoreWait;
 use peer::{Peer, start, stored};
@@ -99,6 +102,57 @@ async fn who_does_not_say_who_it_is_is_told_and_closed_in_time() {
     let Some(Command::ConnectionError(error)) = quiet.read().await else { panic!("not told") };
     assert!(error.exception.unwrap().message.unwrap().contains("connectionTimeout"));
     assert!(quiet.read().await.is_none());
+    setup.broker.stop().await;
+}
+
+/// Returns when the connection timeout of whoever connected before this call is over.
+async fn wait_connection_timeout(setup: &peer::Setup) {
+    let mut quiet = Peer::open(setup).await;
+    assert!(matches!(quiet.read().await, Some(Command::WireFormatInfo(_))));
+    assert!(matches!(quiet.read().await, Some(Command::ConnectionError(_))));
+    assert!(quiet.read().await.is_none());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_is_created_and_started_much_later_is_served() {
+    let setup = start(|config| config.connection_timeout = Duration::from_millis(200)).await;
+    let mut late = Peer::negotiated(&setup).await;
+    wait_connection_timeout(&setup).await;
+    late.introduce().await;
+    let sent = late.message(1, true, Bytes::from_static(b"x"));
+    assert!(matches!(late.ask(sent).await, Some(Command::Response(_))));
+    setup.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signs_of_life_are_not_held_against_a_connection_that_is_started_much_later() {
+    let setup = start(|config| config.negotiation_bytes_max = 1000).await;
+    let mut late = Peer::negotiated(&setup).await;
+    for _ in 0..1000 {
+        late.write(&KeepAliveInfo::default().into()).await;
+    }
+    late.introduce().await;
+    let mut noisy = Peer::negotiated(&setup).await;
+    for _ in 0..1000 {
+        noisy.write(&ConnectionControl::default().into()).await;
+    }
+    let Some(Command::ConnectionError(error)) = noisy.read().await else { panic!("not told") };
+    assert!(error.exception.unwrap().message.unwrap().contains("1000 bytes before ConnectionInfo"));
+    setup.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_goodbye_after_the_connection_timeout_is_an_orderly_one() {
+    let setup = start(|config| config.connection_timeout = Duration::from_millis(200)).await;
+    let mut leaving = Peer::connect(&setup).await;
+    wait_connection_timeout(&setup).await;
+    let id = Arc::new(ConnectionId::new(leaving.name.as_str()));
+    let remove = RemoveInfo { object_id: Some(RemovedId::Connection(id)), ..RemoveInfo::default() };
+    assert!(matches!(leaving.ask(remove.into()).await, Some(Command::Response(_))));
+    // It may take its time for the last word too.
+    wait_connection_timeout(&setup).await;
+    leaving.write(&ShutdownInfo::default().into()).await;
+    assert!(leaving.read().await.is_none(), "it was told something instead of a quiet end");
     setup.broker.stop().await;
 }
 

@@ -5,4 +5,5 @@ pub mod failure;
 pub mod message;
 pub mod outgoing;
 pub mod session;
+pub mod stage;
 pub mod translate;

@@ -19,6 +19,7 @@ use kahawai_store::names::MessageId;
 
 use super::message::to_stored;
 use super::outgoing::Outgoing;
+use super::stage::Stage;
 use super::translate::{address, string};
 use crate::core::Core;
 use crate::core::acknowledge::{Acknowledgement, AcknowledgementKind};
@@ -58,8 +59,7 @@ const MESSAGE_OVERHEAD: usize = 1024;
 pub struct Session {
     key: ConnectionKey,
     remote: ByteString,
-    negotiated: bool,
-    connection: Option<Arc<kahawai_openwire::ids::ConnectionId>>,
+    stage: Stage,
     sessions: HashSet<i64>,
     consumers: HashMap<ConsumerId, ConsumerKey>,
     producers: HashMap<ProducerId, ByteString>,
@@ -74,8 +74,7 @@ impl Session {
         Self {
             key,
             remote: remote.into(),
-            negotiated: false,
-            connection: None,
+            stage: Stage::Opening,
             sessions: HashSet::from([CONNECTION_SESSION]),
             consumers: HashMap::new(),
             producers: HashMap::new(),
@@ -83,9 +82,9 @@ impl Session {
         }
     }
 
-    /// Whether the client has said who it is and was let in.
-    pub fn is_connected(&self) -> bool {
-        self.connection.is_some()
+    /// How far the connection is.
+    pub fn stage(&self) -> &Stage {
+        &self.stage
     }
 
     /// Takes one command. What must be said at once is pushed; everything else comes as the core's events.
@@ -101,14 +100,14 @@ impl Session {
     ) -> Result<Flow, Failure> {
         let request = command.response_required().then(|| RequestId(command.command_id()));
         if let Command::WireFormatInfo(info) = command {
-            if self.negotiated {
+            if !self.stage.is_opening() {
                 return Err(protocol("a second WireFormatInfo"));
             }
-            self.negotiated = true;
+            self.stage = Stage::Negotiated;
             return Ok(Flow::Negotiate(info));
         }
-        if !self.negotiated {
-            return Err(protocol(&format!("{} before WireFormatInfo", command.name())));
+        if self.stage.is_opening() {
+            return Err(protocol(&format!("{} {}", command.name(), self.stage.why_not())));
         }
         // What may come before the connection is known.
         let command = match command {
@@ -130,8 +129,8 @@ impl Session {
             }
             command => command,
         };
-        if self.connection.is_none() {
-            return Err(protocol(&format!("{} before ConnectionInfo", command.name())));
+        if !self.stage.is_connected() {
+            return Err(protocol(&format!("{} {}", command.name(), self.stage.why_not())));
         }
         let result = self.handle_connected(core, now, command, request, push);
         if let Err(failure) = result {
@@ -190,7 +189,7 @@ impl Session {
         push: Push<'_>,
     ) -> Result<Flow, Failure> {
         let id = info.connection_id.clone().ok_or_else(|| missing("ConnectionInfo", "connection id"))?;
-        if let Some(known) = &self.connection {
+        if let Stage::Connected(known) = &self.stage {
             if **known == *id {
                 core.answer(self.key, request, Ok(()));
                 return Ok(Flow::Continue);
@@ -208,7 +207,7 @@ impl Session {
             core.answer(self.key, request, Err(failure.clone()));
             return Ok(Flow::Refused(failure));
         }
-        self.connection = Some(id);
+        self.stage = Stage::Connected(id);
         if info.manageable {
             push(Outgoing::Command(ConnectionControl::default().into()));
         }
@@ -463,7 +462,7 @@ impl Session {
             }
             RemovedId::Connection(_) => {
                 core.disconnect(self.key, last, true);
-                self.connection = None;
+                self.stage = Stage::Left;
                 self.consumers.clear();
                 self.producers.clear();
                 self.sessions = HashSet::from([CONNECTION_SESSION]);

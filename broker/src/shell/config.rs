@@ -13,9 +13,9 @@ pub struct BrokerConfig {
     pub bind: Vec<String>,
     /// How long a mastership lasts without being proven. Nothing is written to a client when the last proof is older than half of it.
     pub lease: Duration,
-    /// How long a client may take to say who it is (`connectionTimeout`, 30 s).
+    /// How long a client may take to say how it writes, in a WireFormatInfo (`connectionTimeout`, 30 s). After that only keep-alive applies.
     pub connection_timeout: Duration,
-    /// How many bytes a client may send before it has said who it is.
+    /// How many bytes a client may send before it has said who it is, its signs of life aside.
     pub negotiation_bytes_max: usize,
     /// `maximumConnections`, 1000 in the shipped configuration: the most open connections; more are closed at once.
     pub maximum_connections: usize,

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::{BrokerInfo, KeepAliveInfo, ShutdownInfo, WireFormatInfo};
-use kahawai_openwire::frame::{frame_bytes_missing, take_frame};
+use kahawai_openwire::frame::{FRAME_PREFIX_LENGTH, frame_bytes_missing, take_frame};
 use kahawai_openwire::ids::BrokerId;
 use kahawai_openwire::negotiation::{Negotiated, Preferences, negotiate};
 use kahawai_openwire::wire_format::{Decoder, WireFormat};
@@ -52,7 +52,7 @@ struct Connection {
     decoder: Decoder,
     received: BytesMut,
     negotiated: Negotiated,
-    /// Bytes received before the client said who it is.
+    /// Bytes of commands received before the client said who it is, its signs of life aside.
     early_bytes: usize,
     /// Cut from the stream and not handled yet: the disk has to catch up first.
     paused: bool,
@@ -154,16 +154,7 @@ impl Connection {
         self.received.reserve(room);
         match read_some(&self.outbox.stream, &mut self.received) {
             Ok(0) => return Err(End::Quiet),
-            Ok(count) => {
-                self.last_read = Instant::now();
-                if !self.session.is_connected() {
-                    self.early_bytes += count;
-                    let most = self.engine.config.negotiation_bytes_max;
-                    if self.early_bytes > most {
-                        return Err(End::Loud(format!("more than {most} bytes before ConnectionInfo")));
-                    }
-                }
-            }
+            Ok(_) => self.last_read = Instant::now(),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(error) => return Err(read_error(&error)),
         }
@@ -171,7 +162,7 @@ impl Connection {
     }
 
     fn frame_limit(&self) -> usize {
-        if self.session.is_connected() {
+        if self.session.stage().was_let_in() {
             self.negotiated.frame_limit.min(self.engine.config.max_frame_size)
         } else {
             Negotiated::initial().frame_limit
@@ -222,7 +213,17 @@ impl Connection {
         let Some(frame) = take_frame(&mut self.received, limit).map_err(|error| loud(&error))? else {
             return Ok(None);
         };
-        self.decoder.decode(frame).map(Some).map_err(|error| loud(&error))
+        let bytes = frame.len() + FRAME_PREFIX_LENGTH;
+        let command = self.decoder.decode(frame).map_err(|error| loud(&error))?;
+        // However long a client takes to say who it is, its signs of life are not held against it.
+        if !self.session.stage().was_let_in() && !matches!(command, Command::KeepAliveInfo(_)) {
+            self.early_bytes += bytes;
+            let most = self.engine.config.negotiation_bytes_max;
+            if self.early_bytes > most {
+                return Err(End::Loud(format!("more than {most} bytes before ConnectionInfo")));
+            }
+        }
+        Ok(Some(command))
     }
 
     fn handle(&mut self, commands: Vec<Command>) -> Result<(), End> {
@@ -305,7 +306,7 @@ impl Connection {
             deadline = deadline.min(self.outbox.last_write().unwrap_or_else(Instant::now) + inactivity / 3);
             deadline = deadline.min(self.read_deadline(inactivity));
         }
-        if !self.session.is_connected() {
+        if self.session.stage().is_opening() {
             deadline = deadline.min(self.started + config.connection_timeout);
         }
         if let Some(since) = self.blocked_since {
@@ -328,9 +329,9 @@ impl Connection {
         if self.refused_at.is_some_and(|refused| now >= refused + REFUSED_GRACE) {
             return Err(End::Quiet);
         }
-        if !self.session.is_connected() && now >= self.started + config.connection_timeout {
+        if self.session.stage().is_opening() && now >= self.started + config.connection_timeout {
             let waited = config.connection_timeout.as_secs();
-            return Err(End::Loud(format!("no ConnectionInfo within {waited} s (connectionTimeout)")));
+            return Err(End::Loud(format!("no WireFormatInfo within {waited} s (connectionTimeout)")));
         }
         if self.blocked_since.is_some_and(|since| now >= since + config.write_timeout) {
             let waited = config.write_timeout.as_secs();

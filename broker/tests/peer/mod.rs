@@ -154,13 +154,26 @@ impl Peer {
         Self { stream, received: BytesMut::new(), wire: WireFormat::initial(), next: 1, name }
     }
 
-    pub async fn connect(setup: &Setup) -> Self {
+    /// Agrees on how to write, and says no more.
+    pub async fn negotiated(setup: &Setup) -> Self {
         let mut peer = Self::open(setup).await;
         let ours = Preferences::default();
         peer.write(&ours.to_info().into()).await;
         let Some(Command::WireFormatInfo(theirs)) = peer.read().await else { panic!("no WireFormatInfo") };
         peer.wire = WireFormat::new(&negotiate(&ours, &theirs).unwrap());
         assert!(matches!(peer.read().await, Some(Command::BrokerInfo(_))));
+        peer
+    }
+
+    pub async fn connect(setup: &Setup) -> Self {
+        let mut peer = Self::negotiated(setup).await;
+        peer.introduce().await;
+        peer
+    }
+
+    /// Says who it is, and opens a session.
+    pub async fn introduce(&mut self) {
+        let peer = self;
         let id = Arc::new(ConnectionId::new(peer.name.as_str()));
         let info = ConnectionInfo {
             connection_id: Some(id),
@@ -171,7 +184,6 @@ impl Peer {
         let id = SessionId { connection_id: peer.name.as_str().into(), value: 1 };
         let info = SessionInfo { session_id: Some(Arc::new(id)), ..SessionInfo::default() };
         assert!(matches!(peer.ask(info.into()).await, Some(Command::Response(_))));
-        peer
     }
 
     pub async fn write(&mut self, command: &Command) {
