@@ -8,13 +8,11 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use kahawai_broker::core::acknowledge::Acknowledgement;
-use kahawai_broker::core::acknowledge::AcknowledgementKind::{
-    Delivered, Expired, Individual, Poison, Standard,
-};
+use kahawai_broker::core::acknowledge::AcknowledgementKind::{Delivered, Individual, Standard};
 use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::connection::LastDelivered;
 use kahawai_broker::core::consumer::ConsumerSpec;
-use kahawai_broker::core::effects::{Event, Payload};
+use kahawai_broker::core::effects::Event;
 use kahawai_broker::core::failure::FailureKind;
 use kahawai_broker::core::limits::Limits;
 use kahawai_broker::core::send::Sending;
@@ -171,84 +169,6 @@ fn a_pull_gets_one_message_or_nothing_in_time() {
     assert!(world.deliveries().is_empty());
     world.advance(1);
     assert_eq!(names(&world.texts(consumer)), ["nothing"]);
-}
-
-#[test]
-fn poison_and_expired_messages_go_to_the_dead_letter_queue_with_their_origin_and_cause() {
-    let mut world = world();
-    let connection = world.connect("c");
-    let consumer = world.consume(connection, &queue(), 10);
-    world.send(connection, &queue(), message("poison", true));
-    world.send(connection, &queue(), message("weak", false));
-    world.settle();
-    let deliveries = world.deliveries();
-    for delivery in &deliveries {
-        world.ack(
-            connection,
-            consumer,
-            Poison(Some("java.lang.Throwable: bad".into())),
-            &[delivery.id],
-            None,
-        );
-    }
-    let mut late = message("late", true);
-    late.header.expiration = world.now + 10;
-    world.turn(|core| core.remove_consumer(consumer, LastDelivered::Nothing));
-    world.send(connection, &queue(), late);
-    world.settle();
-    world.now += 30_000;
-    world.turn(kahawai_broker::core::Core::tick);
-    world.settle();
-    let letters = world.consume(connection, &Address::queue("ActiveMQ.DLQ"), 10);
-    world.settle();
-    let found = world.deliveries();
-    assert_eq!(found.iter().map(name_of).collect::<Vec<_>>(), ["poison", "late"]);
-    for (delivery, cause) in found.iter().zip(["bad", "Message Expired"]) {
-        assert_eq!(delivery.consumer, letters);
-        let Payload::Message(message) = &delivery.payload else { panic!("no message") };
-        assert_eq!(message.header.original_destination.as_deref(), Some("queue://q"));
-        assert_eq!(message.header.expiration, 0);
-        let properties = String::from_utf8_lossy(&message.properties).into_owned();
-        assert!(properties.contains("dlqDeliveryFailureCause") && properties.contains(cause), "{properties}");
-    }
-    let empty = world.consume(connection, &queue(), 10);
-    world.settle();
-    assert!(world.texts(empty).is_empty());
-}
-
-#[test]
-fn an_expired_message_is_not_dispatched() {
-    let mut world = world();
-    let connection = world.connect("c");
-    let mut late = message("late", false);
-    late.header.expiration = world.now + 5;
-    world.send(connection, &queue(), late);
-    world.send(connection, &queue(), message("on time", false));
-    world.now += 5;
-    let consumer = world.consume(connection, &queue(), 10);
-    let found = world.deliveries();
-    assert_eq!(found.iter().map(name_of).collect::<Vec<_>>(), ["on time"]);
-    world.ack(connection, consumer, Expired, &[found[0].id], None);
-}
-
-#[test]
-fn a_dead_letter_that_finds_the_store_full_is_offered_again() {
-    let mut world = world();
-    let connection = world.connect("c");
-    let consumer = world.consume(connection, &queue(), 10);
-    world.send(connection, &queue(), message("a", true));
-    world.send(connection, &Address::queue("ActiveMQ.DLQ"), message("b", true));
-    world.settle();
-    let id = world.deliveries()[0].id;
-    world.full = true;
-    world.ack(connection, consumer, Poison(None), &[id], None);
-    world.settle();
-    world.full = false;
-    world.advance(30_000);
-    world.settle();
-    let letters = world.consume(connection, &Address::queue("ActiveMQ.DLQ"), 10);
-    world.settle();
-    assert_eq!(names(&world.texts(letters)), ["b", "a"]);
 }
 
 fn transaction(number: i64) -> TransactionId {

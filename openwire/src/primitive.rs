@@ -108,6 +108,11 @@ impl PrimitiveMap {
         }
     }
 
+    /// Takes a name and every value that it has out.
+    pub fn remove(&mut self, name: &str) {
+        self.entries.retain(|(known, _)| known != name);
+    }
+
     /// Names and values in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Text, &Value)> {
         self.entries.iter().map(|(name, value)| (name, value))

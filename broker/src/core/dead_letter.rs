@@ -42,6 +42,8 @@ pub enum Property<'a> {
     Text(&'a str),
     /// A number.
     Long(i64),
+    /// None: what is there under this name is taken out.
+    Absent,
 }
 
 /// Writes properties into a message in the encoding it is in.
@@ -97,7 +99,7 @@ impl Core {
             return false;
         };
         let dead = &*from.name == DEAD_LETTER_QUEUE;
-        if dead || !message.header.persistent || from.kind.is_temporary() {
+        if dead || !message.header.persistent {
             return self.consume(&entry);
         }
         let letter = Arc::new(self.dead_letter(message, &from, &reason));
@@ -148,12 +150,14 @@ impl Core {
         match reason {
             Reason::Expired => properties.push((CAUSE_PROPERTY, Property::Text(&expired))),
             Reason::Poison(Some(cause)) => properties.push((CAUSE_PROPERTY, Property::Text(cause))),
-            Reason::Poison(None) => {}
+            // It may have been a dead letter before, for another reason.
+            Reason::Poison(None) => properties.push((CAUSE_PROPERTY, Property::Absent)),
         }
         let annotated = (self.settings.annotate)(message, &properties);
         header.expiration = 0;
         header.redeliveries = 0;
-        header.original_destination.get_or_insert_with(|| from.to_string().into());
+        // Where it failed now. What the message says itself is of an earlier time, or its client's word.
+        header.original_destination = Some(from.to_string().into());
         Message { header, properties: annotated, body: message.body.clone() }
     }
 

@@ -9,16 +9,18 @@
 //! | 66 | when the first broker took it (`JMSActiveMQBrokerInTime`) | i64, big-endian |
 //! | 67 | blob: URL, MIME type, whether the broker deletes it | texts with a zero byte behind each, then a byte |
 //! | 68 | droppable | nothing |
+//! | 69 | the local transaction that it was sent in (`JMSXProducerTXID`) | `connection:number` |
 
 use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use kahawai_openwire::ids::{MessageId, ProducerId};
+use kahawai_openwire::ids::{ConnectionId, MessageId, ProducerId};
 use kahawai_openwire::message::{BlobReference, Message, MessageKind};
 use kahawai_openwire::primitive::{self, Value};
 use kahawai_openwire::text::Text;
+use kahawai_openwire::transaction::{LocalTransactionId, TransactionId};
 use kahawai_store::message::{BodyKind, Encoding, Header, Message as Stored};
 
 use super::translate::{numbered, qualified_destination, string, text};
@@ -29,6 +31,7 @@ const STRUCTURED_ID: u32 = 65;
 const BROKER_IN_TIME: u32 = 66;
 const BLOB: u32 = 67;
 const DROPPABLE: u32 = 68;
+const TRANSACTION: u32 = 69;
 
 /// Payloads up to this size are copied out of the buffer they were read into, so that a small message does not keep a
 /// large buffer alive, uncounted.
@@ -53,6 +56,12 @@ pub fn to_stored(message: &Message, now: i64) -> Stored {
     }
     if message.droppable {
         extras.push((DROPPABLE, Bytes::new()));
+    }
+    // The transaction of this very send; a message that another broker forwards names the one that it was sent in there.
+    let transaction = message.transaction_id.as_deref().or(message.original_transaction_id.as_deref());
+    if let Some(TransactionId::Local(id)) = transaction {
+        let connection = id.connection_id.as_ref().map_or("", |id| id.value.as_str());
+        extras.push((TRANSACTION, Bytes::from(format!("{connection}:{}", id.value))));
     }
     let optional = |text: &Option<Text>| text.as_ref().map(string);
     Stored {
@@ -193,6 +202,7 @@ impl Restorer {
             redelivery_counter: i32::try_from(redeliveries).unwrap_or(i32::MAX),
             user_id: optional(&header.user_id),
             droppable: extra(DROPPABLE).is_some(),
+            original_transaction_id: extra_text(TRANSACTION).and_then(read_transaction),
             broker_in_time: extra(BROKER_IN_TIME)
                 .and_then(|bytes| bytes[..].try_into().ok())
                 .map_or(0, i64::from_be_bytes),
@@ -214,6 +224,14 @@ impl Restorer {
         }
         self.producer.clone()
     }
+}
+
+/// ActiveMQ's client shows it as `JMSXProducerTXID`. It stands in the original's place, so that a client which sends the message on does
+/// not seem to be in that transaction still.
+fn read_transaction(text: &str) -> Option<Arc<TransactionId>> {
+    let (connection, [value]) = numbered::<1>(text)?;
+    let connection_id = Some(Arc::new(ConnectionId::new(connection)));
+    Some(Arc::new(TransactionId::Local(LocalTransactionId { value, connection_id })))
 }
 
 fn blob_bytes(blob: &BlobReference) -> Bytes {
@@ -249,13 +267,13 @@ pub fn annotate(message: &Stored, more: &[(&str, Property<'_>)]) -> Bytes {
         }
     };
     for (name, value) in more {
-        let value = match value {
-            Property::Text(text) => Value::Text(Text::from(*text)),
-            Property::Long(number) => Value::Long(*number),
-        };
-        properties.put(*name, value);
+        match value {
+            Property::Text(text) => properties.put(*name, Value::Text(Text::from(*text))),
+            Property::Long(number) => properties.put(*name, Value::Long(*number)),
+            Property::Absent => properties.remove(name),
+        }
     }
-    primitive::encode_map(Some(&properties))
+    if properties.is_empty() { Bytes::new() } else { primitive::encode_map(Some(&properties)) }
 }
 
 #[cfg(test)]
@@ -287,6 +305,18 @@ mod tests {
         let mut expected = Message { broker_in_time: 99, redelivery_counter: 2, ..sent };
         expected.message_id.as_mut().unwrap().broker_sequence_id = 5;
         assert_eq!(restored, expected);
+    }
+
+    #[test]
+    fn the_transaction_that_a_message_was_sent_in_is_told_but_not_gone_on_with() {
+        let connection_id = Some(Arc::new(ConnectionId::new("ID:host-1-2:1")));
+        let id = Arc::new(TransactionId::Local(LocalTransactionId { value: 7, connection_id }));
+        let sent = Message { transaction_id: Some(id.clone()), ..Message::default() };
+        let restored = Restorer::default().restore(&to_stored(&sent, 99), 5, 0);
+        assert_eq!(restored.transaction_id, None);
+        assert_eq!(restored.original_transaction_id, Some(id));
+        let again = Restorer::default().restore(&to_stored(&restored, 99), 6, 0);
+        assert_eq!(again.original_transaction_id, restored.original_transaction_id);
     }
 
     #[test]

@@ -1,0 +1,170 @@
+//! Messages that cannot be consumed or came too late: where they go, and what they say of themselves there.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use kahawai_broker::core::acknowledge::AcknowledgementKind::{Expired, Poison};
+use kahawai_broker::core::address::{Address, AddressKind};
+use kahawai_broker::core::connection::LastDelivered;
+use kahawai_broker::core::effects::Payload;
+use kahawai_broker::core::keys::ConnectionKey;
+use kahawai_broker::core::limits::Limits;
+use kahawai_store::message::Message;
+use support::{World, message, name_of};
+
+fn world() -> World {
+    World::new(Limits::default())
+}
+
+fn queue() -> Address {
+    Address::queue("q")
+}
+
+fn letters() -> Address {
+    Address::queue("ActiveMQ.DLQ")
+}
+
+fn names(found: &[(String, u32)]) -> Vec<&str> {
+    found.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+/// Lets the one message of a queue fail, for this reason if any.
+fn fail(world: &mut World, connection: ConnectionKey, address: &Address, cause: Option<&str>) {
+    let consumer = world.consume(connection, address, 10);
+    world.settle();
+    let id = world.deliveries()[0].id;
+    world.ack(connection, consumer, Poison(cause.map(str::to_owned)), &[id], None);
+    world.settle();
+    world.turn(|core| core.remove_consumer(consumer, LastDelivered::Nothing));
+}
+
+/// Takes the one dead letter out.
+fn take_letter(world: &mut World, connection: ConnectionKey) -> Message {
+    let consumer = world.consume(connection, &letters(), 10);
+    world.settle();
+    let found = world.deliveries();
+    assert_eq!(found.len(), 1, "{found:?}");
+    let Payload::Message(message) = &found[0].payload else { panic!("no message") };
+    world.ack(connection, consumer, Expired, &[found[0].id], None);
+    world.settle();
+    world.turn(|core| core.remove_consumer(consumer, LastDelivered::Nothing));
+    (**message).clone()
+}
+
+fn properties(message: &Message) -> String {
+    String::from_utf8_lossy(&message.properties).into_owned()
+}
+
+#[test]
+fn a_dead_letter_that_was_moved_and_failed_again_says_where_it_failed_last_and_why() {
+    let mut world = world();
+    let connection = world.connect("c");
+    world.send(connection, &Address::queue("a"), message("m", true));
+    fail(&mut world, connection, &Address::queue("a"), Some("bad at a"));
+    let letter = take_letter(&mut world, connection);
+    assert_eq!(letter.header.original_destination.as_deref(), Some("queue://a"));
+    // It is moved to another queue as it is, and fails there.
+    world.send(connection, &Address::queue("b"), letter);
+    fail(&mut world, connection, &Address::queue("b"), None);
+    let letter = take_letter(&mut world, connection);
+    assert_eq!(letter.header.original_destination.as_deref(), Some("queue://b"));
+    assert!(!properties(&letter).contains("bad at a"), "an old cause is told: {}", properties(&letter));
+}
+
+#[test]
+fn poison_and_expired_messages_of_a_temporary_queue_go_to_the_dead_letter_queue_too() {
+    let mut world = world();
+    let connection = world.connect("c");
+    let temporary = Address::new(AddressKind::TemporaryQueue, "ID:c:1");
+    world.turn(|core| core.add_destination(connection, &temporary, None));
+    world.send(connection, &temporary, message("m", true));
+    fail(&mut world, connection, &temporary, Some("bad"));
+    let letter = take_letter(&mut world, connection);
+    assert_eq!(letter.header.original_destination.as_deref(), Some("temp-queue://ID:c:1"));
+    let mut late = message("late", true);
+    late.header.expiration = world.now + 10;
+    world.send(connection, &temporary, late);
+    world.advance(30_000);
+    world.settle();
+    assert_eq!(take_letter(&mut world, connection).header.message_id, "late");
+    assert_eq!(world.core.memory_bytes(), 0);
+}
+
+#[test]
+fn poison_and_expired_messages_go_to_the_dead_letter_queue_with_their_origin_and_cause() {
+    let mut world = world();
+    let connection = world.connect("c");
+    let consumer = world.consume(connection, &queue(), 10);
+    world.send(connection, &queue(), message("poison", true));
+    world.send(connection, &queue(), message("weak", false));
+    world.settle();
+    let deliveries = world.deliveries();
+    for delivery in &deliveries {
+        world.ack(
+            connection,
+            consumer,
+            Poison(Some("java.lang.Throwable: bad".into())),
+            &[delivery.id],
+            None,
+        );
+    }
+    let mut late = message("late", true);
+    late.header.expiration = world.now + 10;
+    world.turn(|core| core.remove_consumer(consumer, LastDelivered::Nothing));
+    world.send(connection, &queue(), late);
+    world.settle();
+    world.now += 30_000;
+    world.turn(kahawai_broker::core::Core::tick);
+    world.settle();
+    let letters = world.consume(connection, &Address::queue("ActiveMQ.DLQ"), 10);
+    world.settle();
+    let found = world.deliveries();
+    assert_eq!(found.iter().map(name_of).collect::<Vec<_>>(), ["poison", "late"]);
+    for (delivery, cause) in found.iter().zip(["bad", "Message Expired"]) {
+        assert_eq!(delivery.consumer, letters);
+        let Payload::Message(message) = &delivery.payload else { panic!("no message") };
+        assert_eq!(message.header.original_destination.as_deref(), Some("queue://q"));
+        assert_eq!(message.header.expiration, 0);
+        let properties = String::from_utf8_lossy(&message.properties).into_owned();
+        assert!(properties.contains("dlqDeliveryFailureCause") && properties.contains(cause), "{properties}");
+    }
+    let empty = world.consume(connection, &queue(), 10);
+    world.settle();
+    assert!(world.texts(empty).is_empty());
+}
+
+#[test]
+fn an_expired_message_is_not_dispatched() {
+    let mut world = world();
+    let connection = world.connect("c");
+    let mut late = message("late", false);
+    late.header.expiration = world.now + 5;
+    world.send(connection, &queue(), late);
+    world.send(connection, &queue(), message("on time", false));
+    world.now += 5;
+    let consumer = world.consume(connection, &queue(), 10);
+    let found = world.deliveries();
+    assert_eq!(found.iter().map(name_of).collect::<Vec<_>>(), ["on time"]);
+    world.ack(connection, consumer, Expired, &[found[0].id], None);
+}
+
+#[test]
+fn a_dead_letter_that_finds_the_store_full_is_offered_again() {
+    let mut world = world();
+    let connection = world.connect("c");
+    let consumer = world.consume(connection, &queue(), 10);
+    world.send(connection, &queue(), message("a", true));
+    world.send(connection, &Address::queue("ActiveMQ.DLQ"), message("b", true));
+    world.settle();
+    let id = world.deliveries()[0].id;
+    world.full = true;
+    world.ack(connection, consumer, Poison(None), &[id], None);
+    world.settle();
+    world.full = false;
+    world.advance(30_000);
+    world.settle();
+    let letters = world.consume(connection, &Address::queue("ActiveMQ.DLQ"), 10);
+    world.settle();
+    assert_eq!(names(&world.texts(letters)), ["b", "a"]);
+}
