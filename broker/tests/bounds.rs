@@ -15,6 +15,7 @@ use kahawai_broker::core::keys::ConnectionKey;
 use kahawai_broker::core::limits::Limits;
 use kahawai_broker::core::send::Sending;
 use kahawai_broker::core::transaction::TransactionId;
+use kahawai_store::message::Message;
 use kahawai_store::names::Epoch;
 use support::{World, durable_spec, message};
 
@@ -188,4 +189,40 @@ fn a_clean_goodbye_of_many_producers_and_a_table_that_is_too_full_are_few_batche
     }
     assert_eq!((batches, world.state.recover(Epoch(9)).tables.len()), (1, 0));
     assert!(!world.events.iter().any(|(_, event)| matches!(event, Event::Close { .. })));
+}
+
+#[test]
+fn many_small_transactions_of_what_need_not_survive_end_at_the_memory_limit() {
+    let limits = Limits { memory_bytes_max: 100_000, ..Limits::default() };
+    let mut world = World::new(limits);
+    let connection = world.connect("c");
+    let temporary = Address::new(AddressKind::TemporaryQueue, "ID:c:1");
+    world.turn(|core| core.add_destination(connection, &temporary, None));
+    let mut refused = 0;
+    for number in 0..400 {
+        let id = TransactionId { client: "c".into(), number };
+        world.turn(|core| core.begin(connection, id.clone())).unwrap();
+        let address = if number % 2 == 0 { Address::queue("q") } else { temporary.clone() };
+        let body = bytes::Bytes::from(vec![0; 1000]);
+        world.send_in(connection, &address, Message { body, ..message("m", false) }, Some(id.clone()));
+        let request = world.request();
+        world.turn(|core| core.commit(connection, &id, Some(request)));
+        world.settle();
+        match world.answer(request).unwrap() {
+            Ok(()) => {}
+            Err(failure) => {
+                assert!(failure.message.contains("Memory Limit"), "{failure}");
+                assert_eq!(failure.kind, FailureKind::TransactionRolledBack);
+                assert_eq!(address, temporary, "a queue has the store behind it");
+                refused += 1;
+            }
+        }
+        world.events.clear();
+    }
+    assert!(world.core.memory_bytes() <= 110_000, "{}", world.core.memory_bytes());
+    assert!(refused > 100, "{refused}");
+    // What the queue has is all there: in memory, then in the store.
+    let consumer = world.consume(connection, &Address::queue("q"), 1000);
+    world.settle();
+    assert_eq!(world.texts(consumer).len(), 200);
 }

@@ -97,22 +97,24 @@ impl Core {
             self.answer_sender(&waiter, Ok(()));
             return Ok(());
         }
-        let (one, many);
-        let destinations: &[DestinationKey] = match &*parts {
-            [part] if !part.is_pattern() => {
-                one = [self.destination(part)?];
-                &one
-            }
-            parts => {
-                many = self.route_all(parts)?;
-                &many
-            }
-        };
         let message = &sending.message;
         let persistent = message.header.persistent;
+        // Decided once for each: room may end in the middle.
+        let (mut one, mut many);
+        let destinations: &mut [(DestinationKey, bool)] = match &*parts {
+            [part] if !part.is_pattern() => {
+                one = [(self.destination(part)?, false)];
+                &mut one
+            }
+            parts => {
+                many = self.route_all(parts)?.into_iter().map(|key| (key, false)).collect::<Vec<_>>();
+                &mut many
+            }
+        };
         let mut copies = 0;
-        for destination in destinations {
-            if self.goes_to_store(*destination, message)? {
+        for (destination, to_store) in &mut *destinations {
+            *to_store = self.goes_to_store(*destination, message)?;
+            if *to_store {
                 // Made before anything is gathered, so that all copies share a batch.
                 self.stored_destination(*destination);
                 copies += 1;
@@ -126,10 +128,10 @@ impl Core {
         if copies > 0 {
             self.make_room_for_sends(bytes);
         }
-        let mut stored = false;
-        for destination in destinations {
-            stored |= self.place(*destination, message, key)?;
+        for (destination, to_store) in destinations {
+            self.place(*destination, message, key, *to_store);
         }
+        let stored = copies > 0;
         self.note_sequence(sending.producer.as_ref(), sending.sequence, stored && persistent);
         if !stored {
             self.answer_sender(&waiter, Ok(()));
@@ -186,8 +188,11 @@ impl Core {
         Ok(found)
     }
 
-    /// Whether a message for a destination is given to the store.
-    fn goes_to_store(&mut self, key: DestinationKey, message: &Message) -> Result<bool, Failure> {
+    /// Whether a message for a destination is given to the store. Every send asks here, also one in a transaction.
+    ///
+    /// # Errors
+    /// [`FailureKind::ResourceAllocation`] where memory is full and the store is no way out.
+    pub(crate) fn goes_to_store(&mut self, key: DestinationKey, message: &Message) -> Result<bool, Failure> {
         let Some(destination) = self.destinations.get(&key) else { return Ok(false) };
         if destination.queue.is_none() {
             return Ok(!destination.durables.is_empty());
@@ -206,20 +211,15 @@ impl Core {
         Ok(!temporary && (message.header.persistent || full))
     }
 
-    /// Puts a message into a destination: at once, or by way of the store. Returns whether the store was given it.
-    fn place(
-        &mut self,
-        key: DestinationKey,
-        message: &Arc<Message>,
-        sender: ConnectionKey,
-    ) -> Result<bool, Failure> {
-        if !self.goes_to_store(key, message)? {
+    /// Puts a message into a destination: at once, or by way of the store.
+    fn place(&mut self, key: DestinationKey, message: &Arc<Message>, sender: ConnectionKey, to_store: bool) {
+        if !to_store {
             let id = self.ids.transient();
             self.place_in_memory(key, id, message, Some(sender));
-            return Ok(false);
+            return;
         }
         let id = self.ids.message();
-        let Some(destination) = self.stored_destination(key) else { return Ok(false) };
+        let Some(destination) = self.stored_destination(key) else { return };
         let message = Arc::clone(message);
         self.turn.sends_bytes += message.size() + OPERATION;
         self.turn.sent.push(Sent {
@@ -229,7 +229,6 @@ impl Core {
             sender: Some(sender),
         });
         self.turn.sends.push(Operation::Enqueue { id, destination, rank: 0, message });
-        Ok(true)
     }
 
     /// Puts a message that is not stored into a destination.

@@ -187,16 +187,19 @@ impl Core {
         }
     }
 
-    fn gather(&mut self, send: Prepared, sender: ConnectionKey, gathered: &mut Gathered) {
+    /// Sorts a send by whether the store takes it.
+    ///
+    /// # Errors
+    /// Where there is no room for it: the transaction cannot be committed.
+    fn gather(
+        &mut self,
+        send: Prepared,
+        sender: ConnectionKey,
+        gathered: &mut Gathered,
+    ) -> Result<(), Failure> {
         // It was there when the message was sent; a temporary destination may have gone since, and its messages with it.
         for key in self.route(&send.address).unwrap_or_default() {
-            let Some(destination) = self.destinations.get(&key) else { continue };
-            let temporary = destination.address.kind.is_temporary();
-            let stored = match destination.queue {
-                Some(_) => !temporary && send.message.header.persistent,
-                None => !destination.durables.is_empty(),
-            };
-            if !stored {
+            if !self.goes_to_store(key, &send.message)? {
                 gathered.memory_only.push((key, Arc::clone(&send.message)));
                 continue;
             }
@@ -211,6 +214,7 @@ impl Core {
                 sender: Some(sender),
             });
         }
+        Ok(())
     }
 
     /// A client commits. Answered when it is durable.
@@ -242,12 +246,12 @@ impl Core {
             transaction.committing = Some(request);
             return Ok(());
         }
-        let transaction = self.connection_mut(key)?.transactions.remove(id);
+        let mut transaction = self.connection_mut(key)?.transactions.remove(id);
         // A client on `failover:` begins its transactions anew where it reconnects and sends again what it sent in them, but
         // not what it acknowledged. It begins none that stays empty: this one's acknowledgements went down with the
         // master before us, and to answer that they are committed would be a lie.
         let hollow = transaction.as_ref().is_some_and(Transaction::is_empty) && self.is_reconnected(key);
-        let Some(transaction) = transaction.filter(|_| !hollow) else {
+        let Some(mut transaction) = transaction.take_if(|_| !hollow) else {
             if !self.was_committed(id) {
                 return Err(if hollow { went_down(id) } else { not_started(id) });
             }
@@ -256,14 +260,14 @@ impl Core {
             self.submit(Vec::new(), Completed::Recommitted { connection: key, request, transaction });
             return Ok(());
         };
-        if let Some(failure) = transaction.spoiled.clone() {
+        let mut gathered = Gathered::default();
+        let sends = std::mem::take(&mut transaction.sends);
+        let spoiled = transaction.spoiled.clone().map_or(Ok(()), Err);
+        let gather = |send| self.gather(send, key, &mut gathered);
+        if let Err(failure) = spoiled.and_then(|()| sends.into_iter().try_for_each(gather)) {
             self.undo_transaction(transaction);
             let message = format!("the transaction was rolled back: {failure}");
             return Err(Failure::new(FailureKind::TransactionRolledBack, message));
-        }
-        let mut gathered = Gathered::default();
-        for send in transaction.sends {
-            self.gather(send, key, &mut gathered);
         }
         let mut settled = Vec::new();
         for (index, (_, entry)) in transaction.acknowledged.iter().enumerate() {

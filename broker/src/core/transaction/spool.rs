@@ -34,7 +34,7 @@ impl Core {
     /// Gives what a transaction has done so far to the store, prepared and not decided.
     ///
     /// # Errors
-    /// [`FailureKind::ResourceAllocation`] where it holds too much that is not stored: it can only be rolled back then.
+    /// [`FailureKind::ResourceAllocation`] where it holds too much that is not stored, or memory is full: it can only be rolled back then.
     pub(super) fn spool(&mut self, key: ConnectionKey, id: &TransactionId) -> Result<(), Failure> {
         let open = self.connection_mut(key)?.transactions.len().max(1);
         let transaction = self.transaction_mut(key, id)?;
@@ -54,9 +54,7 @@ impl Core {
             enqueues: 0,
         });
         let mut gathered = Gathered::default();
-        for send in sends {
-            self.gather(send, key, &mut gathered);
-        }
+        let full = sends.into_iter().try_for_each(|send| self.gather(send, key, &mut gathered)).err();
         let topics = gathered.sent.iter().map(|sent| (sent.destination, &sent.message));
         let topics =
             topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
@@ -76,8 +74,11 @@ impl Core {
         let most = self.limits.transaction_bytes_max * MEMORY_ONLY_FACTOR / open;
         let too_much = spooled.publish_bytes > most;
         let xid = spooled.xid.clone();
-        spooled.prepared |= !too_much && !gathered.operations.is_empty();
+        spooled.prepared |= !too_much && full.is_none() && !gathered.operations.is_empty();
         self.transaction_mut(key, id)?.spooled = Some(spooled);
+        if let Some(failure) = full {
+            return Err(failure);
+        }
         if too_much {
             let message =
                 format!("the transaction holds more than {most} bytes of messages that are not stored");
