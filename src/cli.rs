@@ -94,11 +94,11 @@ pub(crate) struct ServeOptions {
     pub(crate) store_password_file: Option<PathBuf>,
 
     /// Where to listen for OpenWire clients while master.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:61616", env = "KAHAWAI_BIND")]
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:61616", env = "KAHAWAI_BIND", value_parser = bind_address)]
     pub(crate) bind: String,
 
     /// The broker's name, as clients and slaves see it (ActiveMQ: brokerName).
-    #[arg(long, value_name = "NAME", default_value = "localhost", env = "KAHAWAI_NAME")]
+    #[arg(long, value_name = "NAME", default_value = "localhost", env = "KAHAWAI_NAME", value_parser = broker_name)]
     pub(crate) name: String,
 
     /// How long a master may be silent before a slave takes over, though its lock is still held: milliseconds.
@@ -116,6 +116,19 @@ pub(crate) struct ServeOptions {
     /// How segments are written. By default mapped on a file system known to be local, plain elsewhere.
     #[arg(long, value_name = "WAY", value_enum)]
     pub(crate) journal_io: Option<JournalIo>,
+}
+
+fn bind_address(text: &str) -> Result<String, String> {
+    kahawai_broker::listen::check(text).map(|()| text.to_owned())
+}
+
+/// What clients are told, the claim on a store holds, and one line of the log has room for.
+fn broker_name(text: &str) -> Result<String, String> {
+    const BYTES_MAX: usize = 255;
+    if text.is_empty() || text.len() > BYTES_MAX || text.contains(char::is_control) {
+        return Err(format!("needs a name of at most {BYTES_MAX} bytes, without line breaks"));
+    }
+    Ok(text.to_owned())
 }
 
 /// Where a store is kept.
@@ -183,9 +196,11 @@ pub(crate) enum JournalIo {
 }
 
 fn milliseconds(least: u64) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    /// A day: what is longer is a slip, and a database's clock cannot count with all of it.
+    const MOST: u64 = 86_400_000;
     move |text| match text.parse::<u64>() {
-        Ok(number) if number >= least => Ok(Duration::from_millis(number)),
-        _ => Err(format!("needs a whole number of milliseconds, at least {least}")),
+        Ok(number) if (least..=MOST).contains(&number) => Ok(Duration::from_millis(number)),
+        _ => Err(format!("needs a whole number of milliseconds, from {least} to {MOST}")),
     }
 }
 
@@ -220,6 +235,19 @@ mod tests {
         assert!(!format!("{:?}", parse(url)).contains("secret"));
         let unknown = parse("oracle://me:secret@one/mine").expect_err("is not known");
         assert!(unknown.contains("oracle") && !unknown.contains("secret"), "{unknown}");
+    }
+
+    #[test]
+    fn names_and_times_have_bounds() {
+        assert_eq!(broker_name("broker a"), Ok("broker a".to_owned()));
+        for wrong in ["", "a\nrole: master", &"x".repeat(256)] {
+            assert!(broker_name(wrong).is_err(), "{wrong:?}");
+        }
+        let lease = milliseconds(100);
+        assert_eq!(lease("100"), Ok(Duration::from_millis(100)));
+        for wrong in ["", "99", "86400001", "18446744073709551615", "2s"] {
+            assert!(lease(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

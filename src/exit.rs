@@ -5,6 +5,8 @@ use std::fmt;
 /// Why the program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
+    /// What the command was told cannot be meant: as the command line parser, for what only shows on a closer look.
+    Usage,
     /// The store directory is no store, of a newer format, or damaged beyond reading.
     Store,
     /// The store directory cannot be written, or its disk is full.
@@ -28,6 +30,7 @@ impl Exit {
     pub(crate) fn code(self) -> u8 {
         match self {
             Self::Other => 1,
+            Self::Usage => 2,
             Self::Store => 3,
             Self::Unwritable => 4,
             Self::Connector => 5,
@@ -39,7 +42,7 @@ impl Exit {
     }
 }
 
-/// The table, as `--help` shows it. Code 2 is the command line parser's own.
+/// The table, as `--help` shows it. Code 2 is the command line parser's too.
 pub(crate) const TABLE: &str = "\
 Exit codes:
   0  done; a broker: stopped in good order (SIGTERM, SIGINT)

@@ -68,10 +68,18 @@ fn main() -> ExitCode {
 
 /// Logs go to standard error; `KAHAWAI_LOG` says how much, in the words of `tracing`'s filters (`info`, `kahawai_broker=debug`).
 fn start_logging() {
-    let filter = EnvFilter::try_from_env("KAHAWAI_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let wanted = std::env::var("KAHAWAI_LOG").ok().map(EnvFilter::try_new);
+    let (filter, wrong) = match wanted {
+        Some(Ok(filter)) => (filter, None),
+        Some(Err(wrong)) => (EnvFilter::new("info"), Some(wrong)),
+        None => (EnvFilter::new("info"), None),
+    };
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
         .init();
+    if let Some(wrong) = wrong {
+        tracing::warn!("KAHAWAI_LOG is not understood ({wrong}): logging as with KAHAWAI_LOG=info");
+    }
 }

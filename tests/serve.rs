@@ -196,3 +196,118 @@ fn a_port_in_use_is_refused_and_the_store_given_up() {
     // It has released the store: another need not wait for a lease of ten minutes.
     Instance::new("next", &path).with(&["--lease-duration", "600000"]).serve().stop();
 }
+
+/// Runs `serve` as a slave beside a master and gives what it said on standard error when it was refused as wrong usage.
+fn refused_as_wrong_usage(options: &[&str]) -> String {
+    let mut process = run(&[["serve"].as_slice(), options].concat());
+    let status = process.wait_end();
+    assert_eq!(status.code(), Some(2), "{options:?}: {}", process.tail());
+    assert_eq!(process.said_on(Stream::Out).iter().find(|line| line.starts_with("role: ")), None);
+    process.said_on(Stream::Err).join("\n")
+}
+
+#[test]
+fn a_slave_whose_address_cannot_be_one_is_refused_at_start() {
+    let folder = directory();
+    let path = folder.path().join("store");
+    let store = path.to_str().expect("UTF-8");
+    let master = Instance::new("master", &path).serve();
+    for (wrong, problem, advice) in [
+        ("127.0.0.1:99999", "'99999' is no port", "from 0 to 65535"),
+        ("nonsense", "lacks a port", "nonsense:61616"),
+        ("tcp://127.0.0.1:61617", "without 'tcp://'", "127.0.0.1:61617"),
+        ("::1:61617", "no IPv6 address", "[::1]:61616"),
+        ("", "lacks a port", "127.0.0.1:61616"),
+    ] {
+        let said = refused_as_wrong_usage(&["--store", store, "--bind", wrong]);
+        assert!(
+            said.contains("--bind") && said.contains(problem) && said.contains(advice),
+            "{wrong}: {said}"
+        );
+    }
+    master.stop();
+}
+
+#[test]
+fn a_slave_whose_other_options_cannot_be_meant_is_refused_at_start() {
+    let folder = directory();
+    let path = |name: &str| folder.path().join(name).to_str().expect("UTF-8").to_owned();
+    let (store, empty, none) = (path("store"), path("empty"), path("none"));
+    std::fs::write(&empty, "\n").expect("a file");
+    let server = "postgres://mq@127.0.0.1:1/mq";
+    let sqlite = format!("sqlite:{store}.db");
+    let cases: [(&[&str], &str); 8] = [
+        (&["--store", &store, "--name", ""], "needs a name"),
+        (&["--store", &store, "--name", "a\nready: b"], "without line breaks"),
+        (&["--store", &store, "--lease-duration", "18446744073709551615"], "from 100 to 86400000"),
+        (&["--store", "postgres://mq@127.0.0.1:none/mq"], "--store"),
+        (&["--store", server, "--store-password-file", &empty], "no password on its first line"),
+        (&["--store", server, "--store-password-file", &none], &none),
+        (&["--store", &store, "--store-password-file", &empty], "is for stores in a database"),
+        (&["--store", &sqlite, "--journal-io", "plain"], "is for stores in a directory"),
+    ];
+    for (options, problem) in cases {
+        let said = refused_as_wrong_usage(&[options, &["--bind", "127.0.0.1:0"]].concat());
+        assert!(said.contains(problem), "{options:?}: {said}");
+    }
+}
+
+#[test]
+fn a_slave_warns_at_start_of_an_address_that_it_could_not_have() {
+    let folder = directory();
+    let path = folder.path().join("store");
+    let store = path.to_str().expect("UTF-8");
+    let patient = ["--lease-duration", "600000"];
+    let first = Instance::new("first", &path).with(&patient);
+    let master = first.serve();
+    let slave_at = |name: &str, bind: &str| {
+        let arguments = ["serve", "--store", store, "--bind", bind, "--name", name];
+        let slave = Broker(run(&[&arguments, patient.as_slice()].concat()));
+        slave.wait_slave_of(0, "first");
+        slave
+    };
+    let warning = |slave: &Broker, bind: &str, problem: &str| {
+        slave.0.wait_since(0, problem, |line| {
+            (line.contains("WARN") && line.contains(bind) && line.contains(problem)).then_some(())
+        });
+    };
+    let elsewhere = slave_at("elsewhere", "192.0.2.1:61616");
+    warning(&elsewhere, "192.0.2.1:61616", "is no address of this host");
+    elsewhere.stop();
+    let nowhere = slave_at("nowhere", "no-such-host.invalid:61616");
+    warning(&nowhere, "no-such-host.invalid:61616", "is not known");
+    nowhere.stop();
+    // The master's own address: usual for a slave on another host, and no reason to end here.
+    let same = slave_at("same", &first.address());
+    warning(&same, &first.address(), "somebody listens there");
+    assert!(first.port().is_open(), "the master still listens");
+    master.stop();
+    same.wait_ready(0);
+    assert!(!same.0.said_since(0).iter().any(|line| line.starts_with("ERROR")));
+    // A free one is nothing to speak of, and is not kept.
+    let free = Instance::new("free", &path).with(&patient);
+    let slave = free.start();
+    slave.wait_slave_of(0, "same");
+    assert!(!free.port().is_open(), "a slave listens");
+    slave.stop();
+    same.stop();
+}
+
+#[test]
+fn a_file_that_is_no_sqlite_database_is_refused_by_a_slave_at_start() {
+    let folder = directory();
+    let path = folder.path().join("store.db");
+    let store = format!("sqlite:{}", path.display());
+    let master = Instance::new("master", Path::new(&store)).serve();
+    std::fs::rename(&path, folder.path().join("away")).expect("the database is put away");
+    std::fs::write(&path, "somebody's notes, longer than the beginning").expect("a file");
+    let said = refused(Path::new(&store), 3);
+    assert!(said.contains("is no SQLite database"), "{said}");
+    std::fs::remove_file(&path).expect("the file goes");
+    std::fs::create_dir(&path).expect("a directory");
+    let said = refused(Path::new(&store), 3);
+    assert!(said.contains("is no file"), "{said}");
+    std::fs::remove_dir(&path).expect("the directory goes");
+    std::fs::rename(folder.path().join("away"), &path).expect("the database is put back");
+    master.stop();
+}

@@ -14,3 +14,4 @@ pub mod shell;
 
 pub use shell::broker::{Broker, StartError, SteppedDown};
 pub use shell::config::BrokerConfig;
+pub use shell::listen;

@@ -2,12 +2,14 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`address`] | looks at a slave's address before it is needed |
 //! | [`place`] | which engine and which election: the one place that knows |
 //! | [`role`] | one mastership: open the store, serve, stop or step down |
 //! | [`signal`] | SIGTERM and SIGINT |
 //! | [`status`] | the lines an operator and a script read, and systemd's notices |
 //! | [`stop_at`] | stops the process at a named step, for tests |
 
+mod address;
 mod place;
 mod role;
 mod signal;
@@ -21,6 +23,7 @@ use kahawai_store::election::{Cancel, ElectionError};
 
 use crate::cli::ServeOptions;
 use crate::exit::{Exit, Failure};
+use address::Look;
 use place::{Held, Place};
 use role::Ended;
 use signal::Signals;
@@ -74,7 +77,11 @@ async fn acquire(
         let (place, options, watch) = (place.clone(), Arc::clone(options), watch.clone());
         let (cancel, status) = (cancel.clone(), status.clone());
         tokio::task::spawn_blocking(move || {
-            place.acquire(&options, &watch, &cancel, &mut |holder| status.slave(holder))
+            let mut look = None;
+            place.acquire(&options, &watch, &cancel, &mut |holder| {
+                status.slave(holder);
+                look.get_or_insert_with(|| Look::begin(&options.bind));
+            })
         })
     };
     let acquired = tokio::select! {

@@ -25,6 +25,9 @@ use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold, Holder
 use crate::cli::{JournalIo, ServeOptions, StoreAddress};
 use crate::exit::{Exit, Failure};
 
+/// The variable that can stand for `--store-password-file`.
+const PASSWORD_FILE: &str = "KAHAWAI_STORE_PASSWORD_FILE";
+
 /// Where the messages are, opened as far as a slave may.
 #[derive(Clone)]
 pub(super) enum Place {
@@ -83,6 +86,7 @@ pub(super) enum NotOpened {
 impl Place {
     /// Opens what `--store` names. Blocks.
     pub(super) fn open(options: &ServeOptions, watch: &Watch) -> Result<Self, Failure> {
+        check_use(options)?;
         match &options.store {
             StoreAddress::Journal(path) => {
                 let journal_options = JournalOptions {
@@ -94,6 +98,7 @@ impl Place {
             }
             #[cfg(feature = "sqlite")]
             StoreAddress::Sqlite(path) => {
+                look_at_sqlite(path)?;
                 let mut beside = path.clone().into_os_string();
                 beside.push(".election");
                 Ok(Self::Sqlite(path.clone(), directory(&PathBuf::from(beside), None)?))
@@ -104,7 +109,7 @@ impl Place {
             StoreAddress::Postgres(url) => {
                 let database = Database::parse(&url.0);
                 let database =
-                    database.map_err(|problem| Failure::new(Exit::Other, format!("--store: {problem}")))?;
+                    database.map_err(|problem| Failure::new(Exit::Usage, format!("--store: {problem}")))?;
                 Ok(Self::Postgres(match password(options)? {
                     Some(password) => database.with_password(&password),
                     None => database,
@@ -116,7 +121,7 @@ impl Place {
             StoreAddress::Mysql(url) => {
                 let database = mysql::Database::parse(&url.0);
                 let database =
-                    database.map_err(|problem| Failure::new(Exit::Other, format!("--store: {problem}")))?;
+                    database.map_err(|problem| Failure::new(Exit::Usage, format!("--store: {problem}")))?;
                 Ok(Self::Mysql(match password(options)? {
                     Some(password) => database.with_password(&password),
                     None => database,
@@ -295,13 +300,56 @@ fn directory_path(address: &StoreAddress) -> String {
     }
 }
 
+/// Refuses options that the store has no use for: they were meant to do something. What the environment says may be meant for others.
+fn check_use(options: &ServeOptions) -> Result<(), Failure> {
+    let wrong = |what: &str| Err(Failure::new(Exit::Usage, what));
+    let server = matches!(options.store, StoreAddress::Postgres(_) | StoreAddress::Mysql(_));
+    if options.store_password_file.is_some() && !server && std::env::var_os(PASSWORD_FILE).is_none() {
+        return wrong("--store-password-file is for stores in a database server: postgres://… or mysql://…");
+    }
+    if options.journal_io.is_some() && !matches!(options.store, StoreAddress::Journal(_)) {
+        return wrong("--journal-io is for stores in a directory: --store DIR");
+    }
+    Ok(())
+}
+
+/// Refuses, before it is this broker's turn, a file that is something else. It is opened only by its master.
+#[cfg(feature = "sqlite")]
+fn look_at_sqlite(path: &Path) -> Result<(), Failure> {
+    use std::io::Read as _;
+    const BEGINNING: &[u8] = b"SQLite format 3\0";
+    let wrong = |problem: &dyn std::fmt::Display| {
+        Err(Failure::new(Exit::Store, format!("{} {problem}", path.display())))
+    };
+    match std::fs::metadata(path) {
+        // It will be made.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return wrong(&format!("cannot be looked at: {error}")),
+        Ok(found) if !found.is_file() => return wrong(&"is no file"),
+        Ok(_) => {}
+    }
+    let mut beginning = Vec::new();
+    let read = std::fs::File::open(path)
+        .and_then(|file| file.take(BEGINNING.len() as u64).read_to_end(&mut beginning));
+    match read {
+        Err(error) => wrong(&format!("cannot be read: {error}")),
+        Ok(count) if count > 0 && beginning != BEGINNING => wrong(&"is no SQLite database"),
+        Ok(_) => Ok(()),
+    }
+}
+
 /// The password from the environment or a file, never from the command line's own words.
 #[cfg(any(feature = "postgres", feature = "mysql"))]
 fn password(options: &ServeOptions) -> Result<Option<String>, Failure> {
     if let Some(path) = &options.store_password_file {
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| Failure::new(Exit::Other, format!("{}: {error}", path.display())))?;
-        return Ok(text.lines().next().map(str::to_owned));
+        let wrong = |problem: &dyn std::fmt::Display| {
+            Failure::new(Exit::Usage, format!("--store-password-file {}: {problem}", path.display()))
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
+        return match text.lines().next() {
+            Some(password) if !password.is_empty() => Ok(Some(password.to_owned())),
+            _ => Err(wrong(&"it has no password on its first line")),
+        };
     }
     Ok(std::env::var("KAHAWAI_STORE_PASSWORD").ok())
 }
@@ -309,7 +357,7 @@ fn password(options: &ServeOptions) -> Result<Option<String>, Failure> {
 #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]
 fn not_built(feature: &str) -> Failure {
     Failure::new(
-        Exit::Other,
+        Exit::Usage,
         format!("this program was built without '{feature}' stores (cargo --features {feature})"),
     )
 }

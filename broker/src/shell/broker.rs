@@ -10,7 +10,7 @@ use kahawai_openwire::text::Text;
 use kahawai_store::contract::{Completion, Store, StoreError};
 use kahawai_store::election::Hold;
 use thiserror::Error;
-use tokio::net::{TcpListener, TcpSocket, lookup_host};
+use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
@@ -18,6 +18,7 @@ use super::config::BrokerConfig;
 use super::connection;
 use super::engine::{Engine, Phase, now};
 use super::gate::Gate;
+use super::listen::listen;
 use crate::core::{Core, Settings};
 use crate::openwire::advisory::Origin;
 use crate::openwire::message::annotate;
@@ -153,28 +154,6 @@ impl Broker {
         self.engine.abandon(None);
         self.tasks.abort_all();
     }
-}
-
-/// How many connections may wait to be accepted: ActiveMQ's `backlog`. The system may allow fewer (`net.core.somaxconn`). Where they are
-/// too many, the system drops what comes, and each such client waits a second before it tries again.
-const BACKLOG: u32 = 5000;
-
-/// Listens on the first of an address's addresses that can be had.
-async fn listen(address: &str) -> io::Result<TcpListener> {
-    let mut last = None;
-    for address in lookup_host(address).await? {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
-        let listening = socket.and_then(|socket| {
-            socket.set_reuseaddr(true)?;
-            socket.bind(address)?;
-            socket.listen(BACKLOG)
-        });
-        match listening {
-            Ok(listener) => return Ok(listener),
-            Err(error) => last = Some(error),
-        }
-    }
-    Err(last.unwrap_or_else(|| io::Error::new(io::ErrorKind::NotFound, "the name has no address")))
 }
 
 /// Takes connections until the broker ends.

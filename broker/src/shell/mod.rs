@@ -5,4 +5,5 @@ pub mod config;
 mod connection;
 mod engine;
 mod gate;
+pub mod listen;
 mod outbox;
