@@ -479,26 +479,6 @@ fn a_temporary_queue_is_its_connections_own_and_goes_with_it() {
 }
 
 #[test]
-fn a_browser_sees_everything_in_order_takes_nothing_and_hears_the_end() {
-    let mut world = World::new(Limits { page_messages_max: 2, ..Limits::default() });
-    let connection = world.connect("c");
-    for number in 0..5 {
-        world.send(connection, &queue(), message(&number.to_string(), true));
-    }
-    world.send(connection, &queue(), message("weak", false));
-    world.settle();
-    let browser =
-        world.consume_with(connection, ConsumerSpec { browser: true, ..consumer_spec(&queue(), 100) }).0;
-    world.settle();
-    let found = world.texts(browser);
-    assert_eq!(names(&found), ["0", "1", "2", "3", "4", "weak", "nothing"]);
-    world.turn(|core| core.remove_consumer(browser, LastDelivered::Unknown));
-    let consumer = world.consume(connection, &queue(), 100);
-    world.settle();
-    assert_eq!(world.texts(consumer).iter().map(|(_, count)| *count).collect::<Vec<_>>(), [0; 6]);
-}
-
-#[test]
 fn composites_and_patterns_are_sent_to_each() {
     let mut world = world();
     let connection = world.connect("c");

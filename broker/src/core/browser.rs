@@ -2,6 +2,9 @@
 //!
 //! What is stored is read page by page beside the dispatch, then comes what is only in memory, then the end marker: a
 //! dispatch without a message, which ActiveMQ's client waits for.
+//!
+//! The first page is asked for when the store has answered everything that it was given before the browser came: what was sent and
+//! answered, or sent by a connection that was closed, is there; what was acknowledged is gone, though nobody waited for that.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,7 +18,7 @@ use super::consumer::Dispatched;
 use super::effects::{Delivery, Event, Payload, StoreCall};
 use super::keys::{ConsumerKey, ReadToken, SourceKey};
 use super::notice::Subject;
-use super::turn::ReadFor;
+use super::turn::{Completed, ReadFor};
 use super::window::Position;
 
 /// How far a browser has got.
@@ -24,6 +27,8 @@ pub(crate) struct Browser {
     /// Which of the consumer's queues is being shown.
     source: usize,
     after: Option<Cursor>,
+    /// Everything that the store was given before it is answered.
+    ordered: bool,
     reading: bool,
     /// What the store holds of this queue was read.
     stored_seen: bool,
@@ -33,7 +38,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Whether a page was asked for and has not come.
+    /// Whether the store was asked for something, a page or to come after what is under way, and has not answered.
     pub(crate) fn is_reading(&self) -> bool {
         self.reading
     }
@@ -41,6 +46,7 @@ impl Browser {
 
 enum Next {
     Show(SourceKey, MessageId, Arc<Message>),
+    Order,
     Read(SourceKey),
     Memory(SourceKey),
     Wait,
@@ -60,6 +66,7 @@ impl Core {
             match self.browse_next(key) {
                 Next::Show(source, id, message) => self.show(key, source, id, message),
                 Next::Wait => return,
+                Next::Order => self.order_browser(key),
                 Next::Read(source) => {
                     self.read_for_browser(key, source);
                     return;
@@ -107,6 +114,7 @@ impl Core {
         let Some(source) = consumer.sources.get(browser.source).copied() else { return Next::End };
         let stored = self.sources.get(&source).is_some_and(|source| source.stored.is_some());
         match (stored, browser.stored_seen) {
+            (true, false) if !browser.ordered => Next::Order,
             (true, false) => Next::Read(source),
             _ => Next::Memory(source),
         }
@@ -142,6 +150,30 @@ impl Core {
         let delivery =
             Delivery { consumer: key, id, destination, payload: Payload::Message(message), redeliveries: 0 };
         self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+    }
+
+    /// Lets a browser look when what was submitted before is done.
+    fn order_browser(&mut self, key: ConsumerKey) {
+        let at_once = self.owes_nothing();
+        let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
+        else {
+            return;
+        };
+        browser.ordered = at_once;
+        browser.reading = !at_once;
+        if !at_once {
+            // Nothing by itself, but answered after all before it, and not at leisure.
+            self.submit(Vec::new(), Completed::Ordered(key));
+        }
+    }
+
+    /// What was submitted before a browser came is done.
+    pub(crate) fn browser_ordered(&mut self, key: ConsumerKey) {
+        if let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut()) {
+            browser.ordered = true;
+            browser.reading = false;
+            self.browse(key);
+        }
     }
 
     fn read_for_browser(&mut self, key: ConsumerKey, source: SourceKey) {

@@ -12,6 +12,7 @@ use super::effects::Event;
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
 use super::transaction::{Transaction, TransactionId};
+use super::turn::Completed;
 
 /// What a client says of itself when it connects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -131,6 +132,18 @@ impl Core {
             if clean {
                 self.forget_outcome(&connection.spec.name);
             }
+        }
+    }
+
+    /// A client says goodbye. It is answered when what it sent before, without waiting for an answer, is done: whoever comes after that
+    /// answer finds it, as with ActiveMQ.
+    pub fn goodbye(&mut self, key: ConnectionKey, last: LastDelivered, request: Option<RequestId>) {
+        let under_way = self.connections.get(&key).is_some_and(|connection| connection.inflight > 0);
+        self.disconnect(key, last, true);
+        if under_way {
+            self.submit(Vec::new(), Completed::Answer { connection: key, request });
+        } else {
+            self.answer(key, request, Ok(()));
         }
     }
 

@@ -110,6 +110,8 @@ pub(crate) enum Completed {
         connection: ConnectionKey,
         request: Option<RequestId>,
     },
+    /// A browser may look: what was submitted before it came is done.
+    Ordered(ConsumerKey),
 }
 
 /// Whom a page is for.
@@ -120,6 +122,11 @@ pub(crate) enum ReadFor {
 }
 
 impl Core {
+    /// Whether everything that was decided so far is done: the store owes no answer to a batch, and none is gathered.
+    pub(crate) fn owes_nothing(&self) -> bool {
+        self.commits.is_empty() && self.turn.sends.is_empty() && self.turn.acknowledgements.is_empty()
+    }
+
     /// Gives a batch to the store, after everything gathered so far.
     pub(crate) fn submit(&mut self, operations: Vec<Operation>, then: Completed) {
         self.flush();
@@ -274,6 +281,8 @@ impl Core {
             Completed::Answer { connection, request } => {
                 self.answer(connection, request, result.map(|_| ()));
             }
+            // Whatever the store says to nothing at all.
+            Completed::Ordered(browser) => self.browser_ordered(browser),
         }
     }
 

@@ -164,7 +164,7 @@ impl Session {
                 self.sessions.insert(id.value);
             }
             Command::ProducerInfo(info) => self.add_producer(core, *info)?,
-            Command::RemoveInfo(info) => self.remove(core, &info)?,
+            Command::RemoveInfo(info) => return self.remove(core, &info, request),
             Command::MessagePull(pull) => self.pull(core, &pull)?,
             Command::ConsumerControl(control) => self.control(core, &control)?,
             Command::FlushCommand(_)
@@ -428,7 +428,12 @@ impl Session {
         Ok(())
     }
 
-    fn remove(&mut self, core: &mut Core, info: &RemoveInfo) -> Result<(), Failure> {
+    fn remove(
+        &mut self,
+        core: &mut Core,
+        info: &RemoveInfo,
+        request: Option<RequestId>,
+    ) -> Result<(), Failure> {
         let last = last_delivered(info.last_delivered_sequence_id);
         match info.object_id.as_ref().ok_or_else(|| missing("RemoveInfo", "object id"))? {
             RemovedId::Consumer(id) => {
@@ -461,13 +466,15 @@ impl Session {
                 }
             }
             RemovedId::Connection(_) => {
-                core.disconnect(self.key, last, true);
+                core.goodbye(self.key, last, request);
                 self.stage = Stage::Left;
                 self.consumers.clear();
                 self.producers.clear();
                 self.sessions = HashSet::from([CONNECTION_SESSION]);
+                return Ok(());
             }
         }
+        core.answer(self.key, request, Ok(()));
         Ok(())
     }
 
