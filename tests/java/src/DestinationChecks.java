@@ -6,6 +6,8 @@ import java.util.HashSet;
 import javax.jms.JMSException;
 import javax.jms.Message;
 import javax.jms.MessageConsumer;
+import javax.jms.BytesMessage;
+import javax.jms.MessageProducer;
 import javax.jms.QueueBrowser;
 import javax.jms.Session;
 import org.apache.activemq.ActiveMQConnection;
@@ -30,6 +32,8 @@ final class DestinationChecks {
         suite.add("browse-350-in-order", DestinationChecks::browseMany);
         suite.add("browse-beside-consumer", DestinationChecks::browseBeside);
         suite.add("browse-two-at-once", DestinationChecks::browseTwo);
+        suite.add("browse-nothing-acknowledged", DestinationChecks::browseAcknowledged);
+        suite.add("browse-all-of-a-closed-connection", DestinationChecks::browseAfterClose);
         suite.add("destroy-queue-drops-messages", DestinationChecks::destroy);
         suite.add("destroy-with-consumers-refused", DestinationChecks::destroyInUse);
         suite.add("destination-name-characters", DestinationChecks::names);
@@ -153,6 +157,39 @@ final class DestinationChecks {
         sender.commit();
         Bench.equal("browsed", browse(bench.session(), queue), List.of(Bench.numbered(1, 350)));
         bench.holds(queue, Bench.numbered(1, 350));
+    }
+
+    /** What was acknowledged before the browser came is gone, though the client waited for no answer. */
+    private static void browseAcknowledged(Bench bench) throws Exception {
+        ActiveMQQueue queue = bench.queue("q");
+        Session session = bench.session();
+        for (int round = 0; round < 20; round++) {
+            Bench.send(session, queue, "a", "b");
+            MessageConsumer consumer = session.createConsumer(queue);
+            Bench.expect(consumer, "a", "b");
+            Bench.require(!session.createBrowser(queue).getEnumeration().hasMoreElements(), "it shows what was acknowledged");
+            consumer.close();
+        }
+    }
+
+    /** What a connection sent without waiting is there once its close() has returned. */
+    private static void browseAfterClose(Bench bench) throws Exception {
+        ActiveMQQueue queue = bench.queue("q");
+        ActiveMQConnection sending = bench.connection(bench.with("jms.useAsyncSend=true"));
+        Session session = Bench.session(sending, Session.AUTO_ACKNOWLEDGE);
+        MessageProducer producer = session.createProducer(queue);
+        for (int i = 0; i < 200; i++) {
+            BytesMessage message = session.createBytesMessage();
+            message.writeBytes(new byte[8192]);
+            producer.send(message);
+        }
+        sending.close();
+        int count = 0;
+        Enumeration<?> all = bench.session().createBrowser(queue).getEnumeration();
+        for (; all.hasMoreElements(); all.nextElement()) {
+            count++;
+        }
+        Bench.equal("messages seen", count, 200);
     }
 
     /** A browser also sees what is dispatched to a consumer and not acknowledged yet. */

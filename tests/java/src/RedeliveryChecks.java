@@ -26,6 +26,8 @@ final class RedeliveryChecks {
         suite.add("dead-letter-after-recovers", bench -> poison(bench, false));
         suite.add("dead-letter-none-for-non-persistent", RedeliveryChecks::poisonNonPersistent);
         suite.add("dead-letter-for-expired", RedeliveryChecks::expired);
+        suite.add("dead-letter-of-a-temporary-queue", RedeliveryChecks::poisonTemporary);
+        suite.add("dead-letter-says-where-it-failed-last", RedeliveryChecks::poisonAgain);
         suite.add("dead-letter-whole-range", RedeliveryChecks::poisonRange);
     }
 
@@ -257,6 +259,46 @@ final class RedeliveryChecks {
     }
 
     /** An expired persistent message goes to the dead-letter queue without its expiry, and is not delivered. */
+    /** Takes it and rolls back once too often. */
+    private static void fail(ActiveMQConnection connection, javax.jms.Queue queue) throws Exception {
+        connection.getRedeliveryPolicy().setMaximumRedeliveries(1);
+        Session session = Bench.transacted(connection);
+        MessageConsumer consumer = session.createConsumer(queue);
+        for (int count = 1; count <= 2; count++) {
+            Bench.next(consumer);
+            session.rollback();
+        }
+        Bench.silent(consumer);
+        session.close();
+    }
+
+    private static void poisonTemporary(Bench bench) throws Exception {
+        ActiveMQConnection connection = bench.connection();
+        Session session = Bench.session(connection, Session.AUTO_ACKNOWLEDGE);
+        var queue = session.createTemporaryQueue();
+        String text = bench.name("poison");
+        Bench.send(session, queue, text);
+        fail(connection, queue);
+        Message dead = deadLetter(bench, text);
+        Bench.equal("original destination",
+            ((org.apache.activemq.command.ActiveMQMessage) dead).getOriginalDestination(), queue);
+    }
+
+    /** A dead letter that is sent on to another queue with all that it says of itself, and fails there. */
+    private static void poisonAgain(Bench bench) throws Exception {
+        String text = bench.name("poison");
+        ActiveMQConnection connection = bench.connection();
+        Session session = Bench.session(connection, Session.AUTO_ACKNOWLEDGE);
+        Bench.send(session, bench.queue("a"), text);
+        fail(connection, bench.queue("a"));
+        Message dead = deadLetter(bench, text);
+        session.createProducer(bench.queue("b")).send(dead);
+        fail(connection, bench.queue("b"));
+        dead = deadLetter(bench, text);
+        Bench.equal("original destination",
+            ((org.apache.activemq.command.ActiveMQMessage) dead).getOriginalDestination(), bench.queue("b"));
+    }
+
     private static void expired(Bench bench) throws Exception {
         ActiveMQQueue queue = bench.queue("q");
         String text = bench.name("expired");

@@ -20,6 +20,7 @@ final class TransactionChecks {
         suite.add("transaction-lost-connection-rolls-back", bench -> unfinished(bench, true));
         suite.add("transaction-two-sessions-apart", TransactionChecks::apart);
         suite.add("transaction-over-several-destinations", TransactionChecks::several);
+        suite.add("transaction-told-of-its-messages", TransactionChecks::told);
         suite.add("transaction-topic", TransactionChecks::topic);
         suite.add("transaction-2000-messages", TransactionChecks::many);
         suite.add("beyond-transaction-receive-2000", TransactionChecks::manyUncommitted);
@@ -130,6 +131,19 @@ final class TransactionChecks {
         for (int i = 0; i < 5; i++) {
             bench.holds(queues[i], "to " + i);
         }
+    }
+
+    private static void told(Bench bench) throws Exception {
+        ActiveMQQueue queue = bench.queue("q");
+        Session session = Bench.transacted(bench.connection());
+        Bench.send(session, queue, "a");
+        session.commit();
+        Bench.send(bench.session(), queue, "b");
+        MessageConsumer consumer = bench.session().createConsumer(queue);
+        String told = Bench.next(consumer).getStringProperty("JMSXProducerTXID");
+        Bench.require(told != null && told.startsWith("TX:ID:"), "JMSXProducerTXID: " + told);
+        told = Bench.next(consumer).getStringProperty("JMSXProducerTXID");
+        Bench.require(told == null, "JMSXProducerTXID outside of a transaction: " + told);
     }
 
     private static void topic(Bench bench) throws Exception {
