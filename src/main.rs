@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cli`] | the command line: commands, options, help |
+//! | [`descriptors`] | how many files may be open |
 //! | [`exit`] | what each exit code means |
 //! | [`mod@bench`] | measures a broker, or the storage engines |
 //! | [`connect`] | how commands find their broker |
@@ -15,6 +16,7 @@
 mod bench;
 mod cli;
 mod connect;
+mod descriptors;
 mod exit;
 mod figures;
 mod manual;
@@ -38,6 +40,7 @@ use messages::{dead_letters, queue, receive, send, stats};
 fn main() -> ExitCode {
     let cli = Cli::parse();
     start_logging();
+    descriptors::raise();
     let result = match cli.command {
         Command::Serve(options) => serve::run(options),
         Command::Store(options) => return store::run(options),

@@ -12,6 +12,7 @@ use super::place::{Held, NotOpened, Place};
 use super::signal::Signals;
 use super::status::Status;
 use crate::cli::ServeOptions;
+use crate::descriptors;
 use crate::exit::{Exit, Failure};
 
 /// How a mastership ended without a failure.
@@ -71,6 +72,7 @@ pub(super) async fn serve_as_master(
         broker_name: options.name.clone(),
         bind: vec![options.bind.clone()],
         lease: options.lease_duration,
+        open_files_max: descriptors::limit(),
         ..BrokerConfig::default()
     };
     let started = Broker::start(config, Arc::clone(&store), Arc::clone(&hold)).await;

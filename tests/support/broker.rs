@@ -61,6 +61,14 @@ impl Instance {
         Broker(Process::start(&self.name, &mut command))
     }
 
+    /// Starts it with at most so many open files, which it cannot raise.
+    pub fn start_with_open_files(&self, most: u64) -> Broker {
+        let mut command = clean(Command::new("sh"));
+        let script = format!("ulimit -n {most}; exec \"$0\" \"$@\"");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_kahawai")]).args(&self.arguments);
+        Broker(Process::start(&self.name, &mut command))
+    }
+
     /// Starts it and waits until it serves.
     pub fn serve(&self) -> Broker {
         let broker = self.start();
@@ -75,22 +83,7 @@ pub struct Broker(pub Process);
 impl Broker {
     /// The command with an environment free of what would change it.
     pub fn command() -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kahawai"));
-        for name in [
-            "KAHAWAI_STOP_AT",
-            "KAHAWAI_STORE",
-            "KAHAWAI_BIND",
-            "KAHAWAI_NAME",
-            "KAHAWAI_LOG",
-            "KAHAWAI_URL",
-            "KAHAWAI_USER",
-            "KAHAWAI_PASSWORD",
-            "KAHAWAI_BENCH_DIR",
-            "NOTIFY_SOCKET",
-        ] {
-            command.env_remove(name);
-        }
-        command
+        clean(Command::new(env!("CARGO_BIN_EXE_kahawai")))
     }
 
     /// Waits until it says from that place on that it serves; gives the place after.
@@ -138,6 +131,27 @@ impl Broker {
             assert!(!bad, "{} says: {line}\n{}", self.0.name(), self.0.tail());
         }
     }
+}
+
+/// An environment free of what would change a broker.
+fn clean(mut command: Command) -> Command {
+    for name in [
+        "KAHAWAI_STOP_AT",
+        "KAHAWAI_STORE",
+        "KAHAWAI_BIND",
+        "KAHAWAI_NAME",
+        "KAHAWAI_LOG",
+        "KAHAWAI_URL",
+        "KAHAWAI_USER",
+        "KAHAWAI_PASSWORD",
+        "KAHAWAI_BENCH_DIR",
+        "NOTIFY_SOCKET",
+        "KAHAWAI_STORE_PASSWORD",
+        "KAHAWAI_STORE_PASSWORD_FILE",
+    ] {
+        command.env_remove(name);
+    }
+    command
 }
 
 /// The URL of clients that follow the master, and notice within seconds that one is silent.

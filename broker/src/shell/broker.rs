@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use super::connection;
 use super::engine::{Engine, Phase, now};
 use super::gate::Gate;
 use super::listen::listen;
+use super::places::Places;
 use crate::core::{Core, Settings};
 use crate::openwire::advisory::Origin;
 use crate::openwire::message::annotate;
@@ -78,6 +80,17 @@ impl Broker {
         let addresses =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
         let first = addresses.first().ok_or(StartError::NoAddress)?;
+        let places = Places::new(config.maximum_connections, config.open_files_max);
+        // The newest listener's, as the store is open by now.
+        let next = listeners.iter().map(descriptor).max().unwrap_or_default() + 1;
+        if let Some(lowered) = places.lowered(next) {
+            tracing::warn!(
+                "at most {lowered} connections instead of {} (maximumConnections): the system allows {} open files (ulimit -n, \
+                 LimitNOFILE), and some are kept for the store",
+                config.maximum_connections,
+                config.open_files_max
+            );
+        }
         let epoch = hold.epoch();
         let origin = Origin {
             broker_id: Text::from(format!("ID:{}-{epoch}-{}:0:1", config.broker_name, now())),
@@ -105,7 +118,7 @@ impl Broker {
         let mut tasks = JoinSet::new();
         tasks.spawn(Arc::clone(&engine).run_ticker());
         for listener in listeners {
-            tasks.spawn(accept(Arc::clone(&engine), listener, Arc::clone(&connections)));
+            tasks.spawn(accept(Arc::clone(&engine), listener, places, Arc::clone(&connections)));
         }
         Ok(Self { engine, addresses, tasks, connections })
     }
@@ -157,9 +170,13 @@ impl Broker {
 }
 
 /// Takes connections until the broker ends.
-async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<watch::Sender<usize>>) {
+async fn accept(
+    engine: Arc<Engine>,
+    listener: TcpListener,
+    places: Places,
+    connections: Arc<watch::Sender<usize>>,
+) {
     let mut phase = engine.phase();
-    let most = engine.config.maximum_connections;
     let mut refused = 0_u64;
     let mut failed = 0_u64;
     loop {
@@ -170,7 +187,7 @@ async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<wat
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Out of descriptors, most likely: give the others time to leave.
+                // Out of descriptors, most likely, all of what is kept being the store's: give the others time to leave.
                 failed += 1;
                 if failed.is_power_of_two() {
                     tracing::warn!(
@@ -187,10 +204,10 @@ async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<wat
             open = *count;
         });
         let counted = Counted(Arc::clone(&connections));
-        if open > most {
+        if let Err(why) = places.take(open, descriptor(&stream)) {
             refused += 1;
             if refused.is_power_of_two() {
-                tracing::warn!(%peer, "connection refused: {most} are open (maximumConnections); {refused} refused so far");
+                tracing::warn!(%peer, "connection refused: {why}; {refused} refused so far");
             }
             continue;
         }
@@ -200,6 +217,10 @@ async fn accept(engine: Arc<Engine>, listener: TcpListener, connections: Arc<wat
             connection::serve(engine, stream, peer).await;
         });
     }
+}
+
+fn descriptor(socket: &impl AsRawFd) -> u64 {
+    u64::try_from(socket.as_raw_fd()).unwrap_or_default()
 }
 
 /// Counts a connection for as long as it lives.

@@ -19,6 +19,9 @@ pub struct BrokerConfig {
     pub negotiation_bytes_max: usize,
     /// `maximumConnections`, 1000 in the shipped configuration: the most open connections; more are closed at once.
     pub maximum_connections: usize,
+    /// How many files this process may have open (`ulimit -n`). Connections take no more than three quarters of them: the rest is for
+    /// the store. By default it is not considered.
+    pub open_files_max: u64,
     /// `wireFormat.maxFrameSize`, 100 MiB: the longest frame, in bytes.
     pub max_frame_size: usize,
     /// `wireFormat.maxInactivityDuration`, 30 s: a connection that says nothing for so long is closed; zero for never.
@@ -42,6 +45,7 @@ impl Default for BrokerConfig {
             connection_timeout: Duration::from_secs(30),
             negotiation_bytes_max: 256 << 10,
             maximum_connections: 20_000,
+            open_files_max: u64::MAX,
             max_frame_size: 100 << 20,
             max_inactivity_duration: Duration::from_secs(30),
             max_inactivity_duration_initial_delay: Duration::from_secs(10),

@@ -7,3 +7,4 @@ mod engine;
 mod gate;
 pub mod listen;
 mod outbox;
+mod places;
