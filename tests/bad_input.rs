@@ -190,7 +190,16 @@ fn what_is_no_openwire_is_closed_with_one_line() {
     let http = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n".to_vec();
     let magic = frame(20, b"\x01ActiveMX\0\0\0\x0c\0\0\0\0\0\0\0");
     let unknown = frame(8, &[250; 8]);
-    let mut cases = vec![("", long), ("", http), ("", magic), ("", unknown)];
+    let mut cases = vec![
+        ("frame of 2147483647 bytes", long),
+        ("looks like HTTP", http),
+        ("looks like a TLS client hello", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
+        ("looks like STOMP", b"CONNECT\naccept-version:1.2\n\n\0".to_vec()),
+        ("looks like MQTT", b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04name".to_vec()),
+        ("looks like AMQP", b"AMQP\x00\x01\x00\x00".to_vec()),
+        ("", magic),
+        ("", unknown),
+    ];
     // Noise that is one whole frame, so that it is looked at.
     let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..200 * support::scale() {
@@ -245,5 +254,29 @@ fn a_length_is_believed_only_as_far_as_bytes_have_come() {
     ));
     assert!(with - before < 64 << 10, "memory is taken for what was only promised");
     drop(promising);
+    broker.stop();
+}
+
+#[test]
+fn a_client_whose_id_is_taken_fills_no_log_by_trying_again() {
+    let folder = directory();
+    let instance = Instance::new("taken", &folder.path().join("store"));
+    let broker = instance.serve();
+    let first = Raw::open_as(&instance.address(), "till-7").expect("the first is let in");
+    for _ in 0..27 {
+        let refused = Raw::open_as(&instance.address(), "till-7").err().expect("another is refused");
+        assert!(refused.to_string().contains("already connected"), "{refused}");
+    }
+    let other = Raw::open_as(&instance.address(), "till-8").expect("another id is let in");
+    assert!(Raw::open_as(&instance.address(), "till-8").is_err());
+    let refused = |id: &str| {
+        let said = broker.0.said_since(0).into_iter();
+        said.filter(|line| line.contains("connection refused") && line.contains(id)).collect::<Vec<_>>()
+    };
+    until("the other is told of too", || refused("till-8").len() == 1);
+    let said = refused("till-7");
+    assert_eq!(said.len(), 5, "{said:?}");
+    assert!(said[4].contains("16 times so far"), "{said:?}");
+    drop((first, other));
     broker.stop();
 }

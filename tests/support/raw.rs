@@ -38,6 +38,14 @@ impl Raw {
     /// # Errors
     /// Where the broker ends or does not answer in time.
     pub fn open(address: &str) -> io::Result<Self> {
+        Self::open_as(address, &format!("ID:raw-{}", super::process_unique()))
+    }
+
+    /// The same, as the client with this id.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where it is refused.
+    pub fn open_as(address: &str, client_id: &str) -> io::Result<Self> {
         let mut stream = connect(address)?;
         let mut greeting = BytesMut::new();
         let mut format = WireFormat::initial();
@@ -59,7 +67,7 @@ impl Raw {
                 command_id,
                 response_required: true,
                 connection_id: Some(Arc::new(ConnectionId { value: raw.connection.clone() })),
-                client_id: Some(raw.connection.clone()),
+                client_id: Some(Text::from(client_id)),
                 ..ConnectionInfo::default()
             }
             .into(),

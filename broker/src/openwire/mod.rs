@@ -2,6 +2,7 @@
 
 pub mod advisory;
 pub mod failure;
+pub mod foreign;
 pub mod message;
 pub mod outgoing;
 pub mod session;

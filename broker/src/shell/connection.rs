@@ -21,6 +21,7 @@ use super::engine::{Engine, Phase, now};
 use super::outbox::{Flushed, Outbox};
 use crate::core::failure::{Failure, FailureKind};
 use crate::openwire::failure::connection_error;
+use crate::openwire::foreign::looks_like;
 use crate::openwire::outgoing::{Outgoing, Writer};
 use crate::openwire::session::{Flow, Session};
 
@@ -210,8 +211,17 @@ impl Connection {
 
     fn next_command(&mut self) -> Result<Option<Command>, End> {
         let limit = self.frame_limit();
-        let Some(frame) = take_frame(&mut self.received, limit).map_err(|error| loud(&error))? else {
-            return Ok(None);
+        let frame = match take_frame(&mut self.received, limit) {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(None),
+            // Before anything was understood, these are the peer's first bytes.
+            Err(error) if self.session.stage().is_opening() => {
+                return Err(match looks_like(&self.received) {
+                    Some(told) => End::Loud(told.to_owned()),
+                    None => loud(&error),
+                });
+            }
+            Err(error) => return Err(loud(&error)),
         };
         let bytes = frame.len() + FRAME_PREFIX_LENGTH;
         let command = self.decoder.decode(frame).map_err(|error| loud(&error))?;
@@ -250,7 +260,13 @@ impl Connection {
             Ok(Flow::Negotiate(info)) => self.negotiate(&info),
             Ok(Flow::Shutdown) => Err(End::Quiet),
             Ok(Flow::Refused(failure)) => {
-                tracing::warn!(peer = %self.peer, "connection refused: {failure}");
+                match self.engine.refusals.now(&failure.message) {
+                    Some(1) => tracing::warn!(peer = %self.peer, "connection refused: {failure}"),
+                    Some(times) => {
+                        tracing::warn!(peer = %self.peer, "connection refused: {failure} ({times} times so far)");
+                    }
+                    None => {}
+                }
                 self.refused_at = Some(Instant::now());
                 Ok(())
             }

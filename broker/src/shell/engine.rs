@@ -16,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use super::config::BrokerConfig;
 use super::gate::Gate;
 use super::outbox::{Flushed, Outbox};
+use super::rarely::Rarely;
 use crate::core::Core;
 use crate::core::effects::{Effects, StoreCall};
 use crate::core::keys::{CommitToken, ConnectionKey, ReadToken};
@@ -63,6 +64,8 @@ pub(crate) struct Engine {
     next_tick: AtomicU64,
     ticker: Notify,
     key_next: AtomicU64,
+    /// What refused clients were told, so that one that tries again and again does not fill the log.
+    pub(crate) refusals: Rarely,
 }
 
 impl Engine {
@@ -89,6 +92,7 @@ impl Engine {
             next_tick: AtomicU64::new(u64::MAX),
             ticker: Notify::new(),
             key_next: AtomicU64::new(1),
+            refusals: Rarely::default(),
         });
         engine.turn(|_| ());
         engine

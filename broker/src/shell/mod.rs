@@ -8,3 +8,4 @@ mod gate;
 pub mod listen;
 mod outbox;
 mod places;
+mod rarely;
