@@ -11,7 +11,7 @@ use kahawai_broker::core::effects::Payload;
 use kahawai_broker::core::keys::ConnectionKey;
 use kahawai_broker::core::limits::Limits;
 use kahawai_store::message::Message;
-use support::{World, message, name_of};
+use support::{World, durable_spec, message, name_of};
 
 fn world() -> World {
     World::new(Limits::default())
@@ -167,4 +167,118 @@ fn a_dead_letter_that_finds_the_store_full_is_offered_again() {
     let letters = world.consume(connection, &Address::queue("ActiveMQ.DLQ"), 10);
     world.settle();
     assert_eq!(names(&world.texts(letters)), ["b", "a"]);
+}
+
+#[test]
+fn a_dead_letter_comes_when_there_is_room_though_its_queue_could_not_be_made_at_first() {
+    let mut world = world();
+    let connection = world.connect("c");
+    world.send(connection, &queue(), message("a", true));
+    world.settle();
+    world.full = true;
+    fail(&mut world, connection, &queue(), None);
+    world.full = false;
+    world.advance(30_000);
+    world.settle();
+    assert_eq!(take_letter(&mut world, connection).header.message_id, "a");
+}
+
+/// Sends so many that expire in 3 s among as many that do not.
+fn send_both(world: &mut World, connection: ConnectionKey, address: &Address, count: usize) {
+    for number in 0..count {
+        let mut late = message(&format!("late {number}"), true);
+        late.header.expiration = world.now + 3000;
+        world.send(connection, address, late);
+        world.send(connection, address, message(&format!("lasting {number}"), true));
+    }
+    world.settle();
+}
+
+/// Lets time pass, as far as the broker asks to be woken.
+fn pass(world: &mut World, milliseconds: i64) {
+    let end = world.now + milliseconds;
+    loop {
+        let next = world.core.next_tick();
+        if next > end {
+            world.advance(end - world.now);
+            return;
+        }
+        world.advance((next - world.now).max(1));
+        world.settle();
+    }
+}
+
+/// What the store holds of a destination.
+fn stored(world: &World, address: &Address) -> u64 {
+    let recovered = world.state.recover(kahawai_store::names::Epoch(99));
+    let of = |found: &&kahawai_store::contract::DestinationState| found.destination.name == address.name;
+    recovered.destinations.iter().find(of).map_or(0, |found| found.messages)
+}
+
+#[test]
+fn what_expires_while_the_broker_is_away_and_nobody_consumes_becomes_a_dead_letter() {
+    let mut world = world();
+    let connection = world.connect("c");
+    send_both(&mut world, connection, &queue(), 5);
+    world.restart();
+    pass(&mut world, 50_000);
+    assert_eq!((stored(&world, &queue()), stored(&world, &letters())), (5, 5));
+}
+
+#[test]
+fn what_expires_far_behind_what_is_in_memory_becomes_a_dead_letter() {
+    let mut world =
+        World::new(Limits { window_messages_max: 10, page_messages_max: 20, ..Limits::default() });
+    let connection = world.connect("c");
+    send_both(&mut world, connection, &queue(), 500);
+    pass(&mut world, 50_000);
+    assert_eq!((stored(&world, &queue()), stored(&world, &letters())), (500, 500));
+    assert!(world.core.memory_bytes() < 20_000, "{}", world.core.memory_bytes());
+    // What does not expire is still all there, in order, and what never expires is not read again.
+    let consumer = world.consume(connection, &queue(), 1000);
+    world.settle();
+    let expected: Vec<_> = (0..500).map(|number| format!("lasting {number}")).collect();
+    assert_eq!(names(&world.texts(consumer)), expected);
+}
+
+#[test]
+fn a_backlog_in_which_nothing_expires_is_read_for_it_once() {
+    let mut world = World::new(Limits { page_messages_max: 20, ..Limits::default() });
+    let connection = world.connect("c");
+    for number in 0..100 {
+        world.send(connection, &queue(), message(&number.to_string(), true));
+    }
+    world.settle();
+    world.restart();
+    let asked = |world: &mut World| {
+        let end = world.now + 40_000;
+        let mut pages = 0;
+        while world.core.next_tick() <= end {
+            world.now = world.now.max(world.core.next_tick());
+            world.turn(kahawai_broker::core::Core::tick);
+            while world.make_page(0) || world.give_page(0) || world.apply() || world.complete() {
+                pages += 1;
+            }
+        }
+        world.now = end;
+        pages
+    };
+    assert_eq!(asked(&mut world), 2 * 5, "each of five pages is made and given");
+    assert_eq!(asked(&mut world), 0);
+}
+
+#[test]
+fn what_expires_for_many_offline_subscriptions_becomes_one_dead_letter() {
+    let mut world = World::new(Limits { page_messages_max: 20, ..Limits::default() });
+    let topic = Address::topic("t");
+    for name in ["one", "two", "three"] {
+        let connection = world.connect(name);
+        world.consume_with(connection, durable_spec(&topic, name, 10));
+        world.settle();
+        world.turn(|core| core.disconnect(connection, LastDelivered::Unknown, true));
+    }
+    let connection = world.connect("c");
+    send_both(&mut world, connection, &topic, 100);
+    pass(&mut world, 50_000);
+    assert_eq!((stored(&world, &topic), stored(&world, &letters())), (100, 100));
 }

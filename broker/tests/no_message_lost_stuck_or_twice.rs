@@ -1,6 +1,6 @@
 //! Sends, acknowledgements, transactions, closes, pages and completions in random order over windows of a few messages,
-//! with the store full now and then and the broker restarted: whatever was answered is delivered, nothing is with two
-//! consumers at once, nothing comes back that was acknowledged, nothing stays behind, and order is kept.
+//! with the store full now and then, the broker restarted and time passing: whatever was answered is delivered, or is a dead letter if it
+//! expired, nothing is with two consumers at once, nothing comes back that was acknowledged, nothing stays behind, and order is kept.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -63,6 +63,8 @@ struct Run {
     messages: Vec<BTreeMap<u64, Status>>,
     persistent: BTreeSet<u64>,
     plain: BTreeSet<u64>,
+    /// When they expire, of those that do.
+    doomed: BTreeMap<u64, i64>,
     consumers: BTreeMap<ConsumerKey, Live>,
     sender: ConnectionKey,
     takers: [ConnectionKey; 2],
@@ -98,6 +100,7 @@ impl Run {
             places,
             persistent: BTreeSet::new(),
             plain: BTreeSet::new(),
+            doomed: BTreeMap::new(),
             consumers: BTreeMap::new(),
             sender,
             takers,
@@ -154,6 +157,8 @@ impl Run {
             let live = self.consumers.get_mut(&consumer).expect("a living consumer");
             self.delivered += 1;
             live.has.push((delivery.id, number, self.delivered));
+            let expiration = self.doomed.get(&number).copied().unwrap_or(i64::MAX);
+            assert!(self.world.now < expiration, "seed {seed}: message {number} came after it had expired");
             let place = live.place;
             let status = self.status(place, number);
             assert!(
@@ -221,6 +226,11 @@ impl Run {
         let mut message = message(&number.to_string(), persistent);
         if self.seed.is_multiple_of(3) && self.random.chance(8) {
             message.body = vec![7; 1500].into();
+        }
+        if persistent && self.random.chance(20) {
+            let expiration = self.world.now + 1 + self.random.below(100_000) as i64;
+            message.header.expiration = expiration;
+            self.doomed.insert(number, expiration);
         }
         let address = self.places[place].clone();
         let open = self.open.keys().copied().next().filter(|_| self.random.chance(30));
@@ -415,7 +425,9 @@ impl Run {
             50..51 if self.random.chance(15) => self.crash(),
             51..52 if self.may_fill && self.random.chance(20) => self.world.full = true,
             52..54 => self.world.full = false,
-            54..66 => drop(self.world.apply()),
+            54..55 if self.random.chance(20) => self.world.advance(choice as i64 * 40),
+            54..56 => self.world.advance(6),
+            56..66 => drop(self.world.apply()),
             66..78 => drop(self.world.complete()),
             78..89 => drop(self.world.make_page(choice)),
             _ => drop(self.world.give_page(choice)),
@@ -438,6 +450,7 @@ impl Run {
         }
         self.world.settle();
         self.note();
+        self.let_expire();
         for place in 0..self.places.len() {
             let address = self.places[place].clone();
             let spec = if place == TOPIC {
@@ -458,6 +471,7 @@ impl Run {
             let seed = self.seed;
             for (number, status) in &self.messages[place] {
                 let spooled = self.may_fill && !self.persistent.contains(number);
+                let spooled = spooled || self.doomed.contains_key(number);
                 let fine =
                     spooled || matches!(status, Status::With(_) | Status::Acknowledged | Status::Doubtful);
                 assert!(fine, "seed {seed}: message {number} of {address} was left behind: {status:?}");
@@ -477,8 +491,76 @@ impl Run {
             self.note();
         }
         let recovered = self.world.state.recover(kahawai_store::names::Epoch(99));
-        let left: u64 = recovered.destinations.iter().map(|state| state.messages).sum();
+        let places = recovered.destinations.iter().filter(|state| state.destination.name != "ActiveMQ.DLQ");
+        let left: u64 = places.map(|state| state.messages).sum();
         assert_eq!(left, 0, "seed {}: the store still holds messages", self.seed);
+        self.check_letters();
+    }
+
+    /// Whatever expires does so while nobody consumes; what is left of it then is a dead letter.
+    fn let_expire(&mut self) {
+        for _ in 0..4 {
+            self.world.advance(31_000);
+            while self.world.core.next_tick() < self.world.now + 1000 {
+                self.world.settle();
+                self.world.advance((self.world.core.next_tick() - self.world.now).max(1));
+            }
+            self.world.settle();
+            self.note();
+        }
+        let recovered = self.world.state.recover(kahawai_store::names::Epoch(99));
+        let stored: u64 = recovered.destinations.iter().map(|state| state.messages).sum();
+        let letters = recovered.destinations.iter().find(|state| state.destination.name == "ActiveMQ.DLQ");
+        let letters = letters.map_or(0, |state| state.messages);
+        // Each of the others may have to come yet; none of the doomed is left where it was.
+        let lasting: usize =
+            self.messages.iter().flat_map(BTreeMap::keys).filter(|n| !self.doomed.contains_key(n)).count();
+        assert!(stored - letters <= lasting as u64, "seed {}: expired messages are still stored", self.seed);
+    }
+
+    /// The dead letters are what has expired, each at most once, and nothing that a consumer acknowledged.
+    fn check_letters(&mut self) {
+        let (key, _) =
+            self.world.consume_with(self.takers[0], consumer_spec(&Address::queue("ActiveMQ.DLQ"), 100_000));
+        let mut letters = Vec::new();
+        loop {
+            self.world.settle();
+            let found = self.world.texts(key);
+            if found.is_empty() {
+                break;
+            }
+            letters.extend(found.into_iter().map(|(name, _)| name.parse::<u64>().unwrap()));
+        }
+        let seed = self.seed;
+        let unique: BTreeSet<_> = letters.iter().copied().collect();
+        // A large one may be in both places when the broker dies in between.
+        assert!(
+            self.generation > 0 || unique.len() == letters.len(),
+            "seed {seed}: a dead letter came twice: {letters:?}"
+        );
+        for number in &unique {
+            assert!(
+                self.doomed.contains_key(number),
+                "seed {seed}: message {number} is a dead letter and had not expired"
+            );
+        }
+        for (number, status) in self.messages.iter().flatten() {
+            if !self.doomed.contains_key(number) {
+                continue;
+            }
+            match status {
+                Status::Acknowledged if self.generation == 0 => {
+                    assert!(
+                        !unique.contains(number),
+                        "seed {seed}: message {number} was acknowledged and is a dead letter"
+                    );
+                }
+                Status::Waiting => {
+                    assert!(unique.contains(number), "seed {seed}: message {number} expired and is nowhere")
+                }
+                _ => {}
+            }
+        }
     }
 }
 

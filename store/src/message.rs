@@ -97,6 +97,13 @@ pub struct Header {
     pub extras: Vec<(u32, Bytes)>,
 }
 
+impl Header {
+    /// Whether it has expired at this time, in milliseconds since 1970.
+    pub fn is_expired(&self, now: i64) -> bool {
+        self.expiration > 0 && self.expiration <= now
+    }
+}
+
 /// A message as it is stored. Cheap to share, never changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Message {

@@ -99,7 +99,8 @@ impl Core {
             return false;
         };
         let dead = &*from.name == DEAD_LETTER_QUEUE;
-        if dead || !message.header.persistent {
+        let again = source.subscription.is_some() && !self.letters.is_first(entry.id);
+        if dead || again || !message.header.persistent {
             return self.consume(&entry);
         }
         let letter = Arc::new(self.dead_letter(message, &from, &reason));
@@ -170,9 +171,28 @@ impl Core {
         self.deferred_letters.push(letter);
     }
 
+    /// Whether dead letters wait for room in the store.
+    pub(crate) fn has_deferred_letters(&self) -> bool {
+        !self.deferred_letters.is_empty()
+    }
+
     /// Offers again what the store had no room for.
     pub(crate) fn retry_letters(&mut self) {
-        for letter in std::mem::take(&mut self.deferred_letters) {
+        for mut letter in std::mem::take(&mut self.deferred_letters) {
+            // The queue itself may have found no room, or have been removed since.
+            let letters = Address::queue(ByteString::from_static(DEAD_LETTER_QUEUE));
+            let key = self.destination(&letters).ok();
+            let place = key.and_then(|key| Some((key, self.stored_destination(key)?)));
+            let Some((key, stored)) = place else {
+                self.deferred_letters.push(letter);
+                continue;
+            };
+            letter.sent.destination = key;
+            for operation in &mut letter.operations {
+                if let Operation::Enqueue { destination, .. } = operation {
+                    *destination = stored;
+                }
+            }
             self.submit_letter(letter);
         }
     }

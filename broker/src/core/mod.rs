@@ -15,6 +15,7 @@ pub mod dead_letter;
 mod destination;
 mod durable;
 pub mod effects;
+mod expiry;
 pub mod failure;
 mod filter;
 mod identity;
@@ -42,6 +43,7 @@ use dead_letter::{Annotate, Deferred};
 use destination::Destination;
 use durable::{Durable, DurableName};
 use effects::Effects;
+use expiry::{Letters, Sweep};
 use identity::Identities;
 use keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, KeyMap, ReadToken, SourceKey};
 use limits::Limits;
@@ -102,6 +104,8 @@ pub struct Core {
     /// Bytes of messages that wait in memory.
     memory: usize,
     next_sweep: i64,
+    sweep: Sweep,
+    letters: Letters,
     said: Said,
 }
 
@@ -117,9 +121,10 @@ impl Core {
         let period = self.settings.expire_messages_period;
         if period > 0 && self.now >= self.next_sweep {
             self.next_sweep = self.now.saturating_add(period);
-            self.sweep_expired();
+            self.begin_sweep();
             self.retry_letters();
         }
+        self.sweep_on();
     }
 
     /// When [`Core::tick`] should be called next, in milliseconds since 1970.
@@ -128,7 +133,7 @@ impl Core {
         let hold = self.holds.first().map_or(i64::MAX, |(deadline, _)| *deadline);
         // A pull that is overdue waits for a page, not for the time.
         let pull = self.pulls.range((self.now.saturating_add(1), ConsumerKey(0))..).next();
-        pull.map_or(sweep, |(deadline, _)| sweep.min(*deadline)).min(hold)
+        pull.map_or(sweep, |(deadline, _)| sweep.min(*deadline)).min(hold).min(self.next_sweep_page())
     }
 
     /// Takes what is to be done.

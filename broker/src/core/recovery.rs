@@ -54,6 +54,8 @@ impl Core {
             arrival_last: 0,
             memory: 0,
             next_sweep,
+            sweep: Default::default(),
+            letters: Default::default(),
             said: Default::default(),
         };
         core.recover(recovered);

@@ -264,6 +264,9 @@ impl Core {
             let of_topic = || self.destinations.get(&sent.destination)?.durables.get(index).copied();
             let Some(key) = queue.or_else(of_topic) else { break };
             let Some(source) = self.sources.get_mut(&key) else { continue };
+            if sent.message.header.expiration > 0 {
+                source.expires_from = source.expires_from.min(sent.message.header.expiration);
+            }
             let window = &mut source.window;
             let listened = source.subscription.is_none() || !source.consumers.is_empty();
             let room = plenty
@@ -291,7 +294,7 @@ impl Core {
         if destination.subscribers.is_empty() {
             return;
         }
-        if message.header.expiration > 0 && message.header.expiration <= self.now {
+        if message.header.is_expired(self.now) {
             return;
         }
         let address = Arc::clone(&destination.address);

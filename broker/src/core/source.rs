@@ -31,6 +31,8 @@ pub(crate) struct Source {
     pub(crate) next: usize,
     /// The consumers that had room when messages were passed over: they wanted none of them.
     pub(crate) refusers: Vec<ConsumerKey>,
+    /// Nothing of what the store holds for it expires before this, as far as anybody knows; see [`super::expiry`].
+    pub(crate) expires_from: i64,
     /// Whether it is on the list of those to look at before the turn ends.
     touched: bool,
 }
@@ -43,6 +45,8 @@ impl Source {
     ) -> Self {
         Self {
             destination,
+            // Of what a store holds that was there before us nobody knows.
+            expires_from: if window.is_behind() { i64::MIN } else { i64::MAX },
             stored: stored.map(|(destination, _)| destination),
             subscription: stored.map(|(_, subscription)| subscription),
             window,
@@ -120,7 +124,7 @@ impl Core {
             let Some(source) = self.sources.get(&key) else { return false };
             let Some(next) = source.window.first_after(passed) else { return passed.is_some() };
             let position = next.position;
-            if next.message.header.expiration > 0 && next.message.header.expiration <= self.now {
+            if next.message.header.is_expired(self.now) {
                 let taken = self.sources.get_mut(&key).and_then(|source| source.window.take(position));
                 if let Some(waiting) = taken {
                     self.expire(key, waiting);
@@ -297,25 +301,6 @@ impl Core {
             }
         }
         self.memory = self.memory.saturating_sub(freed);
-    }
-
-    /// Removes what has expired among the messages in memory.
-    pub(crate) fn sweep_expired(&mut self) {
-        let now = self.now;
-        let mut expired = Vec::new();
-        for (key, source) in &mut self.sources {
-            let due = |waiting: &&Waiting| {
-                waiting.message.header.expiration > 0 && waiting.message.header.expiration <= now
-            };
-            let positions: Vec<_> =
-                source.window.iter().filter(due).map(|waiting| waiting.position).collect();
-            for position in positions {
-                expired.extend(source.window.take(position).map(|waiting| (*key, waiting)));
-            }
-        }
-        for (key, waiting) in expired {
-            self.expire(key, waiting);
-        }
     }
 }
 

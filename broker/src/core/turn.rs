@@ -119,6 +119,8 @@ pub(crate) enum Completed {
 pub(crate) enum ReadFor {
     Source(SourceKey),
     Browser(ConsumerKey, SourceKey),
+    /// Expired messages are looked for.
+    Sweep(SourceKey),
 }
 
 impl Core {
@@ -291,6 +293,7 @@ impl Core {
         let Some(purpose) = self.reads.remove(&token) else { return };
         match purpose {
             ReadFor::Browser(consumer, source) => self.browsed(consumer, source, result),
+            ReadFor::Sweep(source) => self.swept(source, result),
             ReadFor::Source(key) => {
                 let Some(source) = self.sources.get_mut(&key) else { return };
                 match result {

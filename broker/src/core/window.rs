@@ -62,6 +62,17 @@ struct Reading {
     rewound: bool,
 }
 
+/// What a page held that has expired.
+#[derive(Debug)]
+pub(crate) struct Swept {
+    /// It waited in memory as well.
+    pub(crate) from_memory: Vec<Waiting>,
+    /// It was in the store alone.
+    pub(crate) from_store: Vec<Waiting>,
+    /// When the first of the others expires; the end of time where none does.
+    pub(crate) first_left: i64,
+}
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Window {
@@ -74,6 +85,8 @@ pub(crate) struct Window {
     reading: Option<Reading>,
     held: IdSet,
     settled_while_reading: IdSet,
+    /// The same for a page that looks for expired messages; `None` where none was asked for.
+    settled_while_sweeping: Option<IdSet>,
     /// The first of the messages that were read and let go again because nobody with room wanted them.
     passed_over: Option<Position>,
     /// Counts of messages that came back and were then dropped from memory.
@@ -254,9 +267,50 @@ impl Window {
 
     /// A held message is gone from the store.
     pub(crate) fn settle(&mut self, id: MessageId) {
-        if self.held.remove(&id) && self.reading.is_some() {
+        if !self.held.remove(&id) {
+            return;
+        }
+        if self.reading.is_some() {
             self.settled_while_reading.insert(id);
         }
+        if let Some(settled) = &mut self.settled_while_sweeping {
+            settled.insert(id);
+        }
+    }
+
+    /// Notes that a page was asked for to look for expired messages.
+    pub(crate) fn sweep_asked(&mut self) {
+        self.settled_while_sweeping = Some(IdSet::default());
+    }
+
+    /// Takes what has expired out of a page that was asked for so, and holds it; leaves out what is spared, and what others have: they
+    /// look at the time themselves when it comes back.
+    pub(crate) fn swept(&mut self, page: Page, now: i64, spared: impl Fn(MessageId) -> bool) -> Swept {
+        let settled = self.settled_while_sweeping.take().unwrap_or_default();
+        let mut found = Swept { from_memory: Vec::new(), from_store: Vec::new(), first_left: i64::MAX };
+        for stored in page.messages {
+            let (id, position) = (stored.id, Position::stored(stored.cursor));
+            let expiration = stored.message.header.expiration;
+            if expiration <= 0 || self.held.contains(&id) || settled.contains(&id) || spared(id) {
+                continue;
+            }
+            if !stored.message.header.is_expired(now) {
+                found.first_left = found.first_left.min(expiration);
+            } else if let Some(waiting) = self.take(position) {
+                found.from_memory.push(waiting);
+            } else {
+                self.held.insert(id);
+                let redeliveries = self.redelivered.remove(&id).unwrap_or(0);
+                found.from_store.push(Waiting {
+                    id,
+                    position,
+                    message: stored.message,
+                    redeliveries,
+                    stored: true,
+                });
+            }
+        }
+        found
     }
 
     /// A held message waits again, at its old place.

@@ -30,7 +30,7 @@ pub struct BrokerConfig {
     pub max_inactivity_duration_initial_delay: Duration,
     /// How long a client may read nothing while something waits for it (`soWriteTimeout`; 30 s here, never in ActiveMQ).
     pub write_timeout: Duration,
-    /// `expireMessagesPeriod`, 30 s: how often expired messages are looked for among those in memory; zero for never.
+    /// `expireMessagesPeriod`, 30 s: how often expired messages are looked for, in memory and in the store; zero for never.
     pub expire_messages_period: Duration,
     /// What bounds memory.
     pub limits: Limits,

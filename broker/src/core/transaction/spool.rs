@@ -147,6 +147,8 @@ impl Core {
         for key in sources {
             if let Some(source) = self.sources.get_mut(&key) {
                 source.window.committed_unseen();
+                // Nor does anybody know when they expire.
+                source.expires_from = i64::MIN;
             }
             self.touch(key);
         }

@@ -1,0 +1,194 @@
+//! Expired messages are looked for every `expireMessagesPeriod`, at any depth: first among those in memory, then page by page in what the
+//! store holds beyond it.
+//!
+//! To read a whole backlog again and again would cost more than it brings. So each source knows a time before which nothing of what the store
+//! holds for it expires: it is learnt by reading everything once after a start, and kept by what arrives. Queues whose messages
+//! do not expire are not read a second time. Pages are asked for one at a time with a pause between, and not while the
+//! store has much to do: this is nobody's errand.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use kahawai_store::contract::{Page, ReadRequest, StoreError};
+use kahawai_store::names::{Cursor, MessageId};
+
+use super::Core;
+use super::effects::StoreCall;
+use super::keys::{ReadToken, SourceKey};
+use super::notice::Subject;
+use super::turn::ReadFor;
+
+/// How long the sweep pauses between two pages, in milliseconds.
+const PAUSE: i64 = 5;
+/// How many batches may be under way when it asks for the next.
+const BATCHES_UNDER_WAY_MAX: usize = 1000;
+/// How many dead letters of topics are remembered, so that each becomes one whatever the number of subscriptions.
+const LETTERS_REMEMBERED: usize = 65_536;
+
+/// What is being looked through.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    /// In turns, a page of each: the subscriptions of a topic see the same messages at about the same time.
+    places: VecDeque<Place>,
+    /// When the next page may be asked for; `None` while one is being read, or there is nothing to do.
+    next: Option<i64>,
+}
+
+#[derive(Debug)]
+struct Place {
+    source: SourceKey,
+    after: Option<Cursor>,
+    /// When the first of those seen expires that are left.
+    first_left: i64,
+}
+
+/// Which messages of topics were made dead letters lately.
+#[derive(Debug, Default)]
+pub(crate) struct Letters(BTreeSet<MessageId>);
+
+impl Letters {
+    /// Whether it is the first time that this message is made one, as far as is remembered.
+    pub(crate) fn is_first(&mut self, id: MessageId) -> bool {
+        let first = self.0.insert(id);
+        if self.0.len() > LETTERS_REMEMBERED {
+            self.0.pop_first();
+        }
+        first
+    }
+}
+
+impl Core {
+    /// Looks for what has expired: at once in memory; in the store from now on.
+    pub(crate) fn begin_sweep(&mut self) {
+        self.sweep_memory();
+        if !self.sweep.places.is_empty() {
+            // The last one is not done: it meets what has expired since as well.
+            return;
+        }
+        let now = self.now;
+        for (key, source) in &mut self.sources {
+            let beyond_memory = source.window.is_behind() || source.window.has_passed_over();
+            if source.stored.is_some() && beyond_memory && source.expires_from <= now {
+                // From here on what arrives says so itself.
+                source.expires_from = i64::MAX;
+                self.sweep.places.push_back(Place { source: *key, after: None, first_left: i64::MAX });
+            }
+        }
+        // In the order in which they came to be, as the map has none.
+        self.sweep.places.make_contiguous().sort_by_key(|place| place.source);
+        self.sweep.next = (!self.sweep.places.is_empty()).then_some(now);
+    }
+
+    /// When the sweep goes on; the end of time where it waits for nothing.
+    pub(crate) fn next_sweep_page(&self) -> i64 {
+        self.sweep.next.unwrap_or(i64::MAX)
+    }
+
+    /// Asks for the next page, if it is time.
+    pub(crate) fn sweep_on(&mut self) {
+        if self.sweep.next.is_none_or(|next| next > self.now) {
+            return;
+        }
+        if self.has_deferred_letters() {
+            // The store has no room for dead letters: more of them would only be held in memory.
+            self.end_sweep();
+            return;
+        }
+        if self.commits.len() > BATCHES_UNDER_WAY_MAX {
+            self.sweep.next = Some(self.now.saturating_add(PAUSE));
+            return;
+        }
+        while let Some(place) = self.sweep.places.front() {
+            let key = place.source;
+            let after = place.after;
+            let source = self.sources.get_mut(&key);
+            let Some((destination, source)) = source.and_then(|source| Some((source.stored?, source))) else {
+                // It has gone since.
+                self.sweep.places.pop_front();
+                continue;
+            };
+            source.window.sweep_asked();
+            let subscription = source.subscription;
+            let token = ReadToken(self.ids.key());
+            self.sweep.next = None;
+            self.reads.insert(token, ReadFor::Sweep(key));
+            self.flush();
+            let (messages_max, bytes_max) = (self.limits.page_messages_max, self.limits.page_bytes_max);
+            let request = ReadRequest { destination, subscription, after, messages_max, bytes_max };
+            self.effects.store.push(StoreCall::Read(token, request));
+            return;
+        }
+        self.sweep.next = None;
+    }
+
+    /// A page for the sweep came.
+    pub(crate) fn swept(&mut self, key: SourceKey, result: Result<Page, StoreError>) {
+        let now = self.now;
+        self.sweep.next = Some(now.saturating_add(PAUSE));
+        let Some(mut place) = self.sweep.places.pop_front_if(|place| place.source == key) else { return };
+        let page = match result {
+            Ok(page) => page,
+            Err(error) => {
+                self.look_again(key);
+                self.say(Subject::Unreadable, || {
+                    format!(
+                        "a page could not be read to look for expired messages; tried again later: {error}"
+                    )
+                });
+                return;
+            }
+        };
+        let (end, last) = (page.end, page.cursor_last());
+        let Some(source) = self.sources.get_mut(&key) else { return };
+        // What is condemned is buried for its own reason, when it is read again.
+        let condemned = &source.condemned;
+        let found = source.window.swept(page, now, |id| condemned.contains_key(&id));
+        place.first_left = place.first_left.min(found.first_left);
+        place.after = last.or(place.after);
+        if end {
+            source.expires_from = source.expires_from.min(place.first_left);
+        } else {
+            self.sweep.places.push_back(place);
+        }
+        for waiting in found.from_memory {
+            self.expire(key, waiting);
+        }
+        for waiting in found.from_store {
+            // It was not counted among what waits in memory.
+            self.memory += waiting.message.size();
+            self.expire(key, waiting);
+        }
+    }
+
+    fn end_sweep(&mut self) {
+        self.sweep.next = None;
+        for place in std::mem::take(&mut self.sweep.places) {
+            self.look_again(place.source);
+        }
+    }
+
+    /// Nobody knows when something of a source expires: it is looked through at the next sweep.
+    pub(crate) fn look_again(&mut self, key: SourceKey) {
+        if let Some(source) = self.sources.get_mut(&key) {
+            source.expires_from = i64::MIN;
+        }
+    }
+
+    fn sweep_memory(&mut self) {
+        let now = self.now;
+        let mut expired = Vec::new();
+        for (key, source) in &mut self.sources {
+            let positions: Vec<_> = source
+                .window
+                .iter()
+                .filter(|waiting| waiting.message.header.is_expired(now))
+                .map(|waiting| waiting.position)
+                .collect();
+            for position in positions {
+                expired.extend(source.window.take(position).map(|waiting| (*key, waiting)));
+            }
+        }
+        for (key, waiting) in expired {
+            self.expire(key, waiting);
+        }
+    }
+}
