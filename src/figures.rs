@@ -16,6 +16,11 @@ pub(crate) fn grouped(value: f64) -> String {
     out
 }
 
+/// A count with its noun, which takes an s for more than one.
+pub(crate) fn counted(count: u64, noun: &str) -> String {
+    format!("{} {noun}{}", grouped(count as f64), if count == 1 { "" } else { "s" })
+}
+
 /// A number of a size unknown: three figures or more.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
@@ -54,6 +59,9 @@ mod tests {
         assert_eq!(grouped(999.6), "1,000");
         assert_eq!(grouped(1_234_567.0), "1,234,567");
         assert_eq!(grouped(-1_234.0), "-1,234");
+        assert_eq!(counted(0, "message"), "0 messages");
+        assert_eq!(counted(1, "message"), "1 message");
+        assert_eq!(counted(2000, "message"), "2,000 messages");
         assert_eq!(number(1.234), "1.23");
         assert_eq!(number(45.67), "45.7");
         assert_eq!(microseconds(12.3), "12 µs");

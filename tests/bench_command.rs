@@ -164,7 +164,9 @@ fn watched(url: impl Fn(&str) -> String, reconnections: u64) {
 #[test]
 fn engines_are_measured_against_the_device() {
     let folder = directory();
-    let path = folder.path().to_str().expect("UTF-8");
+    // It is not there yet.
+    let path = folder.path().join("new/place");
+    let path = path.to_str().expect("UTF-8");
     let done = kahawai(&["bench", "store", "--directory", path, "--duration", "300ms", "--json"]);
     let report = done.json().remove(0);
     let results = report["results"].as_array().expect("results");
@@ -179,10 +181,14 @@ fn engines_are_measured_against_the_device() {
         assert!(result["floor_per_second"].as_f64().expect("a rate") > 1.0, "{result}");
         assert!(result["verdict"].as_str().expect("words").contains("% of the floor"), "{result}");
     }
-    let left: Vec<_> = std::fs::read_dir(folder.path()).expect("the directory").collect();
+    let left: Vec<_> = std::fs::read_dir(path).expect("the directory").collect();
     assert!(left.is_empty(), "{left:?}");
 
-    let nowhere = kahawai(&["bench", "store", "--directory", "/nowhere/at/all"]);
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let below = file.join("below");
+    let below = below.to_str().expect("UTF-8");
+    let nowhere = kahawai(&["bench", "store", "--directory", below]);
     assert_eq!(nowhere.code, Some(4), "{nowhere:?}");
-    assert!(nowhere.err.contains("/nowhere/at/all"), "{nowhere:?}");
+    assert!(nowhere.err.contains(below), "{nowhere:?}");
 }

@@ -123,7 +123,7 @@ fn what_is_sent_is_seen_by_browsers_and_received_once(target: &Target) {
     let browsed = target.run(&["browse", &queue, "--json"]).json();
     assert_eq!(browsed.len(), 1);
     let table = target.run(&["browse", &queue]).ok();
-    assert!(table.contains("one espresso") && table.contains("1 messages"), "{table}");
+    assert!(table.contains("one espresso") && table.contains("1 message\n"), "{table}");
 
     let received = target.run(&["receive", &queue, "--count", "1", "--wait", "30s", "--json"]).json();
     for message in [&browsed[0], &received[0]] {
@@ -165,6 +165,13 @@ fn messages_are_moved_and_purged(target: &Target) {
     assert!(refused.err.contains("--yes"), "{refused:?}");
     assert_eq!(target.run(&["purge", &to, "--yes", "--json"]).json()[0]["purged"], 50);
     assert_eq!(target.run(&["browse", &to, "--json"]).json().len(), 0);
+
+    target.run(&["send", &from, "x"]).ok();
+    assert_eq!(
+        target.run(&["move", &from, &to]).ok(),
+        format!("moved 1 message from queue://{from} to queue://{to}\n")
+    );
+    assert_eq!(target.run(&["purge", &to, "--yes"]).ok(), format!("purged 1 message of queue://{to}\n"));
 }
 
 fn a_durable_subscription_keeps_what_comes_meanwhile(target: &Target) {
@@ -235,12 +242,19 @@ fn wrong_usage_is_refused_before_anything_is_sent() {
     for wrong in [
         &["send", "A", "x", "--url", "http://127.0.0.1:1"][..],
         &["send", "", "x"],
+        &["send", "A.>", "x"],
+        &["send", "topic://A.*.B", "x"],
+        &["send", "A,queue://B.>", "x"],
+        &["send", "A", "x", "--reply-to", "B.*"],
+        &["move", "A", "B.>"],
+        &["dlq", "replay", "--to", ">"],
         &["send", "A", "x", "-p", "n:int=seven"],
         &["browse", "topic://A"],
         &["subscribe", "queue://A", "--client-id", "c", "--name", "n"],
         &["bench", "--scenario", "none"],
     ] {
-        assert_eq!(kahawai(wrong).code, Some(2), "{wrong:?}");
+        let done = kahawai(wrong);
+        assert_eq!(done.code, Some(2), "{wrong:?}: {done:?}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::bench::outcome::{Latency, Measured, Outcome};
-use crate::figures::{grouped, microseconds};
+use crate::figures::{counted, grouped, microseconds};
 use crate::table::Table;
 
 /// From this share of its threads' time on, the generator may be what was measured.
@@ -49,7 +49,7 @@ pub(super) fn summary(outcome: &Outcome) -> String {
     }
     out.push('\n');
     if outcome.reconnections > 0 || !outcome.pauses.is_empty() {
-        let _ = writeln!(out, "  connected again {} times", outcome.reconnections);
+        let _ = writeln!(out, "  connected again {}", counted(outcome.reconnections, "time"));
         for pause in &outcome.pauses {
             let (of, from) = (pause.of, pause.from_seconds);
             let length = microseconds(pause.milliseconds * 1e3);

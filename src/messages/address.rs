@@ -25,6 +25,23 @@ pub(crate) fn destination(text: &str) -> Result<Destination, String> {
     Ok(Destination::new(kind, name))
 }
 
+/// As [`destination`], for where messages are sent to: what goes to a pattern reaches the destinations that happen to match it, or none,
+/// and either way nobody is told.
+///
+/// # Errors
+/// As [`destination`], and for patterns.
+pub(crate) fn target(text: &str) -> Result<Destination, String> {
+    let found = destination(text)?;
+    let is_pattern = |name: &str| name.split('.').any(|part| part == "*" || part == ">");
+    let name_of = |part: &str| part.split_once("://").map_or(part, |(_, name)| name).trim().to_owned();
+    match found.physical_name.split(',').map(name_of).find(|name| is_pattern(name)) {
+        Some(pattern) => {
+            Err(format!("{pattern} is a pattern, which nobody may match: name the destination to send to"))
+        }
+        None => Ok(found),
+    }
+}
+
 /// As [`destination`], for what only queues can do.
 ///
 /// # Errors
@@ -47,5 +64,15 @@ mod tests {
             assert!(destination(wrong).is_err(), "{wrong}");
         }
         assert!(queue("topic://PRICES").is_err());
+    }
+
+    #[test]
+    fn nothing_is_sent_to_a_pattern() {
+        for right in ["A", "topic://A.B", "A,B", "A>B", "A.*B", "topic://A,queue://B"] {
+            assert_eq!(target(right), destination(right), "{right}");
+        }
+        for wrong in ["A.>", ">", "*", "topic://A.*.B", "A,B.>", "topic://A,queue://B.*"] {
+            assert!(target(wrong).expect_err(wrong).contains("is a pattern"), "{wrong}");
+        }
     }
 }

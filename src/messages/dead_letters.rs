@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::connect::BrokerOptions;
 use crate::exit::{Exit, Failure};
-use crate::figures::grouped;
+use crate::figures::counted;
 use crate::messages::queue::look;
 use crate::messages::relay::{Fate, Taking, relay};
 use crate::messages::{address, show};
@@ -91,7 +91,7 @@ struct ReplayOptions {
     count: Option<u64>,
 
     /// Send them there, not to where they were to go.
-    #[arg(long, value_name = "DESTINATION", value_parser = address::destination)]
+    #[arg(long, value_name = "DESTINATION", value_parser = address::target)]
     to: Option<Destination>,
 
     /// The dead-letter queue counts as empty when nothing came for so long.
@@ -147,7 +147,7 @@ async fn list(options: ListOptions) -> Result<(), Failure> {
         return output::write(&format!("{} shows no messages\n", options.dead.queue));
     }
     let more = if shown == options.limit { " (the limit: there may be more)" } else { "" };
-    output::write(&format!("{table}{} messages{more}\n", grouped(shown as f64)))
+    output::write(&format!("{table}{}{more}\n", counted(shown as u64, "message")))
 }
 
 async fn replay(options: ReplayOptions) -> Result<(), Failure> {
@@ -181,5 +181,5 @@ async fn replay(options: ReplayOptions) -> Result<(), Failure> {
     if options.json {
         return output::json(&json!({"queue": options.dead.queue.to_string(), "replayed": replayed}));
     }
-    output::write(&format!("replayed {} messages of {}\n", grouped(replayed as f64), options.dead.queue))
+    output::write(&format!("replayed {} of {}\n", counted(replayed as u64, "message"), options.dead.queue))
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::connect::BrokerOptions;
 use crate::exit::{Exit, Failure};
-use crate::figures::grouped;
+use crate::figures::counted;
 use crate::messages::relay::{Fate, Taking, relay};
 use crate::messages::{address, show};
 use crate::table::Table;
@@ -73,7 +73,7 @@ pub(crate) struct MoveOptions {
     from: Destination,
 
     /// Where to put them: NAME or queue://NAME, topic://NAME.
-    #[arg(value_name = "TO", value_parser = address::destination)]
+    #[arg(value_name = "TO", value_parser = address::target)]
     to: Destination,
 
     /// Only messages that this selector matches, in JMS syntax (SQL 92).
@@ -181,7 +181,7 @@ pub(crate) async fn browse(options: BrowseOptions) -> Result<(), Failure> {
         return output::write(&format!("{} shows no messages\n", options.queue));
     }
     let more = if shown == options.limit { " (the limit: there may be more)" } else { "" };
-    output::write(&format!("{table}{} messages{more}\n", grouped(shown as f64)))
+    output::write(&format!("{table}{}{more}\n", counted(shown as u64, "message")))
 }
 
 /// Moves messages.
@@ -209,8 +209,8 @@ pub(crate) async fn move_messages(options: MoveOptions) -> Result<(), Failure> {
         return output::json(&json!({"from": from, "to": to, "moved": moved}));
     }
     output::write(&format!(
-        "moved {} messages from {} to {}\n",
-        grouped(moved as f64),
+        "moved {} from {} to {}\n",
+        counted(moved as u64, "message"),
         options.from,
         options.to
     ))
@@ -237,5 +237,5 @@ pub(crate) async fn purge(options: PurgeOptions) -> Result<(), Failure> {
     if options.json {
         return output::json(&json!({"queue": options.queue.to_string(), "purged": purged}));
     }
-    output::write(&format!("purged {} messages of {}\n", grouped(purged as f64), options.queue))
+    output::write(&format!("purged {} of {}\n", counted(purged as u64, "message"), options.queue))
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::connect::BrokerOptions;
 use crate::exit::{Exit, Failure};
-use crate::figures::grouped;
+use crate::figures::counted;
 use crate::messages::address;
 use crate::messages::progress::Progress;
 use crate::{output, quantity};
@@ -40,7 +40,7 @@ pub(crate) struct SendOptions {
     broker: BrokerOptions,
 
     /// Where to: NAME or queue://NAME, topic://NAME.
-    #[arg(value_name = "DESTINATION", value_parser = address::destination)]
+    #[arg(value_name = "DESTINATION", value_parser = address::target)]
     destination: Destination,
 
     /// The body. Without it and without --file, each line of standard input is a message.
@@ -84,7 +84,7 @@ pub(crate) struct SendOptions {
     message_type: Option<String>,
 
     /// JMSReplyTo.
-    #[arg(long, value_name = "DESTINATION", value_parser = address::destination)]
+    #[arg(long, value_name = "DESTINATION", value_parser = address::target)]
     reply_to: Option<Destination>,
 
     /// JMSXGroupID.
@@ -170,8 +170,7 @@ pub(crate) async fn run(options: SendOptions) -> Result<(), Failure> {
     if options.json {
         return output::json(&json!({"destination": options.destination.to_string(), "sent": sent}));
     }
-    let plural = if sent == 1 { "" } else { "s" };
-    output::write(&format!("sent {} message{plural} to {}\n", grouped(sent as f64), options.destination))
+    output::write(&format!("sent {} to {}\n", counted(sent, "message"), options.destination))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
@@ -243,7 +242,9 @@ impl Sender {
     async fn settle_first(&mut self) -> Result<(), Failure> {
         let Some(confirm) = self.waiting.pop_front() else { return Ok(()) };
         let stored = self.sent - self.waiting.len() as u64 - 1;
-        confirm.await.map_err(|error| Failure::from(error).within(&format!("after {stored} messages")))
+        confirm
+            .await
+            .map_err(|error| Failure::from(error).within(&format!("after {}", counted(stored, "message"))))
     }
 
     /// Waits for the answers that are missing; gives how many were sent.

@@ -191,7 +191,7 @@ async fn accept(
                 failed += 1;
                 if failed.is_power_of_two() {
                     tracing::warn!(
-                        "a connection could not be accepted, {failed} times so far: {error}; raise the limit of open files if it is that"
+                        "a connection could not be accepted ({failed} so far): {error}; raise the limit of open files if it is that"
                     );
                 }
                 tokio::time::sleep(Duration::from_millis(100)).await;

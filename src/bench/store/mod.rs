@@ -222,6 +222,8 @@ struct Room(PathBuf);
 impl Room {
     fn new(directory: &Path) -> io::Result<Self> {
         let path = directory.join(format!("kahawai-bench-{}", std::process::id()));
+        // The user's as well, as a store is made where there is none; it is the user's from then on.
+        fs::create_dir_all(directory)?;
         fs::create_dir(&path)?;
         Ok(Self(path))
     }
