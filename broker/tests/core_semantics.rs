@@ -560,33 +560,6 @@ fn a_client_that_does_not_read_gets_no_more_than_its_outbox_holds() {
 }
 
 #[test]
-fn a_slow_topic_subscriber_holds_senders_back_for_a_while_and_then_loses_its_oldest() {
-    let limits = Limits { topic_pending_bytes_max: 4000, slow_subscriber_hold: 1000, ..Limits::default() };
-    let mut world = World::new(limits);
-    let slow = world.connect("slow");
-    let sender = world.connect("sender");
-    let topic = Address::topic("t");
-    let consumer = world.consume(slow, &topic, 1);
-    let mut held = 0;
-    while world.core.may_read(sender) {
-        held += 1;
-        world.send(sender, &topic, message(&held.to_string(), false));
-        assert!(held < 100);
-    }
-    assert!(world.notices.iter().any(|text| text.contains("held back")));
-    let first = world.deliveries()[0].id;
-    world.advance(1000);
-    assert!(world.core.may_read(sender), "not for ever");
-    for number in 0..100 {
-        world.send(sender, &topic, message(&format!("more {number}"), false));
-    }
-    assert!(world.core.may_read(sender));
-    assert!(world.notices.iter().any(|text| text.contains("dropped")));
-    world.ack(slow, consumer, Standard, &[first], None);
-    assert_eq!(world.deliveries().len(), 1);
-}
-
-#[test]
 fn memory_does_not_grow_with_the_backlog() {
     let limits = Limits { memory_bytes_max: 1 << 20, window_bytes_max: 200_000, ..Limits::default() };
     let mut world = World::new(limits);

@@ -79,7 +79,7 @@ impl Core {
         let payload = Payload::Advisory(Arc::new(advisory));
         for consumer in subscribers.into_iter().filter(|consumer| only.is_none_or(|only| only == *consumer)) {
             let pending = Pending { id, destination: Arc::clone(&destination), payload: payload.clone() };
-            self.add_pending(consumer, pending);
+            self.add_pending(consumer, pending, None);
         }
     }
 
@@ -118,8 +118,9 @@ impl Core {
         let count = |key| {
             let Some(destination) = self.destinations.get(&key) else { return 0 };
             let sources = destination.queue.iter().chain(&destination.durables);
-            let of_sources: usize =
-                sources.filter_map(|key| self.sources.get(key)).map(|source| source.consumers.len()).sum();
+            // Whom the store keeps a topic for is among its subscribers too.
+            let sources = sources.filter_map(|key| self.sources.get(key)).filter(|source| !source.kept);
+            let of_sources: usize = sources.map(|source| source.consumers.len()).sum();
             of_sources + destination.subscribers.len()
         };
         if address.is_pattern() {

@@ -15,6 +15,7 @@ use super::effects::{Delivery, Event, Payload};
 use super::failure::{Failure, FailureKind};
 use super::filter::Filter;
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use super::overflow::Kept;
 use super::slow::Slow;
 use super::window::{Position, Waiting};
 
@@ -90,6 +91,10 @@ pub(crate) struct Consumer {
     pub(crate) pending_bytes: usize,
     pub(crate) dropped: u64,
     pub(crate) slow: Slow,
+    /// Which of its topics the store keeps for it.
+    pub(crate) kept: Vec<Kept>,
+    /// The store had no room to keep one: it is not asked again before this.
+    pub(crate) keep_refused_until: i64,
     pub(crate) browser: Option<Browser>,
 }
 
@@ -100,6 +105,16 @@ impl Consumer {
         } else {
             self.dispatched.len() < self.prefetch.saturating_add(self.extension)
         }
+    }
+
+    /// Whether it can take what comes by way of a source: what waits in its own memory is older.
+    pub(crate) fn takes_stored(&self) -> bool {
+        self.pending.is_empty() && self.has_credit()
+    }
+
+    /// Whether what is stored of a topic comes to it by way of the store.
+    pub(crate) fn is_kept(&self, topic: DestinationKey) -> bool {
+        self.kept.iter().any(|kept| kept.topic == topic && kept.active)
     }
 }
 
@@ -200,6 +215,8 @@ impl Core {
             pending_bytes: 0,
             dropped: 0,
             slow: Slow::default(),
+            kept: Vec::new(),
+            keep_refused_until: i64::MIN,
             browser: spec.browser.then(Browser::default),
             spec,
         };
@@ -215,6 +232,7 @@ impl Core {
     }
 
     pub(crate) fn drop_consumer(&mut self, key: ConsumerKey, last: LastDelivered) {
+        self.drop_overflow(key);
         let announced = self.consumers.get(&key).is_some_and(|consumer| !consumer.spec.address.is_advisory());
         let exclusive = self.consumers.get(&key).is_some_and(|consumer| consumer.spec.exclusive);
         for source_key in
@@ -391,6 +409,11 @@ impl Core {
                 redeliveries: 0,
             };
             self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+        }
+        if consumer.pending.is_empty() {
+            for kept in consumer.kept.clone() {
+                self.touch(kept.source);
+            }
         }
         self.catch_up(key);
     }

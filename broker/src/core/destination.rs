@@ -30,8 +30,10 @@ pub(crate) struct Destination {
     pub(crate) queue: Option<SourceKey>,
     /// The subscribers of a topic that are not durable.
     pub(crate) subscribers: Vec<ConsumerKey>,
-    /// A topic's parts of durable subscriptions.
+    /// What of a topic is stored for somebody: its parts of durable subscriptions, and those of subscribers that are slow.
     pub(crate) durables: Vec<SourceKey>,
+    /// How many of a topic's messages the store was given and has not answered: what comes after them goes the same way.
+    pub(crate) under_way: usize,
 }
 
 impl Core {
@@ -99,6 +101,7 @@ impl Core {
             queue,
             subscribers: Vec::new(),
             durables: Vec::new(),
+            under_way: 0,
         };
         self.destinations.insert(key, destination);
         key

@@ -262,7 +262,7 @@ impl Core {
         self.submit(operations, Completed::Nothing);
     }
 
-    fn forget_part(&mut self, source: SourceKey) -> Option<SubscriptionId> {
+    pub(crate) fn forget_part(&mut self, source: SourceKey) -> Option<SubscriptionId> {
         let removed = self.sources.remove(&source)?;
         self.memory = self.memory.saturating_sub(removed.window.bytes());
         if let Some(topic) = self.destinations.get_mut(&removed.destination) {

@@ -13,8 +13,8 @@ pub struct Limits {
     pub window_messages_max: usize,
     /// The most bytes of messages that all of them together hold in memory beyond one page each (`memoryUsage`).
     pub memory_bytes_max: usize,
-    /// The most bytes that wait for one topic subscriber that is not durable; beyond that its oldest are dropped. From half
-    /// of it on, those who send are held back.
+    /// The most bytes that wait in memory for one topic subscriber that is not durable. From half of it on the store keeps what comes. Where
+    /// that cannot be (a temporary topic, no room), those who send are held back, and beyond the whole the oldest are dropped.
     pub topic_pending_bytes_max: usize,
     /// How long a slow topic subscriber may hold senders back, in milliseconds, before its messages are dropped instead.
     pub slow_subscriber_hold: i64,

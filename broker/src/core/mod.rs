@@ -23,6 +23,7 @@ pub mod keys;
 pub mod limits;
 mod meant;
 mod notice;
+mod overflow;
 mod producer_audit;
 mod recovery;
 pub mod send;
@@ -99,6 +100,8 @@ pub struct Core {
     /// Until when slow subscribers may hold senders back.
     holds: BTreeSet<(i64, ConsumerKey)>,
     deferred_letters: Vec<Deferred>,
+    /// Topic subscribers for whom too much waits in memory.
+    overflowing: Vec<ConsumerKey>,
     /// The last arrival number that is known.
     arrival_last: u64,
     /// Bytes of messages that wait in memory.

@@ -17,6 +17,7 @@ pub(crate) enum Subject {
     Damaged,
     Unreadable,
     SlowSubscriber,
+    HeldBack,
     Destinations,
 }
 

@@ -10,6 +10,7 @@ use super::effects::Notice;
 use super::identity::Identities;
 use super::keys::{DestinationKey, KeyMap, SourceKey};
 use super::limits::Limits;
+use super::overflow::is_left_over;
 use super::producer_audit::{OUTCOMES, PRODUCERS, Remembered};
 use super::transaction::SPOOLED_FORMAT;
 use super::turn::{Completed, Turn};
@@ -51,6 +52,7 @@ impl Core {
             pulls: Default::default(),
             holds: Default::default(),
             deferred_letters: Vec::new(),
+            overflowing: Vec::new(),
             arrival_last: 0,
             memory: 0,
             next_sweep,
@@ -91,6 +93,11 @@ impl Core {
         }
         for state in &recovered.subscriptions {
             let subscription = &state.subscription;
+            if is_left_over(subscription) {
+                // Its subscriber went with the broker that served it, and was not durable.
+                self.submit(vec![Operation::Unsubscribe(subscription.id)], Completed::Nothing);
+                continue;
+            }
             let Some(topic) = self.destination_by_id(subscription.destination) else { continue };
             let name = (subscription.client_id.clone(), subscription.name.clone());
             let address = self.destinations.get(&topic).map(|topic| (*topic.address).clone());
@@ -101,7 +108,8 @@ impl Core {
                 consumer: None,
             });
             let stored = (subscription.destination, subscription.id);
-            self.put_part(&name, topic, stored, Window::recovered(state.messages));
+            let source = self.put_part(&name, topic, stored, Window::recovered(state.messages));
+            self.activate(source);
         }
         for prepared in recovered.prepared {
             if prepared.xid.format == SPOOLED_FORMAT {

@@ -13,7 +13,7 @@ use super::consumer::Pending;
 use super::cut::room;
 use super::effects::{Event, Notice, Payload};
 use super::failure::{Failure, FailureKind};
-use super::keys::{ConnectionKey, DestinationKey, RequestId};
+use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
 use super::notice::Subject;
 use super::producer_audit::sequence_bytes;
 use super::transaction::TransactionId;
@@ -195,7 +195,7 @@ impl Core {
     pub(crate) fn goes_to_store(&mut self, key: DestinationKey, message: &Message) -> Result<bool, Failure> {
         let Some(destination) = self.destinations.get(&key) else { return Ok(false) };
         if destination.queue.is_none() {
-            return Ok(!destination.durables.is_empty());
+            return Ok(!destination.durables.is_empty() || destination.under_way > 0);
         }
         let temporary = destination.address.kind.is_temporary();
         let full = self.memory >= self.limits.memory_bytes_max;
@@ -220,6 +220,7 @@ impl Core {
         }
         let id = self.ids.message();
         let Some(destination) = self.stored_destination(key) else { return };
+        self.goes_under_way(key);
         let message = Arc::clone(message);
         self.turn.sends_bytes += message.size() + OPERATION;
         self.turn.sent.push(Sent {
@@ -241,7 +242,7 @@ impl Core {
     ) {
         let Some(destination) = self.destinations.get(&key) else { return };
         let Some(source) = destination.queue else {
-            self.publish(key, id, message, sender);
+            self.publish(key, id, message, sender, false);
             return;
         };
         let position = Position { arrival: self.arrival_last, minor: self.ids.key() };
@@ -253,8 +254,31 @@ impl Core {
         self.touch(source);
     }
 
+    /// The store is given a message for a destination.
+    pub(crate) fn goes_under_way(&mut self, key: DestinationKey) {
+        if let Some(topic) = self.destinations.get_mut(&key).filter(|found| found.queue.is_none()) {
+            topic.under_way += 1;
+        }
+    }
+
+    /// The store has answered for messages that do not arrive one by one.
+    pub(crate) fn answered_for(&mut self, sent: &[Sent]) {
+        for sent in sent {
+            self.is_answered(sent.destination);
+        }
+    }
+
+    /// The store has answered for something that it was given for a destination.
+    pub(crate) fn is_answered(&mut self, key: DestinationKey) {
+        if let Some(topic) = self.destinations.get_mut(&key).filter(|found| found.queue.is_none()) {
+            debug_assert!(topic.under_way > 0, "an answer for what was not given");
+            topic.under_way = topic.under_way.saturating_sub(1);
+        }
+    }
+
     /// A message was committed to a destination at an arrival number.
     pub(crate) fn arrived(&mut self, sent: &Sent, arrival: u64) {
+        self.is_answered(sent.destination);
         let Some(destination) = self.destinations.get(&sent.destination) else { return };
         let cursor = Cursor { rank: 0, arrival };
         let size = sent.message.size();
@@ -264,6 +288,10 @@ impl Core {
             let of_topic = || self.destinations.get(&sent.destination)?.durables.get(index).copied();
             let Some(key) = queue.or_else(of_topic) else { break };
             let Some(source) = self.sources.get_mut(&key) else { continue };
+            if queue.is_none() && !source.active {
+                // It was committed before the subscription.
+                continue;
+            }
             if sent.message.header.expiration > 0 {
                 source.expires_from = source.expires_from.min(sent.message.header.expiration);
             }
@@ -279,16 +307,17 @@ impl Core {
             }
             self.touch(key);
         }
-        self.publish(sent.destination, sent.id, &sent.message, sent.sender);
+        self.publish(sent.destination, sent.id, &sent.message, sent.sender, true);
     }
 
-    /// Gives a message to a topic's subscribers that are not durable.
+    /// Gives a message to a topic's subscribers that are not durable; one that is stored only to those who do not get it from there.
     pub(crate) fn publish(
         &mut self,
         key: DestinationKey,
         id: MessageId,
         message: &Arc<Message>,
         sender: Option<ConnectionKey>,
+        stored: bool,
     ) {
         let Some(destination) = self.destinations.get(&key) else { return };
         if destination.subscribers.is_empty() {
@@ -299,28 +328,41 @@ impl Core {
         }
         let address = Arc::clone(&destination.address);
         for consumer in destination.subscribers.clone() {
-            let wanted =
-                self.consumers.get(&consumer).is_some_and(|consumer| consumer.filter.accepts(message));
+            let wanted = self.consumers.get(&consumer).is_some_and(|consumer| {
+                !(stored && consumer.is_kept(key)) && consumer.filter.accepts(message)
+            });
             if wanted {
                 let pending = Pending {
                     id,
                     destination: Arc::clone(&address),
                     payload: Payload::Message(Arc::clone(message)),
                 };
-                self.add_pending(consumer, pending);
+                self.add_pending(consumer, pending, Some(key));
                 if let Some(sender) = sender {
-                    self.hold_back(consumer, sender);
+                    self.hold_back(consumer, key, sender);
                 }
             }
         }
     }
 
-    pub(crate) fn add_pending(&mut self, key: super::keys::ConsumerKey, pending: Pending) {
+    /// Adds to what waits in memory for a topic's subscriber; `topic` where the message is one of a topic, not an announcement.
+    pub(crate) fn add_pending(&mut self, key: ConsumerKey, pending: Pending, topic: Option<DestinationKey>) {
         let limit = self.limits.topic_pending_bytes_max;
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         consumer.pending_bytes += pending.payload.size();
         consumer.pending.push_back(pending);
         self.deliver_pending(key);
+        let Some(consumer) = self.consumers.get(&key) else { return };
+        if consumer.pending_bytes <= limit / 2 {
+            return;
+        }
+        let refused = consumer.keep_refused_until > self.now;
+        if !refused && topic.is_some_and(|topic| self.can_be_kept(topic)) {
+            // What is under way until the store keeps the rest is bounded by what each sender may have under way.
+            self.overflows(key);
+            return;
+        }
+        let remote = self.remote_of(key);
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         // While senders are held back there is more than enough room for what they had under way; see `slow`.
         while consumer.pending_bytes > limit {
@@ -329,8 +371,14 @@ impl Core {
             consumer.dropped += 1;
             // Said at 1, 2, 4, 8, …: often enough to be seen, too seldom to flood.
             if consumer.dropped.is_power_of_two() {
+                let why = if refused {
+                    "the store has no room for them"
+                } else {
+                    "they are not of a kind that is stored"
+                };
                 let text = format!(
-                    "topic subscriber {} of {} is slow: more than {limit} bytes wait for it; {} of its oldest messages were dropped so far",
+                    "topic subscriber {} of {} at {remote} is slow: more than {limit} bytes wait for it, and {why}; {} of its oldest \
+                     messages were dropped so far",
                     consumer.spec.name, consumer.spec.address, consumer.dropped
                 );
                 self.effects.notices.push(Notice { text });

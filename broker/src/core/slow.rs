@@ -1,6 +1,7 @@
-//! Topic subscribers that are slower than those who send.
+//! Topic subscribers that are slower than those who send, where the store is no way out (see [`super::overflow`]): the topic is a temporary
+//! one, or the store has no room.
 //!
-//! A subscriber that is not durable has no store behind it: what it has not taken waits in memory. When that grows, the
+//! What such a subscriber has not taken waits in memory. When that grows, the
 //! senders' connections are not read for a while, with a line in the log that says why. Two things bound this: a
 //! connection that consumes is never held back, as its acknowledgements come the same way; and a subscriber that does not
 //! catch up in time holds nobody back any more, but loses its oldest messages until it has.
@@ -9,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::Core;
 use super::effects::Event;
-use super::keys::{ConnectionKey, ConsumerKey};
+use super::keys::{ConnectionKey, ConsumerKey, DestinationKey};
 use super::notice::Subject;
 
 /// A subscriber's part in it.
@@ -25,8 +26,12 @@ pub(crate) struct Slow {
 
 impl Core {
     /// Holds a sender back if a subscriber has too much to catch up with.
-    pub(crate) fn hold_back(&mut self, key: ConsumerKey, sender: ConnectionKey) {
+    pub(crate) fn hold_back(&mut self, key: ConsumerKey, topic: DestinationKey, sender: ConnectionKey) {
         let begin = self.limits.topic_pending_bytes_max / 2;
+        let refused = self.consumers.get(&key).is_some_and(|consumer| consumer.keep_refused_until > self.now);
+        if !refused && self.can_be_kept(topic) {
+            return;
+        }
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         if consumer.pending_bytes < begin || consumer.slow.given_up || consumer.slow.senders.contains(&sender)
         {
@@ -50,9 +55,10 @@ impl Core {
             self.holds.insert((deadline, key));
             let (bytes, name) = (consumer.pending_bytes, consumer.spec.name.clone());
             let address = consumer.spec.address.clone();
-            self.say(Subject::SlowSubscriber, || {
+            let remote = self.remote_of(key);
+            self.say(Subject::HeldBack, || {
                 format!(
-                    "senders are held back: {bytes} bytes wait for the topic subscriber {name} of {address}"
+                    "senders are held back: {bytes} bytes wait for the topic subscriber {name} of {address} at {remote}"
                 )
             });
         }

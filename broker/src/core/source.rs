@@ -31,6 +31,10 @@ pub(crate) struct Source {
     pub(crate) next: usize,
     /// The consumers that had room when messages were passed over: they wanted none of them.
     pub(crate) refusers: Vec<ConsumerKey>,
+    /// It is part of a subscriber that is not durable, which has more to take than fits in memory; see [`super::overflow`].
+    pub(crate) kept: bool,
+    /// A topic's subscription is in the store: what is committed comes by it.
+    pub(crate) active: bool,
     /// Nothing of what the store holds for it expires before this, as far as anybody knows; see [`super::expiry`].
     pub(crate) expires_from: i64,
     /// Whether it is on the list of those to look at before the turn ends.
@@ -45,6 +49,8 @@ impl Source {
     ) -> Self {
         Self {
             destination,
+            kept: false,
+            active: false,
             // Of what a store holds that was there before us nobody knows.
             expires_from: if window.is_behind() { i64::MIN } else { i64::MAX },
             stored: stored.map(|(destination, _)| destination),
@@ -84,6 +90,7 @@ impl Core {
                     self.pass_over(key);
                 }
                 self.ask_page(key, hungry);
+                self.end_overflow(key);
             }
         }
     }
@@ -91,7 +98,7 @@ impl Core {
     /// Whether a consumer could be given a message now.
     fn has_room(&self, key: ConsumerKey) -> bool {
         let consumer = self.consumers.get(&key);
-        consumer.is_some_and(|consumer| consumer.has_credit() && !self.is_congested(consumer.connection))
+        consumer.is_some_and(|consumer| consumer.takes_stored() && !self.is_congested(consumer.connection))
     }
 
     /// What was passed over is looked at again once somebody has room who has not refused it.
@@ -195,7 +202,7 @@ impl Core {
                 continue;
             };
             let priority = consumer.spec.priority;
-            if chosen.is_none_or(|(best, _)| priority > best) && consumer.has_credit() {
+            if chosen.is_none_or(|(best, _)| priority > best) && consumer.takes_stored() {
                 let congested = self.is_congested(consumer.connection);
                 room |= !congested;
                 if !congested && consumer.filter.accepts(&waiting.message) {
@@ -273,7 +280,7 @@ impl Core {
         let wanted = window.wants_page() && (few || hungry || window.first_after(None).is_none());
         let consumers = &self.consumers;
         let has_credit =
-            |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::has_credit);
+            |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::takes_stored);
         if !wanted || !source.consumers.iter().any(has_credit) {
             return;
         }

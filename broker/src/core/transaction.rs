@@ -16,7 +16,7 @@ use kahawai_store::contract::Committed;
 use kahawai_store::message::Message;
 use kahawai_store::names::Xid;
 
-use self::spool::Spooled;
+use self::spool::{Published, Spooled};
 use super::Core;
 use super::address::Address;
 use super::consumer::Dispatched;
@@ -313,6 +313,10 @@ impl Core {
                 ]
             }
         };
+        let spooled = ending.spooled.iter().flat_map(|spooled| spooled.destinations.iter().copied());
+        for destination in ending.sent.iter().map(|sent| sent.destination).chain(spooled) {
+            self.goes_under_way(destination);
+        }
         self.submit(operations, Completed::Transaction(Box::new(ending)));
         Ok(())
     }
@@ -391,9 +395,13 @@ impl Core {
             sequences,
         } = ending;
         self.landed(connection, inflight);
+        for destination in spooled.iter().flat_map(|spooled| &spooled.destinations) {
+            self.is_answered(*destination);
+        }
         let committed = match result {
             Ok(committed) => committed,
             Err(failure) => {
+                self.answered_for(&sent);
                 self.retract_outcome(&transaction);
                 for (producer, sequence) in sequences {
                     self.retract_sequence(Some(&producer), Some(sequence));
@@ -426,12 +434,16 @@ impl Core {
                 for destination in destinations.collect::<BTreeSet<_>>() {
                     self.arrived_unseen(destination);
                 }
-                for (destination, message) in spooled.publish {
+                for Published { destination, message, stored } in spooled.publish {
                     let id = self.ids.transient();
-                    self.place_in_memory(destination, id, &message, Some(connection));
+                    match stored {
+                        true => self.publish(destination, id, &message, Some(connection), true),
+                        false => self.place_in_memory(destination, id, &message, Some(connection)),
+                    }
                 }
+                self.answered_for(&sent);
                 for sent in &sent {
-                    self.publish(sent.destination, sent.id, &sent.message, sent.sender);
+                    self.publish(sent.destination, sent.id, &sent.message, sent.sender, true);
                 }
             }
         }

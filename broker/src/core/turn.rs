@@ -110,6 +110,11 @@ pub(crate) enum Completed {
         connection: ConnectionKey,
         request: Option<RequestId>,
     },
+    /// The store keeps a topic for a subscriber that is not durable.
+    Kept {
+        consumer: ConsumerKey,
+        source: SourceKey,
+    },
     /// A browser may look: what was submitted before it came is done.
     Ordered(ConsumerKey),
 }
@@ -186,6 +191,7 @@ impl Core {
     /// Ends a turn: dispatches what can be dispatched and gives the store what was gathered.
     pub fn end_turn(&mut self) {
         self.flush();
+        self.begin_overflows();
         self.dispatch();
         self.end_pulls();
         self.flush();
@@ -210,11 +216,14 @@ impl Core {
         match then {
             Completed::Nothing | Completed::RolledBack => {}
             Completed::Sends { sent, senders } => {
-                if let Ok(committed) = &result {
-                    for (arrival, sent) in (committed.arrival_first..).zip(&sent) {
-                        self.arrived(sent, arrival);
-                        self.arrival_last = self.arrival_last.max(arrival);
+                match &result {
+                    Ok(committed) => {
+                        for (arrival, sent) in (committed.arrival_first..).zip(&sent) {
+                            self.arrived(sent, arrival);
+                            self.arrival_last = self.arrival_last.max(arrival);
+                        }
                     }
+                    Err(_) => self.answered_for(&sent),
                 }
                 let result = result.map(|_| ());
                 for waiter in senders {
@@ -260,11 +269,11 @@ impl Core {
                     self.answer(connection, request, Err(failure));
                 }
             },
-            Completed::Part { name, source } => {
-                if result.is_err() {
-                    self.part_refused(&name, source);
-                }
-            }
+            Completed::Part { name, source } => match result {
+                Ok(_) => self.activate(source),
+                Err(_) => self.part_refused(&name, source),
+            },
+            Completed::Kept { consumer, source } => self.kept(consumer, source, result.is_ok()),
             Completed::Duplicate(waiter) => {
                 let stands = self.is_duplicate(waiter.producer.as_ref(), waiter.sequence);
                 let lost = || Failure::new(FailureKind::ResourceAllocation, "the store had no room for it");

@@ -121,6 +121,11 @@ impl Window {
         self.behind
     }
 
+    /// Whether nothing waits here, in memory or in the store.
+    pub(crate) fn is_drained(&self) -> bool {
+        self.ready.is_empty() && !self.behind && self.reading.is_none() && self.passed_over.is_none()
+    }
+
     /// Whether a page was asked for and has not come.
     pub(crate) fn is_reading(&self) -> bool {
         self.reading.is_some()

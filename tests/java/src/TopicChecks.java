@@ -1,3 +1,7 @@
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import javax.jms.BytesMessage;
 import javax.jms.DeliveryMode;
 import javax.jms.InvalidDestinationException;
 import javax.jms.JMSException;
@@ -13,6 +17,7 @@ final class TopicChecks {
     private TopicChecks() {}
 
     static void add(Semantics suite) {
+        suite.add("topic-paused-subscriber-gets-all", TopicChecks::paused);
         suite.add("topic-every-subscriber-gets-each", TopicChecks::everyone);
         suite.add("topic-late-subscriber-gets-later-ones", TopicChecks::late);
         suite.add("topic-no-local", TopicChecks::noLocal);
@@ -330,5 +335,36 @@ final class TopicChecks {
         MessageConsumer subscriber = subscribe(bench, client(bench), "s", Session.AUTO_ACKNOWLEDGE);
         Bench.expect(subscriber, "lasting");
         Bench.silent(subscriber);
+    }
+
+    /** A subscriber that is busy with its first message while much more is published than fits in anybody's memory for it. */
+    private static void paused(Bench bench) throws Exception {
+        int count = 640;
+        ActiveMQTopic topic = bench.topic("t");
+        ActiveMQConnection listening = bench.connection(bench.with("jms.prefetchPolicy.topicPrefetch=10"));
+        CountDownLatch published = new CountDownLatch(1);
+        LinkedBlockingQueue<Integer> got = new LinkedBlockingQueue<>();
+        MessageConsumer consumer = Bench.session(listening, Session.AUTO_ACKNOWLEDGE).createConsumer(topic);
+        consumer.setMessageListener(message -> {
+            try {
+                published.await();
+                got.add(message.getIntProperty("n"));
+            } catch (Exception problem) {
+                got.add(-1);
+            }
+        });
+        Session session = bench.session();
+        MessageProducer producer = session.createProducer(topic);
+        for (int n = 0; n < count; n++) {
+            BytesMessage message = session.createBytesMessage();
+            message.writeBytes(new byte[65536]);
+            message.setIntProperty("n", n);
+            producer.send(message);
+        }
+        published.countDown();
+        for (int n = 0; n < count; n++) {
+            Integer next = got.poll(Bench.SOON, TimeUnit.MILLISECONDS);
+            Bench.equal("message", next, n);
+        }
     }
 }

@@ -25,9 +25,18 @@ pub(super) struct Spooled {
     /// Whatever it names: those where something arrives, and those of what it acknowledges.
     pub(super) destinations: BTreeSet<DestinationKey>,
     /// What is not stored, and what topics' subscribers get, who are not served from the store.
-    pub(super) publish: Vec<(DestinationKey, Arc<Message>)>,
+    pub(super) publish: Vec<Published>,
     pub(super) publish_bytes: usize,
     pub(super) enqueues: u64,
+}
+
+/// What is given out by memory when a transaction is committed.
+#[derive(Debug)]
+pub(super) struct Published {
+    pub(super) destination: DestinationKey,
+    pub(super) message: Arc<Message>,
+    /// The store has it too.
+    pub(super) stored: bool,
 }
 
 impl Core {
@@ -58,10 +67,12 @@ impl Core {
         let topics = gathered.sent.iter().map(|sent| (sent.destination, &sent.message));
         let topics =
             topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
-        let publish = gathered.memory_only.iter().map(|(key, message)| (*key, message)).chain(topics);
-        for (destination, message) in publish {
+        let memory_only = gathered.memory_only.iter().map(|(key, message)| (*key, message, false));
+        for (destination, message, stored) in
+            memory_only.chain(topics.map(|(key, message)| (key, message, true)))
+        {
             spooled.publish_bytes += message.size();
-            spooled.publish.push((destination, Arc::clone(message)));
+            spooled.publish.push(Published { destination, message: Arc::clone(message), stored });
         }
         spooled.destinations.extend(gathered.sent.iter().map(|sent| sent.destination));
         spooled.enqueues += gathered.sent.len() as u64;
