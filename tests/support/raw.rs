@@ -113,20 +113,27 @@ impl Raw {
 
     /// Opens a consumer.
     pub fn open_consumer(&mut self, destination: &Destination, prefetch_size: i32) -> io::Result<()> {
-        let consumer = ConsumerId { connection_id: self.connection.clone(), session_id: 1, value: 1 };
-        let command_id = self.next_id();
-        self.request(
-            ConsumerInfo {
-                command_id,
-                response_required: true,
-                consumer_id: Some(Arc::new(consumer)),
-                destination: Some(Arc::new(destination.clone())),
-                prefetch_size,
-                dispatch_async: true,
-                ..ConsumerInfo::default()
-            }
-            .into(),
-        )
+        let info = self.consumer_info(destination, prefetch_size, 1);
+        self.request(info.into())
+    }
+
+    /// What opens the consumer with this number.
+    pub fn consumer_info(
+        &mut self,
+        destination: &Destination,
+        prefetch_size: i32,
+        number: i64,
+    ) -> ConsumerInfo {
+        let consumer = ConsumerId { connection_id: self.connection.clone(), session_id: 1, value: number };
+        ConsumerInfo {
+            command_id: self.next_id(),
+            response_required: true,
+            consumer_id: Some(Arc::new(consumer)),
+            destination: Some(Arc::new(destination.clone())),
+            prefetch_size,
+            dispatch_async: true,
+            ..ConsumerInfo::default()
+        }
     }
 
     /// The next message, whose sender waits for an answer.

@@ -22,7 +22,7 @@ mod identity;
 pub mod keys;
 pub mod limits;
 mod meant;
-mod notice;
+pub(crate) mod notice;
 mod overflow;
 mod producer_audit;
 mod recovery;

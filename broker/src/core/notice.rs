@@ -24,9 +24,23 @@ pub(crate) enum Subject {
 /// Every subject, once.
 const SUBJECTS: usize = Subject::Destinations as usize + 1;
 
+/// What clients may ask for and this broker does not do yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotYet {
+    VirtualTopics,
+    Retroactive,
+    MessageGroups,
+}
+
+/// Each of them, once.
+const NOT_YET: usize = NotYet::MessageGroups as usize + 1;
+
 /// What was said of each subject.
 #[derive(Debug, Default)]
-pub(crate) struct Said([Last; SUBJECTS]);
+pub(crate) struct Said {
+    subjects: [Last; SUBJECTS],
+    not_yet: [bool; NOT_YET],
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Last {
@@ -37,7 +51,7 @@ struct Last {
 impl Core {
     /// Says something to the operator, unless much the same was said within the last second.
     pub(crate) fn say(&mut self, subject: Subject, text: impl FnOnce() -> String) {
-        let last = &mut self.said.0[subject as usize];
+        let last = &mut self.said.subjects[subject as usize];
         // A clock that was set back silences nobody.
         if last.at.is_some_and(|at| (at..at.saturating_add(SILENCE)).contains(&self.now)) {
             last.left_out += 1;
@@ -50,5 +64,12 @@ impl Core {
             more => text.push_str(&format!(" (and {more} more like it since the last line)")),
         }
         self.effects.notices.push(Notice { text });
+    }
+
+    /// Says that something is not done which a client asks for: once while this broker is master, as every client may ask.
+    pub(crate) fn say_not_yet(&mut self, what: NotYet, text: impl FnOnce() -> String) {
+        if !std::mem::replace(&mut self.said.not_yet[what as usize], true) {
+            self.effects.notices.push(Notice { text: text() });
+        }
     }
 }

@@ -18,6 +18,7 @@ use kahawai_openwire::transaction::{TransactionId as WireTransactionId, Transact
 use kahawai_store::names::MessageId;
 
 use super::message::to_stored;
+use super::not_yet::{tell_of_consumer, tell_of_message};
 use super::outgoing::Outgoing;
 use super::stage::Stage;
 use super::translate::{address, string};
@@ -269,6 +270,7 @@ impl Session {
         core.add_consumer(self.key, key, spec, request);
         if core.has_consumer(key) {
             self.consumers.insert((*id).clone(), key);
+            tell_of_consumer(core, info);
         }
         Ok(())
     }
@@ -308,6 +310,7 @@ impl Session {
             transaction,
             window_bytes: (MESSAGE_OVERHEAD + payload) as u32,
         };
+        tell_of_message(core, message);
         core.send(self.key, sending, request);
         Ok(())
     }
