@@ -8,13 +8,11 @@ mod support;
 use std::sync::Arc;
 
 use kahawai_broker::core::address::{Address, AddressKind};
-use kahawai_broker::core::connection::LastDelivered;
 use kahawai_broker::core::effects::Event;
 use kahawai_broker::core::failure::FailureKind;
 use kahawai_broker::core::keys::ConnectionKey;
 use kahawai_broker::core::limits::Limits;
-use kahawai_broker::core::send::Sending;
-use kahawai_broker::core::transaction::TransactionId;
+use kahawai_broker::core::spec::{LastDelivered, Sending, TransactionId};
 use kahawai_store::message::Message;
 use kahawai_store::names::Epoch;
 use support::{World, durable_spec, message};

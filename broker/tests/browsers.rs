@@ -4,12 +4,11 @@
 
 mod support;
 
-use kahawai_broker::core::acknowledge::AcknowledgementKind::Standard;
 use kahawai_broker::core::address::Address;
-use kahawai_broker::core::connection::LastDelivered;
-use kahawai_broker::core::consumer::ConsumerSpec;
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey};
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::spec::AcknowledgementKind::Standard;
+use kahawai_broker::core::spec::{ConsumerSpec, LastDelivered};
 use support::{World, consumer_spec, message};
 
 fn queue() -> Address {

@@ -7,16 +7,12 @@ mod support;
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use kahawai_broker::core::acknowledge::Acknowledgement;
-use kahawai_broker::core::acknowledge::AcknowledgementKind::{Delivered, Individual, Standard};
 use kahawai_broker::core::address::{Address, AddressKind};
-use kahawai_broker::core::connection::LastDelivered;
-use kahawai_broker::core::consumer::ConsumerSpec;
 use kahawai_broker::core::effects::Event;
 use kahawai_broker::core::failure::FailureKind;
 use kahawai_broker::core::limits::Limits;
-use kahawai_broker::core::send::Sending;
-use kahawai_broker::core::transaction::TransactionId;
+use kahawai_broker::core::spec::AcknowledgementKind::{Delivered, Individual, Standard};
+use kahawai_broker::core::spec::{Acknowledgement, ConsumerSpec, LastDelivered, Sending, TransactionId};
 use kahawai_store::message::Message;
 use kahawai_store::names::Epoch;
 use support::{World, consumer_spec, durable_spec, message, name_of};

@@ -4,12 +4,12 @@
 
 mod support;
 
-use kahawai_broker::core::acknowledge::AcknowledgementKind::{Expired, Poison};
 use kahawai_broker::core::address::{Address, AddressKind};
-use kahawai_broker::core::connection::LastDelivered;
 use kahawai_broker::core::effects::Payload;
 use kahawai_broker::core::keys::ConnectionKey;
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::spec::AcknowledgementKind::{Expired, Poison};
+use kahawai_broker::core::spec::LastDelivered;
 use kahawai_store::message::Message;
 use support::{World, durable_spec, message, name_of};
 

@@ -8,12 +8,10 @@ mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kahawai_broker::core::acknowledge::AcknowledgementKind;
 use kahawai_broker::core::address::Address;
-use kahawai_broker::core::connection::LastDelivered;
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey, RequestId};
 use kahawai_broker::core::limits::Limits;
-use kahawai_broker::core::transaction::TransactionId;
+use kahawai_broker::core::spec::{AcknowledgementKind, LastDelivered, TransactionId};
 use kahawai_store::contract::Limits as StoreLimits;
 use kahawai_store::names::MessageId;
 use support::{Random, World, consumer_spec, durable_spec, message, name_of};

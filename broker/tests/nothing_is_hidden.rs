@@ -5,12 +5,11 @@
 
 mod support;
 
-use kahawai_broker::core::acknowledge::AcknowledgementKind::Standard;
 use kahawai_broker::core::address::Address;
-use kahawai_broker::core::connection::LastDelivered;
-use kahawai_broker::core::consumer::ConsumerSpec;
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey};
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::spec::AcknowledgementKind::Standard;
+use kahawai_broker::core::spec::{ConsumerSpec, LastDelivered};
 use kahawai_store::names::Epoch;
 use support::{World, consumer_spec, durable_spec, message};
 
@@ -155,7 +154,7 @@ fn an_overdue_pull_waits_for_its_page_without_waking_anybody() {
 
 #[test]
 fn a_commit_that_is_sent_again_is_answered_by_what_happened_to_it_alone() {
-    let id = |number| kahawai_broker::core::transaction::TransactionId { client: "own".into(), number };
+    let id = |number| kahawai_broker::core::spec::TransactionId { client: "own".into(), number };
     let mut world = small();
     let own = world.connect("own");
     for number in [5, 6, 7] {

@@ -5,11 +5,11 @@
 
 mod support;
 
-use kahawai_broker::core::acknowledge::AcknowledgementKind::Standard;
 use kahawai_broker::core::address::{Address, AddressKind};
-use kahawai_broker::core::connection::LastDelivered;
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey};
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::spec::AcknowledgementKind::Standard;
+use kahawai_broker::core::spec::LastDelivered;
 use kahawai_store::message::Message;
 use kahawai_store::names::MessageId;
 use support::{Random, World, consumer_spec, durable_spec, message, name_of};

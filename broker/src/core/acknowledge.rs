@@ -1,49 +1,14 @@
 //! Acknowledgements, as OpenWire's clients mean them: ranges over what was dispatched to a consumer, in that order.
 
 use kahawai_store::batch::Operation;
-use kahawai_store::names::MessageId;
 
-use super::Core;
-use super::consumer::Dispatched;
-use super::dead_letter::Reason;
 use super::failure::{Failure, FailureKind};
-use super::keys::{ConnectionKey, ConsumerKey, RequestId};
+use super::keys::{ConnectionKey, RequestId};
 use super::meant::{self, Meant};
-use super::transaction::TransactionId;
-
-/// What is said of the messages.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AcknowledgementKind {
-    /// The client has them in hand: more may be sent.
-    Delivered,
-    /// They are consumed.
-    Standard,
-    /// The last one named is consumed, and no other.
-    Individual,
-    /// They cannot be consumed, for this reason.
-    Poison(Option<String>),
-    /// The client will deliver them again by itself.
-    Redelivered,
-    /// They expired before they were consumed.
-    Expired,
-}
-
-/// An acknowledgement.
-#[derive(Clone, Debug)]
-pub struct Acknowledgement {
-    /// Whose.
-    pub consumer: ConsumerKey,
-    /// What is said.
-    pub kind: AcknowledgementKind,
-    /// The first message it is said of; `None` for the first that is not acknowledged.
-    pub first: Option<MessageId>,
-    /// The last one.
-    pub last: MessageId,
-    /// How many, as the client counts.
-    pub count: usize,
-    /// The transaction that it is part of.
-    pub transaction: Option<TransactionId>,
-}
+use super::spec::{Acknowledgement, AcknowledgementKind};
+use super::state::Core;
+use super::state::consumer::Dispatched;
+use super::state::letters::Reason;
 
 impl Core {
     /// A client acknowledges. The answer, if one is wanted, comes when it is durable.

@@ -153,6 +153,19 @@ impl fmt::Display for Address {
     }
 }
 
+pub(crate) fn destination_topic(address: &Address) -> &'static str {
+    use self::AddressKind::{Queue, TemporaryQueue, TemporaryTopic, Topic};
+    match address.kind {
+        Queue => "ActiveMQ.Advisory.Queue",
+        Topic => "ActiveMQ.Advisory.Topic",
+        TemporaryQueue => "ActiveMQ.Advisory.TempQueue",
+        TemporaryTopic => "ActiveMQ.Advisory.TempTopic",
+    }
+}
+
+/// The shared dead-letter queue (`sharedDeadLetterStrategy`).
+pub const DEAD_LETTER_QUEUE: &str = "ActiveMQ.DLQ";
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,56 +4,12 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use super::Core;
-use super::address::{ADVISORY_PREFIX, Address};
-use super::connection::{ConnectionSpec, Producer};
-use super::consumer::{ConsumerSpec, Pending};
-use super::destination::destination_topic;
-use super::effects::Payload;
+use super::address::{ADVISORY_PREFIX, Address, destination_topic};
+use super::effects::{Advisory, Payload};
 use super::keys::{ConnectionKey, ConsumerKey};
-
-/// Something that is announced.
-#[derive(Clone, Debug)]
-pub enum Advisory {
-    /// A connection begins or ends.
-    Connection {
-        /// The connection.
-        spec: ConnectionSpec,
-        /// Whether it begins.
-        begins: bool,
-    },
-    /// A destination begins or ends.
-    Destination {
-        /// The destination.
-        address: Arc<Address>,
-        /// The connection a temporary one belongs to.
-        connection: Option<ByteString>,
-        /// Whether it begins.
-        begins: bool,
-    },
-    /// A consumer begins or ends.
-    Consumer {
-        /// The consumer.
-        spec: Arc<ConsumerSpec>,
-        /// Its connection's client id.
-        client_id: ByteString,
-        /// How many consumers its destination has now.
-        count: usize,
-        /// Whether it begins.
-        begins: bool,
-    },
-    /// A producer begins or ends.
-    Producer {
-        /// Its name.
-        name: ByteString,
-        /// Where it sends to.
-        address: Address,
-        /// How many producers its destination has now.
-        count: usize,
-        /// Whether it begins.
-        begins: bool,
-    },
-}
+use super::state::Core;
+use super::state::connection::Producer;
+use super::state::consumer::Pending;
 
 impl Core {
     /// Whether somebody listens on an advisory topic.

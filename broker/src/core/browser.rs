@@ -6,43 +6,19 @@
 //! The first page is asked for when the store has answered everything that it was given before the browser came: what was sent and
 //! answered, or sent by a connection that was closed, is there; what was acknowledged is gone, though nobody waited for that.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use kahawai_store::contract::{Page, ReadRequest, StoreError};
 use kahawai_store::message::Message;
-use kahawai_store::names::{Cursor, MessageId};
+use kahawai_store::names::MessageId;
 
-use super::Core;
-use super::consumer::Dispatched;
 use super::effects::{Delivery, Event, Payload, StoreCall};
 use super::keys::{ConsumerKey, ReadToken, SourceKey};
-use super::notice::Subject;
-use super::turn::{Completed, ReadFor};
+use super::state::Core;
+use super::state::consumer::Dispatched;
+use super::state::said::Subject;
+use super::state::turn::{Completed, ReadFor};
 use super::window::Position;
-
-/// How far a browser has got.
-#[derive(Debug, Default)]
-pub(crate) struct Browser {
-    /// Which of the consumer's queues is being shown.
-    source: usize,
-    after: Option<Cursor>,
-    /// Everything that the store was given before it is answered.
-    ordered: bool,
-    reading: bool,
-    /// What the store holds of this queue was read.
-    stored_seen: bool,
-    /// Read and not shown yet.
-    buffer: VecDeque<(SourceKey, MessageId, Arc<Message>)>,
-    ended: bool,
-}
-
-impl Browser {
-    /// Whether the store was asked for something, a page or to come after what is under way, and has not answered.
-    pub(crate) fn is_reading(&self) -> bool {
-        self.reading
-    }
-}
 
 enum Next {
     Show(SourceKey, MessageId, Arc<Message>),

@@ -5,52 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytestring::ByteString;
 
-use super::Core;
 use super::address::Address;
-use super::advisory::Advisory;
-use super::effects::Event;
+use super::effects::{Advisory, Event};
 use super::failure::{Failure, FailureKind};
-use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
-use super::transaction::{Transaction, TransactionId};
-use super::turn::Completed;
-
-/// What a client says of itself when it connects.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionSpec {
-    /// The name it gave its connection, unique in the world.
-    pub name: ByteString,
-    /// Its JMS client id.
-    pub client_id: ByteString,
-    /// The user it says it is.
-    pub user: Option<ByteString>,
-    /// Where it comes from.
-    pub remote: ByteString,
-    /// Whether it has been connected before, to us or to the master before us.
-    pub reconnect: bool,
-}
-
-/// A producer of a connection.
-#[derive(Clone, Debug)]
-pub(crate) struct Producer {
-    pub(crate) address: Option<Address>,
-    /// How many bytes it sends before it wants to hear that some were taken; 0 for any.
-    pub(crate) window_bytes: u32,
-}
-
-#[derive(Debug)]
-pub(crate) struct Connection {
-    pub(crate) spec: ConnectionSpec,
-    pub(crate) consumers: BTreeSet<ConsumerKey>,
-    pub(crate) producers: BTreeMap<ByteString, Producer>,
-    pub(crate) temporaries: Vec<DestinationKey>,
-    pub(crate) transactions: BTreeMap<TransactionId, Transaction>,
-    /// Bytes delivered to it and not known to have been written.
-    pub(crate) unwritten: usize,
-    /// Bytes it sent that are not durable yet.
-    pub(crate) inflight: usize,
-    /// How many slow subscribers hold it back.
-    pub(crate) held_by: usize,
-}
+use super::keys::{ConnectionKey, RequestId};
+use super::spec::{ConnectionSpec, LastDelivered};
+use super::state::Core;
+use super::state::connection::{Connection, Producer};
+use super::state::turn::Completed;
 
 impl Core {
     /// A client connects.
@@ -292,15 +254,4 @@ impl Core {
             self.announce(topic, Advisory::Connection { spec, begins }, None);
         }
     }
-}
-
-/// How far a consumer had got when it was closed, as its client says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastDelivered {
-    /// Nobody knows: everything that was sent to it may have been seen.
-    Unknown,
-    /// Nothing was seen.
-    Nothing,
-    /// Everything up to this message was seen.
-    Message(kahawai_store::names::MessageId),
 }

@@ -3,120 +3,17 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytestring::ByteString;
-use kahawai_store::message::Message;
 use kahawai_store::names::MessageId;
 
-use super::Core;
 use super::address::Address;
-use super::browser::Browser;
-use super::connection::LastDelivered;
 use super::effects::{Delivery, Event, Payload};
 use super::failure::{Failure, FailureKind};
 use super::filter::Filter;
-use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
-use super::overflow::Kept;
-use super::slow::Slow;
+use super::keys::{ConnectionKey, ConsumerKey, RequestId};
+use super::spec::{ConsumerSpec, LastDelivered};
+use super::state::Core;
+use super::state::consumer::{Browser, Consumer, Dispatched, Pull, Slow};
 use super::window::{Position, Waiting};
-
-/// What a client wants to consume, and how.
-#[derive(Clone, Debug)]
-pub struct ConsumerSpec {
-    /// The consumer's name, unique in the world.
-    pub name: ByteString,
-    /// Where from; may be a composite or a pattern.
-    pub address: Address,
-    /// How many messages it takes before it acknowledges some; 0 asks for each.
-    pub prefetch: u32,
-    /// Higher ones are served first.
-    pub priority: i8,
-    /// Whether it wants to be the only one served.
-    pub exclusive: bool,
-    /// Whether it wants nothing that its own connection sent.
-    pub no_local: bool,
-    /// Whether it only looks.
-    pub browser: bool,
-    /// The selector, if any.
-    pub selector: Option<ByteString>,
-    /// The name of its durable subscription, if it is one.
-    pub subscription: Option<ByteString>,
-}
-
-/// A message that a consumer has and has not acknowledged.
-#[derive(Clone, Debug)]
-pub(crate) struct Dispatched {
-    pub(crate) id: MessageId,
-    /// Counts deliveries to this consumer.
-    pub(crate) serial: u64,
-    /// Where it goes back to; topics take nothing back.
-    pub(crate) source: Option<SourceKey>,
-    pub(crate) position: Position,
-    /// `None` where memory is short: it is read again when needed.
-    pub(crate) message: Option<Arc<Message>>,
-    pub(crate) redeliveries: u32,
-    pub(crate) stored: bool,
-    /// The client had it before it lost its last connection, and has said that it keeps it.
-    pub(crate) replayed: bool,
-}
-
-/// What waits for a topic's subscriber.
-#[derive(Clone, Debug)]
-pub(crate) struct Pending {
-    pub(crate) id: MessageId,
-    pub(crate) destination: Arc<Address>,
-    pub(crate) payload: Payload,
-}
-
-/// A request for one message, of a consumer without prefetch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pull {
-    /// When it ends with nothing; `None` for never.
-    pub(crate) deadline: Option<i64>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Consumer {
-    pub(crate) connection: ConnectionKey,
-    pub(crate) spec: ConsumerSpec,
-    pub(crate) filter: Filter,
-    pub(crate) prefetch: usize,
-    /// How many of the dispatched messages do not count against the prefetch: the client has them in hand.
-    pub(crate) extension: usize,
-    pub(crate) pull: Option<Pull>,
-    pub(crate) sources: Vec<SourceKey>,
-    pub(crate) topics: Vec<DestinationKey>,
-    pub(crate) dispatched: VecDeque<Dispatched>,
-    pub(crate) serial: u64,
-    pub(crate) pending: VecDeque<Pending>,
-    pub(crate) pending_bytes: usize,
-    pub(crate) dropped: u64,
-    pub(crate) slow: Slow,
-    /// Which of its topics the store keeps for it.
-    pub(crate) kept: Vec<Kept>,
-    /// The store had no room to keep one: it is not asked again before this.
-    pub(crate) keep_refused_until: i64,
-    pub(crate) browser: Option<Browser>,
-}
-
-impl Consumer {
-    pub(crate) fn has_credit(&self) -> bool {
-        if self.prefetch == 0 {
-            self.pull.is_some()
-        } else {
-            self.dispatched.len() < self.prefetch.saturating_add(self.extension)
-        }
-    }
-
-    /// Whether it can take what comes by way of a source: what waits in its own memory is older.
-    pub(crate) fn takes_stored(&self) -> bool {
-        self.pending.is_empty() && self.has_credit()
-    }
-
-    /// Whether what is stored of a topic comes to it by way of the store.
-    pub(crate) fn is_kept(&self, topic: DestinationKey) -> bool {
-        self.kept.iter().any(|kept| kept.topic == topic && kept.active)
-    }
-}
 
 impl Core {
     /// A key for a consumer that is about to be added.

@@ -1,5 +1,6 @@
 //! Cuts operations to what an engine takes in one batch.
 
+use bytestring::ByteString;
 use kahawai_store::batch::Operation;
 use kahawai_store::codec::batch_size;
 
@@ -35,6 +36,13 @@ pub(crate) fn cut(operations: Vec<Operation>, room: usize) -> Vec<Vec<Operation>
         pieces.push(piece);
     }
     pieces
+}
+
+/// About how many bytes the operations take that note a producer's sequence.
+pub(crate) fn sequence_bytes(producer: Option<&ByteString>) -> usize {
+    const OPERATION: usize = 128;
+    // One may have to be forgotten for it, with a name of any length that is let in.
+    producer.map_or(0, |name| OPERATION + name.len())
 }
 
 #[cfg(test)]

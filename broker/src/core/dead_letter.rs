@@ -9,56 +9,23 @@ use bytestring::ByteString;
 use kahawai_store::batch::Operation;
 use kahawai_store::message::Message;
 
-use super::Core;
-use super::address::Address;
-use super::consumer::Dispatched;
+use super::address::{Address, DEAD_LETTER_QUEUE};
 use super::cut;
 use super::failure::Failure;
 use super::keys::SourceKey;
-use super::notice::Subject;
-use super::turn::{Completed, Sent, Settled};
+use super::settings::Property;
+use super::state::Core;
+use super::state::consumer::Dispatched;
+use super::state::letters::{Deferred, Reason};
+use super::state::said::Subject;
+use super::state::sent::Sent;
+use super::state::turn::Completed;
 use super::window::Waiting;
-
-/// The shared dead-letter queue (`sharedDeadLetterStrategy`).
-pub const DEAD_LETTER_QUEUE: &str = "ActiveMQ.DLQ";
 
 /// The property that says why (`ActiveMQMessage.DLQ_DELIVERY_FAILURE_CAUSE_PROPERTY`).
 const CAUSE_PROPERTY: &str = "dlqDeliveryFailureCause";
 /// The property that keeps when it would have expired (`RegionBroker.ORIGINAL_EXPIRATION`).
 const EXPIRATION_PROPERTY: &str = "originalExpiration";
-
-/// Why a message is taken out.
-#[derive(Clone, Debug)]
-pub(crate) enum Reason {
-    Expired,
-    /// The client gave up on it.
-    Poison(Option<String>),
-}
-
-/// A property to add to a message.
-#[derive(Clone, Debug)]
-pub enum Property<'a> {
-    /// A text.
-    Text(&'a str),
-    /// A number.
-    Long(i64),
-    /// None: what is there under this name is taken out.
-    Absent,
-}
-
-/// Writes properties into a message in the encoding it is in.
-pub type Annotate = fn(&Message, &[(&str, Property<'_>)]) -> bytes::Bytes;
-
-/// A dead letter on its way.
-#[derive(Debug)]
-pub(crate) struct Deferred {
-    operations: Vec<Operation>,
-    /// What takes the message out of where it was, if that is not among the operations: an engine takes a message that is
-    /// larger than a batch by itself only. After a crash in between it is in both places.
-    after: Option<Operation>,
-    settled: Vec<Settled>,
-    sent: Sent,
-}
 
 impl Core {
     /// A waiting message has expired.

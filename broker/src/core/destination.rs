@@ -5,36 +5,17 @@ use std::sync::Arc;
 use kahawai_store::batch::{Destination as StoredDestination, Operation};
 use kahawai_store::names::DestinationId;
 
-use super::Core;
-use super::address::Address;
-use super::advisory::Advisory;
-use super::connection::LastDelivered;
-use super::dead_letter::DEAD_LETTER_QUEUE;
-use super::effects::Event;
+use super::address::{Address, DEAD_LETTER_QUEUE, destination_topic};
+use super::effects::{Advisory, Event};
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
-use super::notice::Subject;
-use super::source::Source;
-use super::turn::Completed;
+use super::spec::LastDelivered;
+use super::state::Core;
+use super::state::destination::Destination;
+use super::state::said::Subject;
+use super::state::source::Source;
+use super::state::turn::Completed;
 use super::window::Window;
-
-/// A queue or topic that exists.
-#[derive(Debug)]
-pub(crate) struct Destination {
-    pub(crate) address: Arc<Address>,
-    /// The connection it belongs to, if it is temporary.
-    pub(crate) owner: Option<ConnectionKey>,
-    /// Its name in the store, once it is there.
-    pub(crate) stored: Option<DestinationId>,
-    /// What a queue is dispatched from.
-    pub(crate) queue: Option<SourceKey>,
-    /// The subscribers of a topic that are not durable.
-    pub(crate) subscribers: Vec<ConsumerKey>,
-    /// What of a topic is stored for somebody: its parts of durable subscriptions, and those of subscribers that are slow.
-    pub(crate) durables: Vec<SourceKey>,
-    /// How many of a topic's messages the store was given and has not answered: what comes after them goes the same way.
-    pub(crate) under_way: usize,
-}
 
 impl Core {
     /// The destination with this plain name, which is made if it does not exist.
@@ -354,15 +335,5 @@ impl Core {
             self.drop_consumer(consumer, LastDelivered::Unknown);
             self.effects.events.push((connection, Event::Trouble(failure)));
         }
-    }
-}
-
-pub(crate) fn destination_topic(address: &Address) -> &'static str {
-    use super::address::AddressKind::{Queue, TemporaryQueue, TemporaryTopic, Topic};
-    match address.kind {
-        Queue => "ActiveMQ.Advisory.Queue",
-        Topic => "ActiveMQ.Advisory.Topic",
-        TemporaryQueue => "ActiveMQ.Advisory.TempQueue",
-        TemporaryTopic => "ActiveMQ.Advisory.TempTopic",
     }
 }

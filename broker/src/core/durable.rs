@@ -5,33 +5,20 @@ use bytestring::ByteString;
 use kahawai_store::batch::{Operation, Subscription};
 use kahawai_store::names::SubscriptionId;
 
-use super::Core;
 use super::address::{Address, AddressKind};
-use super::connection::LastDelivered;
-use super::consumer::ConsumerSpec;
 use super::failure::{Failure, FailureKind};
 use super::filter::Filter;
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
-use super::notice::Subject;
-use super::source::Source;
-use super::turn::Completed;
+use super::spec::{ConsumerSpec, LastDelivered};
+use super::state::Core;
+use super::state::durable::{Durable, DurableName};
+use super::state::said::Subject;
+use super::state::source::Source;
+use super::state::turn::Completed;
 use super::window::Window;
 
 /// The table of durable subscriptions as their clients asked for them: a pattern may match no topic yet.
 pub(crate) const DURABLES: ByteString = ByteString::from_static("durables");
-
-/// Client id and subscription name.
-pub(crate) type DurableName = (ByteString, ByteString);
-
-#[derive(Debug)]
-pub(crate) struct Durable {
-    pub(crate) address: Address,
-    pub(crate) no_local: bool,
-    /// One for each topic.
-    pub(crate) parts: Vec<SourceKey>,
-    /// The consumer it has at the moment.
-    pub(crate) consumer: Option<ConsumerKey>,
-}
 
 impl Core {
     pub(crate) fn begin_durable(

@@ -9,9 +9,9 @@ use kahawai_store::message::Message;
 use kahawai_store::names::MessageId;
 
 use super::address::Address;
-use super::advisory::Advisory;
 use super::failure::Failure;
 use super::keys::{CommitToken, ConnectionKey, ConsumerKey, ReadToken, RequestId};
+use super::spec::{ConnectionSpec, ConsumerSpec};
 
 /// What a consumer gets.
 #[derive(Clone, Debug)]
@@ -121,4 +121,47 @@ impl Effects {
     pub fn is_empty(&self) -> bool {
         self.events.is_empty() && self.store.is_empty() && self.notices.is_empty()
     }
+}
+
+/// Something that is announced.
+#[derive(Clone, Debug)]
+pub enum Advisory {
+    /// A connection begins or ends.
+    Connection {
+        /// The connection.
+        spec: ConnectionSpec,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// A destination begins or ends.
+    Destination {
+        /// The destination.
+        address: Arc<Address>,
+        /// The connection a temporary one belongs to.
+        connection: Option<ByteString>,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// A consumer begins or ends.
+    Consumer {
+        /// The consumer.
+        spec: Arc<ConsumerSpec>,
+        /// Its connection's client id.
+        client_id: ByteString,
+        /// How many consumers its destination has now.
+        count: usize,
+        /// Whether it begins.
+        begins: bool,
+    },
+    /// A producer begins or ends.
+    Producer {
+        /// Its name.
+        name: ByteString,
+        /// Where it sends to.
+        address: Address,
+        /// How many producers its destination has now.
+        count: usize,
+        /// Whether it begins.
+        begins: bool,
+    },
 }

@@ -6,55 +6,19 @@
 //! do not expire are not read a second time. Pages are asked for one at a time with a pause between, and not while the
 //! store has much to do: this is nobody's errand.
 
-use std::collections::{BTreeSet, VecDeque};
-
 use kahawai_store::contract::{Page, ReadRequest, StoreError};
-use kahawai_store::names::{Cursor, MessageId};
 
-use super::Core;
 use super::effects::StoreCall;
 use super::keys::{ReadToken, SourceKey};
-use super::notice::Subject;
-use super::turn::ReadFor;
+use super::state::Core;
+use super::state::said::Subject;
+use super::state::sweep::Place;
+use super::state::turn::ReadFor;
 
 /// How long the sweep pauses between two pages, in milliseconds.
 const PAUSE: i64 = 5;
 /// How many batches may be under way when it asks for the next.
 const BATCHES_UNDER_WAY_MAX: usize = 1000;
-/// How many dead letters of topics are remembered, so that each becomes one whatever the number of subscriptions.
-const LETTERS_REMEMBERED: usize = 65_536;
-
-/// What is being looked through.
-#[derive(Debug, Default)]
-pub(crate) struct Sweep {
-    /// In turns, a page of each: the subscriptions of a topic see the same messages at about the same time.
-    places: VecDeque<Place>,
-    /// When the next page may be asked for; `None` while one is being read, or there is nothing to do.
-    next: Option<i64>,
-}
-
-#[derive(Debug)]
-struct Place {
-    source: SourceKey,
-    after: Option<Cursor>,
-    /// When the first of those seen expires that are left.
-    first_left: i64,
-}
-
-/// Which messages of topics were made dead letters lately.
-#[derive(Debug, Default)]
-pub(crate) struct Letters(BTreeSet<MessageId>);
-
-impl Letters {
-    /// Whether it is the first time that this message is made one, as far as is remembered.
-    pub(crate) fn is_first(&mut self, id: MessageId) -> bool {
-        let first = self.0.insert(id);
-        if self.0.len() > LETTERS_REMEMBERED {
-            self.0.pop_first();
-        }
-        first
-    }
-}
 
 impl Core {
     /// Looks for what has expired: at once in memory; in the store from now on.

@@ -1,8 +1,7 @@
 //! Where new numbers come from.
 
+use bytes::Bytes;
 use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
-
-use super::transaction::spooled_xid;
 
 /// Marks the ids of messages that are only in memory, which must never be taken for a stored one's: an
 /// acknowledgement for what a former master had in memory may reach its successor.
@@ -68,4 +67,14 @@ fn next(counter: &mut u64) -> u64 {
     let number = *counter;
     *counter += 1;
     number
+}
+
+/// The XA format of the broker's own prepared transactions.
+pub(super) const SPOOLED_FORMAT: i32 = -1;
+
+pub(crate) fn spooled_xid(epoch: u64, number: u64) -> Xid {
+    let mut global = Vec::with_capacity(16);
+    global.extend_from_slice(&epoch.to_be_bytes());
+    global.extend_from_slice(&number.to_be_bytes());
+    Xid { format: SPOOLED_FORMAT, global: Bytes::from(global), branch: Bytes::new() }
 }

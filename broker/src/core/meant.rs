@@ -14,8 +14,8 @@ use std::ops::RangeInclusive;
 
 use kahawai_store::names::MessageId;
 
-use super::consumer::Dispatched;
 use super::failure::{Failure, FailureKind};
+use super::state::consumer::Dispatched;
 
 /// Places among what was dispatched to a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]

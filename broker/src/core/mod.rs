@@ -4,14 +4,14 @@
 //! want done is gathered in [`effects::Effects`], and carried out by the shell in that order. A caller's calls
 //! between [`Core::begin_turn`] and [`Core::end_turn`] make up a turn.
 
-pub mod acknowledge;
+mod acknowledge;
 pub mod address;
-pub mod advisory;
+mod advisory;
 mod browser;
-pub mod connection;
-pub mod consumer;
+mod connection;
+mod consumer;
 mod cut;
-pub mod dead_letter;
+mod dead_letter;
 mod destination;
 mod durable;
 pub mod effects;
@@ -22,95 +22,25 @@ mod identity;
 pub mod keys;
 pub mod limits;
 mod meant;
-pub(crate) mod notice;
+mod notice;
 mod overflow;
 mod producer_audit;
 mod recovery;
-pub mod send;
+mod remembered;
+mod send;
+pub mod settings;
 mod slow;
 mod source;
-pub mod transaction;
+pub mod spec;
+mod state;
+mod transaction;
 mod turn;
 mod window;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use bytestring::ByteString;
-
-use address::Address;
-use connection::Connection;
-use consumer::Consumer;
-use dead_letter::{Annotate, Deferred};
-use destination::Destination;
-use durable::{Durable, DurableName};
 use effects::Effects;
-use expiry::{Letters, Sweep};
-use identity::Identities;
-use keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, KeyMap, ReadToken, SourceKey};
+use keys::ConsumerKey;
 use limits::Limits;
-use notice::Said;
-use producer_audit::Remembered;
-use source::Source;
-use turn::{Completed, ReadFor, Turn};
-
-/// What the core is told once.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// The broker's name, for messages to clients.
-    pub broker_name: ByteString,
-    /// The most bytes that the store takes in one batch.
-    pub batch_bytes_max: usize,
-    /// How properties are written into a message that becomes a dead letter.
-    pub annotate: Annotate,
-    /// How often expired messages are looked for, in milliseconds; 0 for never (`expireMessagesPeriod`).
-    pub expire_messages_period: i64,
-}
-
-/// The broker's whole live state. See the module.
-#[derive(Debug)]
-pub struct Core {
-    settings: Settings,
-    limits: Limits,
-    /// Milliseconds since 1970, as of this turn's beginning.
-    now: i64,
-    effects: Effects,
-    turn: Turn,
-    ids: Identities,
-    connections: BTreeMap<ConnectionKey, Connection>,
-    /// How many producers name each destination.
-    producer_counts: HashMap<Address, usize>,
-    /// Connections by the names their clients gave them.
-    names: HashMap<ByteString, ConnectionKey>,
-    clients: HashMap<ByteString, ConnectionKey>,
-    consumers: KeyMap<ConsumerKey, Consumer>,
-    /// Consumers whose destination is a pattern, in whole or in part.
-    patterns: BTreeSet<ConsumerKey>,
-    destinations: BTreeMap<DestinationKey, Destination>,
-    by_address: HashMap<Address, DestinationKey>,
-    sources: KeyMap<SourceKey, Source>,
-    /// Sources to dispatch from before the turn ends.
-    touched: Vec<SourceKey>,
-    durables: BTreeMap<DurableName, Durable>,
-    commits: KeyMap<CommitToken, Completed>,
-    reads: KeyMap<ReadToken, ReadFor>,
-    producers: Remembered<i64>,
-    outcomes: Remembered<Vec<i64>>,
-    /// Pulls that end at a time.
-    pulls: BTreeSet<(i64, ConsumerKey)>,
-    /// Until when slow subscribers may hold senders back.
-    holds: BTreeSet<(i64, ConsumerKey)>,
-    deferred_letters: Vec<Deferred>,
-    /// Topic subscribers for whom too much waits in memory.
-    overflowing: Vec<ConsumerKey>,
-    /// The last arrival number that is known.
-    arrival_last: u64,
-    /// Bytes of messages that wait in memory.
-    memory: usize,
-    next_sweep: i64,
-    sweep: Sweep,
-    letters: Letters,
-    said: Said,
-}
+pub use state::Core;
 
 impl Core {
     /// A turn begins; `now` is the time in milliseconds since 1970.

@@ -1,52 +1,13 @@
 //! What the operator reads: each subject at most once a second, with a count of what was left out, so that no client and
 //! no disk can flood the log.
 
-use super::Core;
 use super::effects::Notice;
+use super::spec::NotYet;
+use super::state::Core;
+use super::state::said::Subject;
 
 /// How long a subject is silent after a line, in milliseconds.
 const SILENCE: i64 = 1000;
-
-/// What a line is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Subject {
-    StoreFull,
-    BatchRefused,
-    MemoryFull,
-    DeadLetter,
-    Damaged,
-    Unreadable,
-    SlowSubscriber,
-    HeldBack,
-    Destinations,
-}
-
-/// Every subject, once.
-const SUBJECTS: usize = Subject::Destinations as usize + 1;
-
-/// What clients may ask for and this broker does not do yet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotYet {
-    VirtualTopics,
-    Retroactive,
-    MessageGroups,
-}
-
-/// Each of them, once.
-const NOT_YET: usize = NotYet::MessageGroups as usize + 1;
-
-/// What was said of each subject.
-#[derive(Debug, Default)]
-pub(crate) struct Said {
-    subjects: [Last; SUBJECTS],
-    not_yet: [bool; NOT_YET],
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Last {
-    at: Option<i64>,
-    left_out: u64,
-}
 
 impl Core {
     /// Says something to the operator, unless much the same was said within the last second.

@@ -14,24 +14,16 @@
 use bytestring::ByteString;
 use kahawai_store::batch::{Operation, Subscription};
 
-use super::Core;
 use super::keys::{ConsumerKey, DestinationKey, SourceKey};
-use super::notice::Subject;
-use super::source::Source;
-use super::turn::Completed;
+use super::state::Core;
+use super::state::consumer::Kept;
+use super::state::said::Subject;
+use super::state::source::Source;
+use super::state::turn::Completed;
 use super::window::Window;
 
 /// The client id of the broker's own subscriptions. Clients cannot have it.
 const OWN: ByteString = ByteString::from_static("");
-
-/// A topic of a subscriber, as far as the store keeps it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
-    pub(crate) topic: DestinationKey,
-    pub(crate) source: SourceKey,
-    /// The store has the subscription: what is committed from now on comes by it.
-    pub(crate) active: bool,
-}
 
 /// Whether a subscription that a store holds was made for a subscriber that has gone with its broker.
 pub(crate) fn is_left_over(subscription: &Subscription) -> bool {

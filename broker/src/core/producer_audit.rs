@@ -4,17 +4,15 @@
 //! connection's last committed transaction. Both are forgotten when the client says goodbye, and the longest unused
 //! ones when there are too many.
 
-use std::collections::{BTreeMap, HashMap};
-
 use bytes::Bytes;
 use bytestring::ByteString;
 use kahawai_store::batch::Operation;
 use kahawai_store::contract::TableEntry;
 
-use super::Core;
 use super::cut::{cut, room, size};
-use super::transaction::TransactionId;
-use super::turn::Completed;
+use super::spec::TransactionId;
+use super::state::Core;
+use super::state::turn::Completed;
 
 /// The table of producers' last sequences.
 pub(crate) const PRODUCERS: ByteString = ByteString::from_static("producers");
@@ -23,81 +21,6 @@ pub(crate) const OUTCOMES: ByteString = ByteString::from_static("outcomes");
 
 /// How many of a connection's last commits are remembered: its sessions commit side by side, and each may miss an answer.
 const COMMITS: usize = 16;
-
-/// About how many bytes the operations take that note a producer's sequence.
-pub(crate) fn sequence_bytes(producer: Option<&ByteString>) -> usize {
-    const OPERATION: usize = 128;
-    // One may have to be forgotten for it, with a name of any length that is let in.
-    producer.map_or(0, |name| OPERATION + name.len())
-}
-
-/// Names with a number (or several) each, the least recently used of which are forgotten.
-#[derive(Debug)]
-pub(crate) struct Remembered<N> {
-    entries: HashMap<ByteString, Entry<N>>,
-    by_use: BTreeMap<u64, ByteString>,
-    uses: u64,
-}
-
-#[derive(Debug)]
-struct Entry<N> {
-    number: N,
-    /// Whether the store has an entry for it.
-    stored: bool,
-    used: u64,
-}
-
-impl<N> Default for Remembered<N> {
-    fn default() -> Self {
-        Self { entries: HashMap::new(), by_use: BTreeMap::new(), uses: 0 }
-    }
-}
-
-impl<N> Remembered<N> {
-    pub(crate) fn get(&self, name: &ByteString) -> Option<&N> {
-        self.entries.get(name).map(|entry| &entry.number)
-    }
-
-    fn get_mut(&mut self, name: &ByteString) -> Option<&mut N> {
-        self.entries.get_mut(name).map(|entry| &mut entry.number)
-    }
-
-    /// Sets a number; gives the name of a stored entry that had to go.
-    pub(crate) fn set(
-        &mut self,
-        name: &ByteString,
-        number: N,
-        stored: bool,
-        most: usize,
-    ) -> Option<ByteString> {
-        self.uses += 1;
-        let used = self.uses;
-        match self.entries.get_mut(name) {
-            Some(entry) => {
-                let name = self.by_use.remove(&entry.used);
-                *entry = Entry { number, stored: stored || entry.stored, used };
-                self.by_use.insert(used, name.unwrap_or_default());
-                None
-            }
-            None => {
-                self.entries.insert(name.clone(), Entry { number, stored, used });
-                self.by_use.insert(used, name.clone());
-                if self.entries.len() <= most {
-                    return None;
-                }
-                let (_, oldest) = self.by_use.pop_first()?;
-                self.entries.remove(&oldest).filter(|entry| entry.stored).map(|_| oldest)
-            }
-        }
-    }
-
-    /// Forgets a name; gives whether the store has an entry for it.
-    pub(crate) fn remove(&mut self, name: &ByteString) -> bool {
-        let Some(entry) = self.entries.remove(name) else { return false };
-        self.by_use.remove(&entry.used);
-        entry.stored
-    }
-}
 
 /// The operation that writes numbers under a name, or with none removes it.
 fn put(table: ByteString, name: &ByteString, numbers: Option<&[i64]>) -> Operation {

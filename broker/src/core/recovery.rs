@@ -3,19 +3,21 @@
 use kahawai_store::batch::{DestinationKind, Operation, Outcome};
 use kahawai_store::contract::Recovered;
 
-use super::Core;
+use super::Effects;
 use super::address::{Address, AddressKind};
-use super::durable::{DURABLES, Durable, read_durable};
+use super::durable::{DURABLES, read_durable};
 use super::effects::Notice;
-use super::identity::Identities;
+use super::identity::{Identities, SPOOLED_FORMAT};
 use super::keys::{DestinationKey, KeyMap, SourceKey};
 use super::limits::Limits;
 use super::overflow::is_left_over;
-use super::producer_audit::{OUTCOMES, PRODUCERS, Remembered};
-use super::transaction::SPOOLED_FORMAT;
-use super::turn::{Completed, Turn};
+use super::producer_audit::{OUTCOMES, PRODUCERS};
+use super::remembered::Remembered;
+use super::settings::Settings;
+use super::state::Core;
+use super::state::durable::Durable;
+use super::state::turn::{Completed, Turn};
 use super::window::Window;
-use super::{Effects, Settings};
 
 impl Core {
     /// A core over a store that holds this. Its first effects may already ask something of the store.
@@ -130,7 +132,7 @@ impl Core {
         }
     }
 
-    fn queue_source(&mut self, key: DestinationKey) -> Option<&mut super::source::Source> {
+    fn queue_source(&mut self, key: DestinationKey) -> Option<&mut super::state::source::Source> {
         let source: SourceKey = self.destinations.get(&key)?.queue?;
         self.sources.get_mut(&source)
     }

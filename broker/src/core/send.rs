@@ -7,35 +7,18 @@ use kahawai_store::batch::Operation;
 use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, MessageId};
 
-use super::Core;
 use super::address::Address;
-use super::consumer::Pending;
-use super::cut::room;
+use super::cut::{room, sequence_bytes};
 use super::effects::{Event, Notice, Payload};
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
-use super::notice::Subject;
-use super::producer_audit::sequence_bytes;
-use super::transaction::TransactionId;
-use super::turn::{Completed, Sent, Waiter};
+use super::spec::{Sending, TransactionId};
+use super::state::Core;
+use super::state::consumer::Pending;
+use super::state::said::Subject;
+use super::state::sent::{Sent, Waiter};
+use super::state::turn::Completed;
 use super::window::{Position, Waiting};
-
-/// A message that a client sends.
-#[derive(Clone, Debug)]
-pub struct Sending {
-    /// Where to; may be a composite or a pattern.
-    pub address: Address,
-    /// What.
-    pub message: Arc<Message>,
-    /// Who sends it.
-    pub producer: Option<ByteString>,
-    /// The producer's number for it, by which one that is sent again is known.
-    pub sequence: Option<i64>,
-    /// The transaction it is part of.
-    pub transaction: Option<TransactionId>,
-    /// How many bytes it takes by the producer's reckoning, for its window.
-    pub window_bytes: u32,
-}
 
 /// About what an operation takes beside its message.
 const OPERATION: usize = 64;

@@ -6,23 +6,10 @@
 //! connection that consumes is never held back, as its acknowledgements come the same way; and a subscriber that does not
 //! catch up in time holds nobody back any more, but loses its oldest messages until it has.
 
-use std::collections::BTreeSet;
-
-use super::Core;
 use super::effects::Event;
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey};
-use super::notice::Subject;
-
-/// A subscriber's part in it.
-#[derive(Debug, Default)]
-pub(crate) struct Slow {
-    /// The connections it holds back.
-    senders: BTreeSet<ConnectionKey>,
-    /// When it began to.
-    deadline: Option<i64>,
-    /// It did not catch up in time.
-    given_up: bool,
-}
+use super::state::Core;
+use super::state::said::Subject;
 
 impl Core {
     /// Holds a sender back if a subscriber has too much to catch up with.
@@ -38,7 +25,7 @@ impl Core {
             return;
         }
         let consumers = &self.consumers;
-        let consumes = |connection: &super::connection::Connection| {
+        let consumes = |connection: &super::state::connection::Connection| {
             let mut own = connection.consumers.iter().filter_map(|key| consumers.get(key));
             own.any(|consumer| !consumer.spec.address.name.starts_with(super::address::ADVISORY_PREFIX))
         };

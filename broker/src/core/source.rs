@@ -3,68 +3,15 @@
 use std::sync::Arc;
 
 use kahawai_store::contract::ReadRequest;
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
 
-use super::Core;
-use super::consumer::Dispatched;
-use super::dead_letter::Reason;
 use super::effects::{Delivery, Event, Payload, StoreCall};
-use super::keys::{ConsumerKey, DestinationKey, KeyMap, ReadToken, SourceKey};
-use super::turn::ReadFor;
-use super::window::{Position, Waiting, Window};
-
-/// A queue, or one topic of a durable subscription.
-#[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) destination: DestinationKey,
-    /// Its destination's name in the store.
-    pub(crate) stored: Option<DestinationId>,
-    pub(crate) subscription: Option<SubscriptionId>,
-    pub(crate) window: Window,
-    /// What is buried instead of dispatched when it is read again.
-    pub(crate) condemned: KeyMap<MessageId, Reason>,
-    /// Highest priority first; among equals the oldest.
-    pub(crate) consumers: Vec<ConsumerKey>,
-    /// How many of them want to be the only one served.
-    pub(crate) exclusives: usize,
-    /// Where the next round begins.
-    pub(crate) next: usize,
-    /// The consumers that had room when messages were passed over: they wanted none of them.
-    pub(crate) refusers: Vec<ConsumerKey>,
-    /// It is part of a subscriber that is not durable, which has more to take than fits in memory; see [`super::overflow`].
-    pub(crate) kept: bool,
-    /// A topic's subscription is in the store: what is committed comes by it.
-    pub(crate) active: bool,
-    /// Nothing of what the store holds for it expires before this, as far as anybody knows; see [`super::expiry`].
-    pub(crate) expires_from: i64,
-    /// Whether it is on the list of those to look at before the turn ends.
-    touched: bool,
-}
-
-impl Source {
-    pub(crate) fn new(
-        destination: DestinationKey,
-        stored: Option<(DestinationId, SubscriptionId)>,
-        window: Window,
-    ) -> Self {
-        Self {
-            destination,
-            kept: false,
-            active: false,
-            // Of what a store holds that was there before us nobody knows.
-            expires_from: if window.is_behind() { i64::MIN } else { i64::MAX },
-            stored: stored.map(|(destination, _)| destination),
-            subscription: stored.map(|(_, subscription)| subscription),
-            window,
-            condemned: KeyMap::default(),
-            consumers: Vec::new(),
-            exclusives: 0,
-            next: 0,
-            refusers: Vec::new(),
-            touched: false,
-        }
-    }
-}
+use super::keys::{ConsumerKey, ReadToken, SourceKey};
+use super::state::Core;
+use super::state::consumer::Dispatched;
+use super::state::letters::Reason;
+use super::state::source::Source;
+use super::state::turn::ReadFor;
+use super::window::{Position, Waiting};
 
 /// The least that is read where memory is short, so that everything still moves.
 const SCARCE_PAGE_MESSAGES: usize = 8;
@@ -279,8 +226,9 @@ impl Core {
             && window.bytes() < self.limits.page_bytes_max / 2;
         let wanted = window.wants_page() && (few || hungry || window.first_after(None).is_none());
         let consumers = &self.consumers;
-        let has_credit =
-            |key: &ConsumerKey| consumers.get(key).is_some_and(super::consumer::Consumer::takes_stored);
+        let has_credit = |key: &ConsumerKey| {
+            consumers.get(key).is_some_and(super::state::consumer::Consumer::takes_stored)
+        };
         if !wanted || !source.consumers.iter().any(has_credit) {
             return;
         }

@@ -9,83 +9,19 @@ mod spool;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use bytes::Bytes;
-use bytestring::ByteString;
 use kahawai_store::batch::{Operation, Outcome};
 use kahawai_store::contract::Committed;
 use kahawai_store::message::Message;
-use kahawai_store::names::Xid;
 
-use self::spool::{Published, Spooled};
-use super::Core;
 use super::address::Address;
-use super::consumer::Dispatched;
 use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
-use super::send::Sending;
-use super::turn::{Completed, Sent, Settled};
-
-/// The XA format of the broker's own prepared transactions.
-pub const SPOOLED_FORMAT: i32 = -1;
-
-/// A client's name for a local transaction.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TransactionId {
-    /// The connection that began it, by its name.
-    pub client: ByteString,
-    /// Its number there; each is greater than those before it.
-    pub number: i64,
-}
-
-#[derive(Debug)]
-struct Prepared {
-    address: Address,
-    message: Arc<Message>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Transaction {
-    sends: Vec<Prepared>,
-    bytes: usize,
-    acknowledged: Vec<(ConsumerKey, Dispatched)>,
-    /// How many of them were prepared already.
-    acknowledged_spooled: usize,
-    sequences: Vec<(ByteString, i64)>,
-    /// What was prepared in the store already.
-    spooled: Option<Spooled>,
-    /// Chunks that the store has not answered. The decision waits for them: it must not commit what one of them lacks.
-    chunks: usize,
-    /// The request to commit that waits so.
-    committing: Option<Option<RequestId>>,
-    /// Why it can only be rolled back.
-    spoiled: Option<Failure>,
-}
-
-impl Transaction {
-    /// Whether nothing was ever said in it.
-    fn is_empty(&self) -> bool {
-        self.sends.is_empty()
-            && self.acknowledged.is_empty()
-            && self.sequences.is_empty()
-            && self.spooled.is_none()
-            && self.spoiled.is_none()
-    }
-}
-
-/// What remains to be done when a transaction's batch has been answered.
-#[derive(Debug)]
-pub(crate) struct Ending {
-    connection: ConnectionKey,
-    transaction: TransactionId,
-    request: Option<RequestId>,
-    sent: Vec<Sent>,
-    memory_only: Vec<(DestinationKey, Arc<Message>)>,
-    settled: Vec<Settled>,
-    acknowledged: Vec<(ConsumerKey, Dispatched)>,
-    spooled: Option<Spooled>,
-    inflight: usize,
-    sequences: Vec<(ByteString, i64)>,
-}
+use super::spec::{Sending, TransactionId};
+use super::state::Core;
+use super::state::consumer::Dispatched;
+use super::state::sent::Sent;
+use super::state::transaction::{Ending, Prepared, Published, Transaction};
+use super::state::turn::Completed;
 
 impl Core {
     /// A client begins a transaction. One that is open already stays as it is.
@@ -479,11 +415,4 @@ fn went_down(id: &TransactionId) -> Failure {
         id.client, id.number
     );
     Failure::new(FailureKind::TransactionRolledBack, message)
-}
-
-pub(crate) fn spooled_xid(epoch: u64, number: u64) -> Xid {
-    let mut global = Vec::with_capacity(16);
-    global.extend_from_slice(&epoch.to_be_bytes());
-    global.extend_from_slice(&number.to_be_bytes());
-    Xid { format: SPOOLED_FORMAT, global: Bytes::from(global), branch: Bytes::new() }
 }

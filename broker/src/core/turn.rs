@@ -4,129 +4,17 @@
 //! share a batch, and so do its acknowledgements; they stay apart because a full store refuses the former only. Its sends
 //! go first: of a message taken and the one sent for it, a crash may leave both, never neither.
 
-use std::sync::Arc;
-
-use bytestring::ByteString;
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{Committed, Page, StoreError};
-use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, MessageId};
 
-use super::Core;
 use super::cut::room;
-use super::dead_letter::Deferred;
-use super::durable::DurableName;
 use super::effects::{Event, StoreCall};
 use super::failure::{Failure, FailureKind};
-use super::keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, ReadToken, RequestId, SourceKey};
-use super::notice::Subject;
-use super::transaction::Ending;
-
-/// A message that was given to the store.
-#[derive(Clone, Debug)]
-pub(crate) struct Sent {
-    pub(crate) destination: DestinationKey,
-    pub(crate) id: MessageId,
-    pub(crate) message: Arc<Message>,
-    /// The connection that sent it, if one did.
-    pub(crate) sender: Option<ConnectionKey>,
-}
-
-/// Somebody who is told when a batch is durable.
-#[derive(Clone, Debug)]
-pub(crate) struct Waiter {
-    pub(crate) connection: ConnectionKey,
-    pub(crate) request: Option<RequestId>,
-    pub(crate) producer: Option<ByteString>,
-    pub(crate) sequence: Option<i64>,
-    pub(crate) window_bytes: u32,
-    /// Bytes that stop counting against the connection then.
-    pub(crate) inflight: usize,
-}
-
-/// A message that an acknowledgement takes out of a source once it is durable.
-pub(crate) type Settled = (SourceKey, MessageId);
-
-/// What is gathered.
-#[derive(Debug, Default)]
-pub(crate) struct Turn {
-    pub(crate) sends: Vec<Operation>,
-    pub(crate) sends_bytes: usize,
-    /// The producer that was noted last among the sends, and where: a batch needs to say it once.
-    pub(crate) noted: Option<(ByteString, usize)>,
-    pub(crate) sent: Vec<Sent>,
-    pub(crate) senders: Vec<Waiter>,
-    pub(crate) acknowledgements: Vec<Operation>,
-    pub(crate) settled: Vec<Settled>,
-    pub(crate) acknowledgers: Vec<(ConnectionKey, RequestId)>,
-}
-
-/// What to do when a batch was committed.
-#[derive(Debug)]
-pub(crate) enum Completed {
-    Nothing,
-    /// A transaction that may never have got as far as the store.
-    RolledBack,
-    Sends {
-        sent: Vec<Sent>,
-        senders: Vec<Waiter>,
-    },
-    Acknowledgements {
-        settled: Vec<Settled>,
-        acknowledgers: Vec<(ConnectionKey, RequestId)>,
-    },
-    Created {
-        destination: DestinationKey,
-        id: DestinationId,
-    },
-    Transaction(Box<Ending>),
-    /// A chunk of a large transaction.
-    Chunk {
-        connection: ConnectionKey,
-        transaction: super::transaction::TransactionId,
-        inflight: usize,
-    },
-    /// Dead letters: what left a source, and what arrived in the dead-letter queue.
-    DeadLetters(Deferred),
-    /// A message that was sent again: it was stored if its sequence still stands.
-    Duplicate(Waiter),
-    /// A commit that was sent again: it happened if it still stands.
-    Recommitted {
-        connection: ConnectionKey,
-        request: Option<RequestId>,
-        transaction: super::transaction::TransactionId,
-    },
-    Subscribed {
-        connection: ConnectionKey,
-        request: Option<RequestId>,
-        consumer: Option<ConsumerKey>,
-    },
-    /// One topic of a durable subscription.
-    Part {
-        name: DurableName,
-        source: SourceKey,
-    },
-    Answer {
-        connection: ConnectionKey,
-        request: Option<RequestId>,
-    },
-    /// The store keeps a topic for a subscriber that is not durable.
-    Kept {
-        consumer: ConsumerKey,
-        source: SourceKey,
-    },
-    /// A browser may look: what was submitted before it came is done.
-    Ordered(ConsumerKey),
-}
-
-/// Whom a page is for.
-#[derive(Debug)]
-pub(crate) enum ReadFor {
-    Source(SourceKey),
-    Browser(ConsumerKey, SourceKey),
-    /// Expired messages are looked for.
-    Sweep(SourceKey),
-}
+use super::keys::{CommitToken, ConnectionKey, ReadToken};
+use super::state::Core;
+use super::state::said::Subject;
+use super::state::sent::Settled;
+use super::state::turn::{Completed, ReadFor};
 
 impl Core {
     /// Whether everything that was decided so far is done: the store owes no answer to a batch, and none is gathered.

@@ -13,7 +13,7 @@ use kahawai_openwire::producer::ProducerInfo;
 use kahawai_openwire::text::Text;
 
 use super::translate::{destination, numbered, text};
-use crate::core::advisory::Advisory;
+use crate::core::effects::Advisory;
 
 /// What the broker says of itself in every advisory.
 #[derive(Clone, Debug)]

@@ -24,7 +24,7 @@ use kahawai_openwire::transaction::{LocalTransactionId, TransactionId};
 use kahawai_store::message::{BodyKind, Encoding, Header, Message as Stored};
 
 use super::translate::{numbered, qualified_destination, string, text};
-use crate::core::dead_letter::Property;
+use crate::core::settings::Property;
 
 const PRODUCER: u32 = 64;
 const STRUCTURED_ID: u32 = 65;
@@ -255,7 +255,7 @@ fn read_blob(bytes: &Bytes) -> Option<BlobReference> {
     Some(BlobReference { remote_blob_url, mime_type, deleted_by_broker })
 }
 
-/// The properties of a message with some more: see [`crate::core::dead_letter::Annotate`]. Properties that
+/// The properties of a message with some more: see [`crate::core::settings::Annotate`]. Properties that
 /// cannot be read stay as they are.
 pub fn annotate(message: &Stored, more: &[(&str, Property<'_>)]) -> Bytes {
     let mut properties = if message.properties.is_empty() {

@@ -6,7 +6,7 @@ use kahawai_openwire::destination::{Destination, DestinationKind};
 use kahawai_openwire::message::Message;
 
 use crate::core::Core;
-use crate::core::notice::NotYet;
+use crate::core::spec::NotYet;
 
 /// How much of a name is shown.
 const NAME_BYTES_MAX: usize = 256;

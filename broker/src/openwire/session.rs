@@ -23,14 +23,12 @@ use super::outgoing::Outgoing;
 use super::stage::Stage;
 use super::translate::{address, string};
 use crate::core::Core;
-use crate::core::acknowledge::{Acknowledgement, AcknowledgementKind};
 use crate::core::address::Address;
-use crate::core::connection::{ConnectionSpec, LastDelivered};
-use crate::core::consumer::ConsumerSpec;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::keys::{ConnectionKey, ConsumerKey, RequestId};
-use crate::core::send::Sending;
-use crate::core::transaction::TransactionId;
+use crate::core::spec::{
+    Acknowledgement, AcknowledgementKind, ConnectionSpec, ConsumerSpec, LastDelivered, Sending, TransactionId,
+};
 
 /// What to do after a command.
 #[derive(Debug)]

@@ -15,13 +15,15 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::clock::now;
 use super::config::BrokerConfig;
 use super::connection;
-use super::engine::{Engine, Phase, now};
+use super::engine::{Engine, Phase};
 use super::gate::Gate;
 use super::listen::listen;
 use super::places::Places;
-use crate::core::{Core, Settings};
+use crate::core::Core;
+use crate::core::settings::Settings;
 use crate::openwire::advisory::Origin;
 use crate::openwire::message::annotate;
 

@@ -16,8 +16,9 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
+use super::clock::now;
 use super::config::BrokerConfig;
-use super::engine::{Engine, Phase, now};
+use super::engine::{Engine, Phase};
 use super::outbox::{Flushed, Outbox};
 use crate::core::failure::{Failure, FailureKind};
 use crate::openwire::failure::connection_error;

@@ -7,12 +7,12 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use kahawai_store::contract::{Committed, Completion, Page, Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 
+use super::clock::now;
 use super::config::BrokerConfig;
 use super::gate::Gate;
 use super::outbox::{Flushed, Outbox};
@@ -146,7 +146,7 @@ impl Engine {
     /// A connection is gone.
     pub(crate) fn unregister(self: &Arc<Self>, key: ConnectionKey) {
         self.turn(|locked| {
-            let unknown = crate::core::connection::LastDelivered::Unknown;
+            let unknown = crate::core::spec::LastDelivered::Unknown;
             locked.disconnect(key, unknown, false);
         });
         let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -341,10 +341,4 @@ impl Engine {
             }
         }
     }
-}
-
-/// Milliseconds since 1970.
-pub(crate) fn now() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,7 @@
 //! The part that acts: sockets, tasks, time, the store's completions, the log.
 
 pub mod broker;
+mod clock;
 pub mod config;
 mod connection;
 mod engine;

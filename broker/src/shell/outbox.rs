@@ -12,7 +12,7 @@ use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use super::engine::now;
+use super::clock::now;
 use super::gate::Gate;
 use crate::core::effects::Event;
 use crate::core::keys::ConnectionKey;

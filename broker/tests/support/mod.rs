@@ -8,17 +8,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use kahawai_broker::core::acknowledge::{Acknowledgement, AcknowledgementKind};
+use kahawai_broker::core::Core;
 use kahawai_broker::core::address::Address;
-use kahawai_broker::core::connection::ConnectionSpec;
-use kahawai_broker::core::consumer::ConsumerSpec;
 use kahawai_broker::core::effects::{Delivery, Event, Payload, StoreCall};
 use kahawai_broker::core::failure::Failure;
 use kahawai_broker::core::keys::{CommitToken, ConnectionKey, ConsumerKey, ReadToken, RequestId};
 use kahawai_broker::core::limits::Limits;
-use kahawai_broker::core::send::Sending;
-use kahawai_broker::core::transaction::TransactionId;
-use kahawai_broker::core::{Core, Settings};
+use kahawai_broker::core::settings::Settings;
+use kahawai_broker::core::spec::{
+    Acknowledgement, AcknowledgementKind, ConnectionSpec, ConsumerSpec, Sending, TransactionId,
+};
 use kahawai_broker::openwire::message::annotate;
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{Committed, Limits as StoreLimits, Page, ReadRequest, StoreError};

@@ -4,40 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kahawai_store::batch::Operation;
-use kahawai_store::message::Message;
-use kahawai_store::names::Xid;
 
-use super::super::Core;
-use super::super::cut::{cut, room, size};
-use super::super::failure::{Failure, FailureKind};
-use super::super::keys::{ConnectionKey, DestinationKey};
-use super::super::turn::Completed;
-use super::{Gathered, Prepared, Transaction, TransactionId};
+use super::Gathered;
+use crate::core::cut::{cut, room, size};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::keys::{ConnectionKey, DestinationKey};
+use crate::core::spec::TransactionId;
+use crate::core::state::Core;
+use crate::core::state::transaction::{Prepared, Published, Spooled, Transaction};
+use crate::core::state::turn::Completed;
 
 /// How often the spool threshold a transaction may hold of what only lives in memory.
 const MEMORY_ONLY_FACTOR: usize = 16;
-
-#[derive(Debug)]
-pub(super) struct Spooled {
-    pub(super) xid: Xid,
-    /// Whether the store was given anything of it.
-    pub(super) prepared: bool,
-    /// Whatever it names: those where something arrives, and those of what it acknowledges.
-    pub(super) destinations: BTreeSet<DestinationKey>,
-    /// What is not stored, and what topics' subscribers get, who are not served from the store.
-    pub(super) publish: Vec<Published>,
-    pub(super) publish_bytes: usize,
-    pub(super) enqueues: u64,
-}
-
-/// What is given out by memory when a transaction is committed.
-#[derive(Debug)]
-pub(super) struct Published {
-    pub(super) destination: DestinationKey,
-    pub(super) message: Arc<Message>,
-    /// The store has it too.
-    pub(super) stored: bool,
-}
 
 impl Core {
     /// Gives what a transaction has done so far to the store, prepared and not decided.

@@ -1,0 +1,31 @@
+//! What the core is told once.
+
+use bytestring::ByteString;
+use kahawai_store::message::Message;
+
+/// What the core is told once.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The broker's name, for messages to clients.
+    pub broker_name: ByteString,
+    /// The most bytes that the store takes in one batch.
+    pub batch_bytes_max: usize,
+    /// How properties are written into a message that becomes a dead letter.
+    pub annotate: Annotate,
+    /// How often expired messages are looked for, in milliseconds; 0 for never (`expireMessagesPeriod`).
+    pub expire_messages_period: i64,
+}
+
+/// A property to add to a message.
+#[derive(Clone, Debug)]
+pub enum Property<'a> {
+    /// A text.
+    Text(&'a str),
+    /// A number.
+    Long(i64),
+    /// None: what is there under this name is taken out.
+    Absent,
+}
+
+/// Writes properties into a message in the encoding it is in.
+pub type Annotate = fn(&Message, &[(&str, Property<'_>)]) -> bytes::Bytes;

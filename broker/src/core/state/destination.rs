@@ -1,0 +1,26 @@
+//! A queue or topic.
+
+use std::sync::Arc;
+
+use kahawai_store::names::DestinationId;
+
+use crate::core::address::Address;
+use crate::core::keys::{ConnectionKey, ConsumerKey, SourceKey};
+
+/// A queue or topic that exists.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub(crate) address: Arc<Address>,
+    /// The connection it belongs to, if it is temporary.
+    pub(crate) owner: Option<ConnectionKey>,
+    /// Its name in the store, once it is there.
+    pub(crate) stored: Option<DestinationId>,
+    /// What a queue is dispatched from.
+    pub(crate) queue: Option<SourceKey>,
+    /// The subscribers of a topic that are not durable.
+    pub(crate) subscribers: Vec<ConsumerKey>,
+    /// What of a topic is stored for somebody: its parts of durable subscriptions, and those of subscribers that are slow.
+    pub(crate) durables: Vec<SourceKey>,
+    /// How many of a topic's messages the store was given and has not answered: what comes after them goes the same way.
+    pub(crate) under_way: usize,
+}

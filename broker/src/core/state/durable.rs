@@ -1,0 +1,19 @@
+//! A durable subscription.
+
+use bytestring::ByteString;
+
+use crate::core::address::Address;
+use crate::core::keys::{ConsumerKey, SourceKey};
+
+/// Client id and subscription name.
+pub(crate) type DurableName = (ByteString, ByteString);
+
+#[derive(Debug)]
+pub(crate) struct Durable {
+    pub(crate) address: Address,
+    pub(crate) no_local: bool,
+    /// One for each topic.
+    pub(crate) parts: Vec<SourceKey>,
+    /// The consumer it has at the moment.
+    pub(crate) consumer: Option<ConsumerKey>,
+}

@@ -1,0 +1,60 @@
+//! What consumers are dispatched from.
+
+use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
+
+use super::letters::Reason;
+use crate::core::keys::{ConsumerKey, DestinationKey, KeyMap};
+use crate::core::window::Window;
+
+/// A queue, or one topic of a durable subscription.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) destination: DestinationKey,
+    /// Its destination's name in the store.
+    pub(crate) stored: Option<DestinationId>,
+    pub(crate) subscription: Option<SubscriptionId>,
+    pub(crate) window: Window,
+    /// What is buried instead of dispatched when it is read again.
+    pub(crate) condemned: KeyMap<MessageId, Reason>,
+    /// Highest priority first; among equals the oldest.
+    pub(crate) consumers: Vec<ConsumerKey>,
+    /// How many of them want to be the only one served.
+    pub(crate) exclusives: usize,
+    /// Where the next round begins.
+    pub(crate) next: usize,
+    /// The consumers that had room when messages were passed over: they wanted none of them.
+    pub(crate) refusers: Vec<ConsumerKey>,
+    /// It is part of a subscriber that is not durable, which has more to take than fits in memory; see [`crate::core::overflow`].
+    pub(crate) kept: bool,
+    /// A topic's subscription is in the store: what is committed comes by it.
+    pub(crate) active: bool,
+    /// Nothing of what the store holds for it expires before this, as far as anybody knows; see [`crate::core::expiry`].
+    pub(crate) expires_from: i64,
+    /// Whether it is on the list of those to look at before the turn ends.
+    pub(crate) touched: bool,
+}
+
+impl Source {
+    pub(crate) fn new(
+        destination: DestinationKey,
+        stored: Option<(DestinationId, SubscriptionId)>,
+        window: Window,
+    ) -> Self {
+        Self {
+            destination,
+            kept: false,
+            active: false,
+            // Of what a store holds that was there before us nobody knows.
+            expires_from: if window.is_behind() { i64::MIN } else { i64::MAX },
+            stored: stored.map(|(destination, _)| destination),
+            subscription: stored.map(|(_, subscription)| subscription),
+            window,
+            condemned: KeyMap::default(),
+            consumers: Vec::new(),
+            exclusives: 0,
+            next: 0,
+            refusers: Vec::new(),
+            touched: false,
+        }
+    }
+}
