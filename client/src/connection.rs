@@ -9,38 +9,26 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use crate::consumer_options::ConsumerOptions;
 use crate::error::{Error, Loss, Result};
 use crate::failover::Failover;
-use crate::options::{ConnectOptions, PrefetchPolicy};
-use crate::protocol::{Identity, Protocol};
+use crate::handle::ConnectionHandle;
+use crate::options::ConnectOptions;
+use crate::protocol::Protocol;
+use crate::protocol::identity::Identity;
 use crate::session::{Session, TransactedSession};
 use crate::shell::driver::{self, CLOSE_TIMEOUT};
 use crate::shell::shared::Shared;
 use crate::shell::{failover, names};
 use crate::state::StateWatch;
 use crate::temporary::TemporaryDestination;
-use crate::url::{BrokerUrl, FailoverUrl, Login, TcpUrl, UrlError};
+use crate::url::error::UrlError;
+use crate::url::{BrokerUrl, FailoverUrl, Login, TcpUrl};
 
 /// A connection to a broker. Clones are the same connection; it closes when the last clone and the last session,
 /// producer and consumer of it have gone, or by [`Self::close`].
 #[derive(Clone)]
 pub struct Connection {
-    handle: Arc<Handle>,
-}
-
-struct Handle {
-    shared: Arc<Shared>,
-    prefetch: PrefetchPolicy,
-    address: String,
-    client_id: String,
-    is_client_id_chosen: bool,
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shared.finish(true);
-    }
+    handle: Arc<ConnectionHandle>,
 }
 
 impl Connection {
@@ -120,7 +108,7 @@ impl Connection {
 
     fn new(shared: Arc<Shared>, address: String, login: &Login, identity: &Identity) -> Self {
         Self {
-            handle: Arc::new(Handle {
+            handle: Arc::new(ConnectionHandle {
                 shared,
                 prefetch: login.prefetch,
                 address,
@@ -145,7 +133,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Broker`], [`Error::Lost`], [`Error::Closed`].
     pub async fn session(&self) -> Result<Session> {
-        Session::open(self.clone(), false).await
+        Session::open(self.handle.clone(), false).await
     }
 
     /// Opens a session in which all sending and receiving belongs to a transaction. The next one begins where one
@@ -154,7 +142,7 @@ impl Connection {
     /// # Errors
     /// As [`Self::session`].
     pub async fn transacted_session(&self) -> Result<TransactedSession> {
-        Session::open(self.clone(), true).await.map(TransactedSession::new)
+        Session::open(self.handle.clone(), true).await.map(TransactedSession::new)
     }
 
     /// Makes a queue that only this connection consumes from, and that goes with it: for answers.
@@ -162,7 +150,7 @@ impl Connection {
     /// # Errors
     /// As [`Self::session`].
     pub async fn temporary_queue(&self) -> Result<TemporaryDestination> {
-        TemporaryDestination::create(self.clone(), DestinationKind::TemporaryQueue).await
+        TemporaryDestination::create(self.handle.clone(), DestinationKind::TemporaryQueue).await
     }
 
     /// Makes a topic that only this connection consumes from, and that goes with it.
@@ -170,7 +158,7 @@ impl Connection {
     /// # Errors
     /// As [`Self::session`].
     pub async fn temporary_topic(&self) -> Result<TemporaryDestination> {
-        TemporaryDestination::create(self.clone(), DestinationKind::TemporaryTopic).await
+        TemporaryDestination::create(self.handle.clone(), DestinationKind::TemporaryTopic).await
     }
 
     /// Deletes a durable subscription of this connection's client id, with what waits in it. Its consumer must be
@@ -180,7 +168,7 @@ impl Connection {
     /// [`Error::Usage`] where the connection has no client id of its own; [`Error::Broker`] where there is no such
     /// subscription or it is in use; [`Error::Lost`], [`Error::OutcomeUnknown`], [`Error::Closed`].
     pub async fn unsubscribe(&self, subscription: &str) -> Result<()> {
-        self.check_client_id()?;
+        self.handle.check_client_id()?;
         let shared = self.shared();
         shared.request_when_up(|protocol, now| protocol.unsubscribe(now, subscription).map(Some)).await?.await
     }
@@ -214,28 +202,46 @@ impl Connection {
         answered.unwrap_or(Ok(()))
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
+}
 
-    /// The prefetch of a consumer.
-    pub(crate) fn prefetch(&self, options: &ConsumerOptions) -> u32 {
-        let policy = &self.handle.prefetch;
-        let by_policy = match options.destination.kind {
-            kind if kind.is_queue() => policy.queue,
-            _ if options.subscription.is_some() => policy.durable_topic,
-            _ => policy.topic,
-        };
-        options.prefetch.unwrap_or(by_policy).min(PrefetchPolicy::LIMIT)
-    }
-
+impl ConnectOptions {
+    /// Opens a connection.
+    ///
     /// # Errors
-    /// [`Error::Usage`] where the client id was made up: a durable subscription would be lost with it.
-    pub(crate) fn check_client_id(&self) -> Result<()> {
-        if !self.handle.is_client_id_chosen {
-            return Err(Error::Usage("durable subscriptions need a client id (ConnectOptions::client_id)"));
+    /// [`crate::Error::Url`], [`crate::Error::Connect`], [`crate::Error::ConnectTimeout`]; [`crate::Error::Broker`]
+    /// where the broker refuses the user or the client id; [`crate::Error::Lost`].
+    pub async fn open<U>(self, url: U) -> Result<Connection>
+    where
+        U: TryInto<BrokerUrl>,
+        UrlError: From<U::Error>,
+    {
+        match url.try_into().map_err(UrlError::from)? {
+            BrokerUrl::Tcp(mut url) => {
+                url.connect_timeout = self.connect_timeout.unwrap_or(url.connect_timeout);
+                self.apply(&mut url.login);
+                Connection::open_tcp(url).await
+            }
+            BrokerUrl::Failover(mut url) => {
+                let limit = self.connect_timeout;
+                self.apply(&mut url.login);
+                Connection::open_failover(url, limit).await
+            }
         }
-        Ok(())
+    }
+}
+
+impl TemporaryDestination {
+    /// Deletes it, over the connection that made it. Its consumers must be closed.
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] where it has a consumer or is another connection's; [`crate::Error::Broker`],
+    /// [`crate::Error::Lost`], [`crate::Error::Closed`].
+    pub async fn delete(self, connection: &Connection) -> Result<()> {
+        let removal = |protocol: &mut Protocol, now| protocol.remove_temporary(now, &self).map(Some);
+        connection.shared().request_when_up(removal).await?.await
     }
 }
 
@@ -251,10 +257,6 @@ fn identity(login: &Login) -> Identity {
 
 impl fmt::Debug for Connection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Connection")
-            .field("address", &self.handle.address)
-            .field("client_id", &self.handle.client_id)
-            .finish_non_exhaustive()
+        self.handle.fmt(formatter)
     }
 }

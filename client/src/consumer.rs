@@ -11,8 +11,8 @@ use futures_core::Stream;
 use crate::consumer_options::{Acknowledge, ConsumerOptions};
 use crate::delivery::Delivery;
 use crate::error::{Error, Result};
+use crate::handle::SessionHandle;
 use crate::protocol::ConsumerKey;
-use crate::session::SessionHandle;
 
 /// A stream of messages. An error is its last item; it ends when the consumer, its session or its connection was
 /// closed. Dropping it closes it: what it did not acknowledge is delivered again.

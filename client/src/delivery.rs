@@ -11,8 +11,8 @@ use kahawai_openwire::primitive::{PrimitiveMap, Value};
 use kahawai_openwire::text::Text;
 
 use crate::error::{Error, Result};
+use crate::handle::SessionHandle;
 use crate::protocol::{ConsumerKey, Extent, Handed};
-use crate::session::SessionHandle;
 use crate::shell::confirm::Confirm;
 
 /// A message that a consumer was given, with the means to acknowledge it.

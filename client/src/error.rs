@@ -1,14 +1,13 @@
 //! What can go wrong, by what the caller can do about it.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use kahawai_openwire::error::{DecodeError, EncodeError, FrameError, NegotiationError};
 use kahawai_openwire::throwable::Throwable;
 
-use crate::url::UrlError;
+use crate::url::error::UrlError;
 
 /// The result of this crate's calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -33,8 +33,10 @@ mod consumer_options;
 mod delivery;
 mod error;
 mod failover;
+mod handle;
 mod message;
 mod options;
+mod prefetch;
 mod producer;
 mod protocol;
 mod session;
@@ -43,22 +45,25 @@ mod state;
 mod temporary;
 mod url;
 
+pub use kahawai_openwire::body::Body;
+pub use kahawai_openwire::destination::{Destination, DestinationKind};
+pub use kahawai_openwire::primitive::{PrimitiveMap, Value};
+pub use kahawai_openwire::text::Text;
+
 pub use connection::Connection;
 pub use consumer::Consumer;
 pub use consumer_options::{Acknowledge, ConsumerOptions};
 pub use delivery::Delivery;
 pub use error::{BrokerError, Error, ErrorKind, Loss, Result};
-pub use kahawai_openwire::body::Body;
-pub use kahawai_openwire::destination::{Destination, DestinationKind};
-pub use kahawai_openwire::primitive::{PrimitiveMap, Value};
-pub use kahawai_openwire::text::Text;
 pub use message::Message;
-pub use options::{ConnectOptions, PrefetchPolicy};
+pub use options::ConnectOptions;
+pub use prefetch::PrefetchPolicy;
 pub use producer::{Confirm, Producer};
 pub use session::{Session, TransactedSession};
 pub use state::{ConnectionState, StateWatch};
 pub use temporary::TemporaryDestination;
-pub use url::{BrokerUrl, FailoverOptions, FailoverUrl, Login, TcpUrl, UrlError};
+pub use url::error::UrlError;
+pub use url::{BrokerUrl, FailoverOptions, FailoverUrl, Login, TcpUrl};
 
 /// Keeps the page's example compiling.
 #[cfg(doctest)]

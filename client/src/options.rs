@@ -3,37 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::connection::Connection;
-use crate::error::Result;
-use crate::url::{BrokerUrl, Login, UrlError};
-
-/// How many messages a broker may send to a consumer ahead of acknowledgement, by what it consumes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PrefetchPolicy {
-    /// For queues.
-    pub queue: u32,
-    /// For topics.
-    pub topic: u32,
-    /// For durable subscriptions.
-    pub durable_topic: u32,
-}
-
-impl PrefetchPolicy {
-    /// Largest prefetch (ActiveMQ's `MAX_PREFETCH_SIZE`).
-    pub const LIMIT: u32 = 32_767;
-
-    /// The same for all.
-    pub fn all(prefetch: u32) -> Self {
-        Self { queue: prefetch, topic: prefetch, durable_topic: prefetch }
-    }
-}
-
-impl Default for PrefetchPolicy {
-    /// ActiveMQ's: 1000, 32767 and 100.
-    fn default() -> Self {
-        Self { queue: 1000, topic: Self::LIMIT, durable_topic: 100 }
-    }
-}
+use crate::prefetch::PrefetchPolicy;
+use crate::url::Login;
 
 /// Options of a connection. What is set here wins over the address.
 ///
@@ -52,7 +23,7 @@ pub struct ConnectOptions {
     credentials: Option<(String, String)>,
     client_id: Option<String>,
     prefetch: Option<PrefetchPolicy>,
-    connect_timeout: Option<Duration>,
+    pub(crate) connect_timeout: Option<Duration>,
 }
 
 impl ConnectOptions {
@@ -91,31 +62,7 @@ impl ConnectOptions {
         self
     }
 
-    /// Opens a connection.
-    ///
-    /// # Errors
-    /// [`crate::Error::Url`], [`crate::Error::Connect`], [`crate::Error::ConnectTimeout`]; [`crate::Error::Broker`]
-    /// where the broker refuses the user or the client id; [`crate::Error::Lost`].
-    pub async fn open<U>(self, url: U) -> Result<Connection>
-    where
-        U: TryInto<BrokerUrl>,
-        UrlError: From<U::Error>,
-    {
-        match url.try_into().map_err(UrlError::from)? {
-            BrokerUrl::Tcp(mut url) => {
-                url.connect_timeout = self.connect_timeout.unwrap_or(url.connect_timeout);
-                self.apply(&mut url.login);
-                Connection::open_tcp(url).await
-            }
-            BrokerUrl::Failover(mut url) => {
-                let limit = self.connect_timeout;
-                self.apply(&mut url.login);
-                Connection::open_failover(url, limit).await
-            }
-        }
-    }
-
-    fn apply(self, login: &mut Login) {
+    pub(crate) fn apply(self, login: &mut Login) {
         if let Some((user, password)) = self.credentials {
             login.user_name = Some(user);
             login.password = Some(password);

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use kahawai_openwire::destination::Destination;
 
 use crate::error::{Error, Result};
+use crate::handle::SessionHandle;
 use crate::message::Message;
 use crate::protocol::ProducerKey;
-use crate::session::SessionHandle;
 pub use crate::shell::confirm::Confirm;
 use crate::shell::names;
 

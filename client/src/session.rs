@@ -6,13 +6,11 @@ use std::sync::Arc;
 
 use kahawai_openwire::destination::Destination;
 
-use crate::connection::Connection;
 use crate::consumer::Consumer;
 use crate::consumer_options::ConsumerOptions;
 use crate::error::Result;
+use crate::handle::{ConnectionHandle, SessionHandle};
 use crate::producer::Producer;
-use crate::protocol::SessionKey;
-use crate::shell::shared::Shared;
 
 /// Where producers and consumers are opened. Clones are the same session; it closes when the last clone and the last
 /// producer, consumer and unacknowledged delivery of it have gone, or by [`Self::close`].
@@ -21,57 +19,13 @@ pub struct Session {
     handle: Arc<SessionHandle>,
 }
 
-/// What keeps a session open.
-pub(crate) struct SessionHandle {
-    connection: Connection,
-    key: SessionKey,
-    is_transacted: bool,
-}
-
-impl SessionHandle {
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        self.connection.shared()
-    }
-
-    pub(crate) fn key(&self) -> SessionKey {
-        self.key
-    }
-
-    pub(crate) fn connection(&self) -> &Connection {
-        &self.connection
-    }
-
-    pub(crate) fn is_transacted(&self) -> bool {
-        self.is_transacted
-    }
-}
-
-impl fmt::Debug for SessionHandle {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Session")
-            .field("connection", &self.connection)
-            .field("number", &self.key)
-            .field("is_transacted", &self.is_transacted)
-            .finish()
-    }
-}
-
-impl Drop for SessionHandle {
-    fn drop(&mut self) {
-        let key = self.key;
-        // If the connection is over, so is the session.
-        let _ = self.shared().request(|protocol, now| protocol.close_session(now, key));
-    }
-}
-
 impl Session {
-    pub(crate) async fn open(connection: Connection, is_transacted: bool) -> Result<Self> {
+    pub(crate) async fn open(connection: Arc<ConnectionHandle>, is_transacted: bool) -> Result<Self> {
         let (key, opened) = connection
             .shared()
             .open_when_up(|protocol, now| protocol.open_session(now, is_transacted))
             .await?;
-        let session = Self { handle: Arc::new(SessionHandle { connection, key, is_transacted }) };
+        let session = Self { handle: Arc::new(SessionHandle::new(connection, key, is_transacted)) };
         opened.await?;
         Ok(session)
     }
@@ -106,7 +60,7 @@ impl Session {
     /// # Errors
     /// [`crate::Error::Broker`], [`crate::Error::Lost`], [`crate::Error::Closed`] where the connection was closed.
     pub async fn close(&self) -> Result<()> {
-        let key = self.handle.key;
+        let key = self.handle.key();
         self.handle.shared().request(|protocol, now| protocol.close_session(now, key))?.await
     }
 }
@@ -140,7 +94,7 @@ impl TransactedSession {
     /// was received comes again, and the next transaction has begun.
     pub async fn commit(&self) -> Result<()> {
         let handle = &self.session.handle;
-        handle.shared().request_when_up(|protocol, now| protocol.commit(now, handle.key)).await?.await
+        handle.shared().request_when_up(|protocol, now| protocol.commit(now, handle.key())).await?.await
     }
 
     /// Undoes what was sent and received since the last commit or roll-back: messages sent are forgotten, messages
@@ -152,7 +106,7 @@ impl TransactedSession {
     /// committed.
     pub async fn rollback(&self) -> Result<()> {
         let handle = &self.session.handle;
-        handle.shared().request_when_up(|protocol, now| protocol.roll_back(now, handle.key)).await?.await
+        handle.shared().request_when_up(|protocol, now| protocol.roll_back(now, handle.key())).await?.await
     }
 }
 

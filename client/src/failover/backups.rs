@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::failover::attempt::{Attempt, lengthened};
 use crate::failover::candidates::Candidates;
-use crate::failover::{Attempt, lengthened};
 use crate::url::{FailoverOptions, TcpUrl};
 
 #[derive(Debug)]

@@ -5,7 +5,8 @@ use std::fmt;
 
 use fastrand::Rng;
 
-use crate::url::{FailoverOptions, Nested, TcpUrl, UrlError};
+use crate::url::error::UrlError;
+use crate::url::{FailoverOptions, Nested, TcpUrl};
 
 /// Brokers that a broker may tell of: beyond that it is taken for mad.
 const TOLD_MAX: usize = 256;

@@ -15,6 +15,7 @@
 //! What differs: a connection counts as established when the broker has accepted it, not when TCP has; and a broker
 //! that sends us elsewhere (`reconnectTo`) goes to the head of the list instead of replacing it.
 
+pub(crate) mod attempt;
 mod backups;
 mod candidates;
 #[cfg(test)]
@@ -23,13 +24,10 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::failover::attempt::{Attempt, lengthened};
 use crate::failover::backups::Backups;
 use crate::failover::candidates::Candidates;
 use crate::url::{FailoverOptions, FailoverUrl, TcpUrl};
-
-/// One attempt to reach a broker, and the transport that came of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Attempt(pub(crate) u64);
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
@@ -337,15 +335,4 @@ impl Failover {
             self.backups.opening(now, attempt, wanted);
         }
     }
-}
-
-/// The wait after this one.
-fn lengthened(options: &FailoverOptions, delay: Duration) -> Duration {
-    if !options.use_exponential_back_off {
-        return options.initial_reconnect_delay;
-    }
-    // From no wait at all no factor leads anywhere: a broker that is down must not be asked without end.
-    let seconds = delay.max(Duration::from_millis(1)).as_secs_f64() * options.reconnect_delay_exponent;
-    Duration::try_from_secs_f64(seconds)
-        .map_or(options.max_reconnect_delay, |delay| delay.min(options.max_reconnect_delay))
 }

@@ -10,8 +10,10 @@ use kahawai_openwire::ids::RemovedId;
 use kahawai_openwire::text::Text;
 
 use crate::error::{Error, Result};
+use crate::protocol::Protocol;
 use crate::protocol::event::RequestId;
-use crate::protocol::{Identity, Protocol, Request};
+use crate::protocol::identity::Identity;
+use crate::protocol::request::Request;
 
 impl Protocol {
     /// Opens the connection, after [`Event::Negotiated`].

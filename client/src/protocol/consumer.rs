@@ -3,6 +3,8 @@
 //! Messages are numbered as they arrive. That is the order of the broker's own list of dispatched messages, which
 //! matters because a range acknowledgement must name exactly a stretch of that list.
 
+mod entry;
+mod known;
 mod recovery;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,13 +14,14 @@ use kahawai_openwire::connection::RemoveInfo;
 use kahawai_openwire::consumer::{ConsumerInfo, MessagePull};
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::ids::{ConsumerId, MessageId, RemovedId};
-use kahawai_openwire::message::{Message, MessageAck, MessageDispatch};
+use kahawai_openwire::message::{MessageAck, MessageDispatch};
 use kahawai_openwire::throwable::Throwable;
 use kahawai_openwire::transaction::TransactionId;
 
 use crate::consumer_options::ConsumerOptions;
 use crate::error::Loss;
-use crate::protocol::consumer::recovery::Recovery;
+use crate::protocol::consumer::entry::{Entry, id};
+use crate::protocol::consumer::known::Recovery;
 use crate::protocol::event::{Extent, Handed, Next};
 
 /// How far beyond its prefetch a broker may go before it is taken for mad: prefetch windows are not exact.
@@ -41,14 +44,6 @@ struct Due {
     last: Option<MessageId>,
     destination: Arc<Destination>,
     count: usize,
-}
-
-#[derive(Debug)]
-struct Entry {
-    message: Arc<Message>,
-    /// Where it was dispatched from: with wildcards and composites another than the consumer's own.
-    destination: Arc<Destination>,
-    redeliveries: u32,
 }
 
 /// Messages that a transaction acknowledged and that come again if it fails.
@@ -436,8 +431,4 @@ impl Consumer {
             ..MessageAck::default()
         }
     }
-}
-
-fn id(entry: &Entry) -> Option<&MessageId> {
-    entry.message.message_id.as_ref()
 }

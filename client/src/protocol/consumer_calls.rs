@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use crate::consumer_options::{Acknowledge, ConsumerOptions};
 use crate::error::{Error, Result};
+use crate::protocol::Protocol;
 use crate::protocol::consumer::{Consumer, Mode};
 use crate::protocol::event::{ConsumerKey, Extent, Next, RequestId, SessionKey};
-use crate::protocol::{Protocol, Request};
+use crate::protocol::request::Request;
 
 impl Protocol {
     /// Opens a consumer.

@@ -18,17 +18,21 @@ mod connection_calls;
 mod consumer;
 mod consumer_calls;
 mod event;
+pub(crate) mod identity;
 mod keep_alive;
 mod link;
+mod producer;
 mod producer_calls;
 mod recovery;
+mod request;
 mod session;
 mod session_calls;
+mod standing;
 #[cfg(test)]
 mod tests;
+mod weight;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,67 +41,21 @@ use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::KeepAliveInfo;
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::ids::ConnectionId;
-use kahawai_openwire::message::{Message, MessageAck};
+use kahawai_openwire::message::MessageAck;
 use kahawai_openwire::negotiation::Preferences;
 use kahawai_openwire::text::Text;
 
 use crate::error::{BrokerError, Error, Loss, Result};
-use crate::protocol::consumer::{Consumer, Settling};
+use crate::protocol::consumer::Consumer;
 pub(crate) use crate::protocol::event::{
     ConsumerKey, Event, Extent, Handed, Next, ProducerKey, RequestId, SessionKey,
 };
+use crate::protocol::identity::Identity;
 use crate::protocol::link::{Link, Received};
-use crate::protocol::producer_calls::Producer;
-use crate::protocol::recovery::Recovery;
+use crate::protocol::producer::Producer;
+use crate::protocol::request::Request;
 use crate::protocol::session::Session;
-
-/// Who connects.
-#[derive(Clone, Default)]
-pub(crate) struct Identity {
-    /// Name of the connection, unlike any other's.
-    pub(crate) connection_id: String,
-    /// The JMS client id.
-    pub(crate) client_id: String,
-    /// Name of the user.
-    pub(crate) user_name: Option<String>,
-    /// Password, in the clear.
-    pub(crate) password: Option<String>,
-}
-
-/// Without the password.
-impl fmt::Debug for Identity {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Identity")
-            .field("connection_id", &self.connection_id)
-            .field("client_id", &self.client_id)
-            .field("user_name", &self.user_name)
-            .finish_non_exhaustive()
-    }
-}
-
-/// What an answer is about.
-#[derive(Debug)]
-enum Request {
-    /// Nothing lasts of it if it fails.
-    Setup,
-    /// A session, forgotten if the broker refuses it.
-    OpenSession(SessionKey),
-    /// A producer, forgotten if the broker refuses it.
-    OpenProducer(ProducerKey),
-    /// A consumer, forgotten if the broker refuses it.
-    OpenConsumer(ConsumerKey),
-    /// A temporary destination, forgotten if the broker refuses it.
-    CreateTemporary(Arc<Destination>),
-    /// Who we are, of a connection that recovers.
-    Present,
-    /// A message that is sent again to the next broker.
-    Send(Arc<Message>),
-    /// It may have happened although no answer comes.
-    Lasting,
-    /// A commit: what it acknowledged comes again if it fails.
-    Commit(Vec<(ConsumerKey, Settling)>),
-}
+use crate::protocol::standing::Recovery;
 
 /// A connection to a broker, without the connection.
 #[derive(Debug)]

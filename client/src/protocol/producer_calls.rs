@@ -6,34 +6,15 @@ use std::time::Instant;
 use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::RemoveInfo;
 use kahawai_openwire::destination::Destination;
-use kahawai_openwire::ids::{MessageId, ProducerId, RemovedId};
+use kahawai_openwire::ids::{MessageId, RemovedId};
 use kahawai_openwire::message::Message;
-use kahawai_openwire::producer::ProducerInfo;
 
 use crate::error::{Error, Result};
+use crate::protocol::Protocol;
 use crate::protocol::event::{ProducerKey, RequestId, SessionKey};
-use crate::protocol::recovery::weight;
-use crate::protocol::{Protocol, Request};
-
-/// One producer's books.
-#[derive(Debug)]
-pub(super) struct Producer {
-    id: Arc<ProducerId>,
-    destination: Option<Arc<Destination>>,
-    /// Number of its newest message.
-    sequence: i64,
-}
-
-impl Producer {
-    /// The command that opens it.
-    pub(super) fn info(&self) -> ProducerInfo {
-        ProducerInfo {
-            producer_id: Some(self.id.clone()),
-            destination: self.destination.clone(),
-            ..ProducerInfo::default()
-        }
-    }
-}
+use crate::protocol::producer::Producer;
+use crate::protocol::request::Request;
+use crate::protocol::weight::weight;
 
 impl Protocol {
     /// Opens a producer. Without a destination each message names its own.

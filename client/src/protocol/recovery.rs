@@ -24,47 +24,14 @@ use kahawai_openwire::transaction::TransactionInfo;
 
 use crate::error::{BrokerError, Error, Loss, Result};
 use crate::failover::Told;
+use crate::protocol::Protocol;
 use crate::protocol::event::{Event, RequestId, SessionKey};
+use crate::protocol::identity::Identity;
 use crate::protocol::link::Link;
+use crate::protocol::request::Request;
 use crate::protocol::session::transaction_info;
-use crate::protocol::{Identity, Protocol, Request};
-
-/// What a message takes beside its body and properties, roughly, in bytes.
-const MESSAGE_OVERHEAD: usize = 512;
-
-/// Where a connection that recovers stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    /// There is no link.
-    Down,
-    /// There is a link, and the broker has not accepted us yet.
-    Presenting,
-    /// The broker knows all that it must.
-    Up,
-}
-
-/// What a connection that recovers keeps beside its books.
-#[derive(Debug)]
-pub(super) struct Recovery {
-    identity: Identity,
-    standing: Standing,
-    /// A broker had accepted us before.
-    was_up: bool,
-    /// Why the last link was lost.
-    loss: Loss,
-    /// Of messages that wait for their answers.
-    pub(super) held_bytes: usize,
-    /// Messages that no answer was asked for, the newest last.
-    tracked: VecDeque<Arc<Message>>,
-    tracked_bytes: usize,
-    tracked_bytes_max: usize,
-}
-
-/// What a message takes, roughly, in bytes.
-pub(super) fn weight(message: &Message) -> usize {
-    let parts = [&message.content, &message.marshalled_properties];
-    MESSAGE_OVERHEAD + parts.into_iter().flatten().map(bytes::Bytes::len).sum::<usize>()
-}
+use crate::protocol::standing::{Recovery, Standing};
+use crate::protocol::weight::weight;
 
 impl Protocol {
     /// A connection that has no link yet and outlives each that it will have. Messages that no answer is asked for

@@ -9,7 +9,7 @@ use kahawai_openwire::text::Text;
 use kahawai_openwire::transaction::{TransactionId, TransactionInfo};
 
 use crate::error::Loss;
-use crate::protocol::recovery::weight;
+use crate::protocol::weight::weight;
 
 /// A transaction that sent more than this many bytes is not sent again to another broker.
 const SENT_BYTES_MAX: usize = 1024 * 1024;

@@ -6,9 +6,10 @@ use std::time::Instant;
 use kahawai_openwire::transaction::{LocalTransactionId, TransactionId, TransactionInfo};
 
 use crate::error::{Error, Result};
+use crate::protocol::Protocol;
 use crate::protocol::event::{ConsumerKey, Event, RequestId, SessionKey};
+use crate::protocol::request::Request;
 use crate::protocol::session::{Session, transaction_info};
-use crate::protocol::{Protocol, Request};
 
 impl Protocol {
     /// Opens a session.

@@ -14,7 +14,8 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use crate::error::Loss;
-use crate::failover::{Attempt, Failover, Order};
+use crate::failover::attempt::Attempt;
+use crate::failover::{Failover, Order};
 use crate::shell::driver::{End, serve};
 use crate::shell::shared::{Notice, Shared};
 use crate::url::TcpUrl;

@@ -4,4 +4,5 @@ pub(crate) mod confirm;
 pub(crate) mod driver;
 pub(crate) mod failover;
 pub(crate) mod names;
+pub(crate) mod notice;
 pub(crate) mod shared;

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use crate::error::{Error, Loss, Result};
 use crate::protocol::{ConsumerKey, Event, Handed, Next, Protocol, RequestId};
 use crate::shell::confirm::Confirm;
-pub(crate) use crate::shell::shared::brokers::Notice;
+pub(crate) use crate::shell::notice::Notice;
 use crate::state::{ConnectionState, StateWatch};
 
 /// Bytes that may wait to be sent before senders wait as well. Acknowledgements never wait.

@@ -11,9 +11,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::url::tcp::TcpUrl;
+use crate::url::error::{UrlError, without_options};
+use crate::url::login::Login;
+use crate::url::tcp::{self, TcpUrl};
 use crate::url::values::{self, boolean, choice, count_or_endless, duration, number};
-use crate::url::{Login, UrlError, tcp, without_options};
 
 /// What lets an option be one of each broker.
 const NESTED: &str = "nested.";

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use crate::options::PrefetchPolicy;
-use crate::url::UrlError;
+use crate::prefetch::PrefetchPolicy;
+use crate::url::error::UrlError;
 use crate::url::values::prefetch;
 
 /// Who connects, and how much its consumers take: the `jms.*` options of an address.

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use kahawai_openwire::negotiation::Preferences;
 
+use crate::url::error::UrlError;
+use crate::url::login::Login;
 use crate::url::values::{self, boolean, choice, milliseconds, number, positive};
-use crate::url::{Login, UrlError};
 
 /// Port of OpenWire where the address names none.
 const PORT_DEFAULT: u16 = 61616;

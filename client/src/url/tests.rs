@@ -1,8 +1,10 @@
 //! Addresses that are understood, and those that are not.
 
-use crate::options::PrefetchPolicy;
-use crate::url::{BrokerUrl, FailoverOptions, FailoverUrl, TcpUrl, UrlError};
 use std::time::Duration;
+
+use crate::prefetch::PrefetchPolicy;
+use crate::url::error::UrlError;
+use crate::url::{BrokerUrl, FailoverOptions, FailoverUrl, TcpUrl};
 
 fn tcp(url: &str) -> TcpUrl {
     let BrokerUrl::Tcp(url) = url.parse().unwrap() else { panic!("{url}") };

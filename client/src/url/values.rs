@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::options::PrefetchPolicy;
-use crate::url::UrlError;
+use crate::prefetch::PrefetchPolicy;
+use crate::url::error::UrlError;
 
 const MILLISECONDS: &str = "milliseconds, 0 or more";
 

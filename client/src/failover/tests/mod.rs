@@ -14,7 +14,8 @@ mod reconnecting;
 
 use std::time::{Duration, Instant};
 
-use crate::failover::{Attempt, Failover, Order, Told};
+use crate::failover::attempt::Attempt;
+use crate::failover::{Failover, Order, Told};
 use crate::url::{BrokerUrl, FailoverUrl};
 
 pub(super) struct Play {

@@ -6,67 +6,14 @@
 //! message that comes again takes the place of the one it has. What it tried to acknowledge in vain was told to be in
 //! doubt: if it comes again, it is handed out again.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
-use kahawai_openwire::destination::Destination;
-use kahawai_openwire::ids::{MessageId, ProducerId};
 use kahawai_openwire::message::MessageAck;
 
-use super::{Consumer, Entry, Mode, id};
+use crate::protocol::consumer::entry::Entry;
+use crate::protocol::consumer::known::{Known, REMEMBERED_MAX};
+use crate::protocol::consumer::{Consumer, Mode};
 use crate::protocol::event::Extent;
-
-/// Messages that are remembered to have been handed out and acknowledged: more than a broker can have on their way
-/// without knowing that they arrived.
-const REMEMBERED_MAX: usize = 16 * 1024;
-
-/// A message, and where it came from: a copy of it in another queue is another.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Known {
-    destination: Arc<Destination>,
-    producer: Option<Arc<ProducerId>>,
-    sequence: i64,
-    text_view: Option<kahawai_openwire::text::Text>,
-}
-
-impl Known {
-    fn of(entry: &Entry) -> Option<Self> {
-        let MessageId { text_view, producer_id, producer_sequence_id, .. } = id(entry)?;
-        Some(Self {
-            destination: entry.destination.clone(),
-            producer: producer_id.clone(),
-            sequence: *producer_sequence_id,
-            text_view: text_view.clone(),
-        })
-    }
-}
-
-/// See the module.
-#[derive(Debug, Default)]
-pub(super) struct Recovery {
-    /// Handed out and acknowledged over this link, the newest last.
-    remembered: VecDeque<Known>,
-    /// Handed out and acknowledged over links that were lost.
-    acknowledged: HashSet<Known>,
-    /// Handed out over links that were lost and not acknowledged, by how the application names them.
-    in_hand: HashMap<Known, u64>,
-    /// How the application names messages that came again, and how the broker's order has them.
-    renamed: BTreeMap<u64, u64>,
-}
-
-impl Recovery {
-    pub(super) fn remember(&mut self, entry: &Entry) {
-        if self.remembered.len() == REMEMBERED_MAX {
-            self.remembered.pop_front();
-        }
-        self.remembered.extend(Known::of(entry));
-    }
-
-    /// Whether any message that comes may be known.
-    pub(super) fn knows_some(&self) -> bool {
-        !self.acknowledged.is_empty() || !self.in_hand.is_empty()
-    }
-}
 
 impl Consumer {
     /// The link to the broker was lost.

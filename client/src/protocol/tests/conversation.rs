@@ -16,9 +16,10 @@ use kahawai_openwire::wire_format::WireFormat;
 
 use crate::consumer_options::ConsumerOptions;
 use crate::error::{Loss, Result};
+use crate::protocol::Protocol;
 use crate::protocol::event::{ConsumerKey, Extent, Next, ProducerKey, SessionKey};
+use crate::protocol::identity::Identity;
 use crate::protocol::tests::render;
-use crate::protocol::{Identity, Protocol};
 
 pub(super) struct Conversation {
     pub(super) protocol: Protocol,

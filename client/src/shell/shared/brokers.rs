@@ -5,20 +5,10 @@ use std::task::Waker;
 
 use kahawai_openwire::negotiation::Preferences;
 
-use super::Shared;
-use crate::error::{BrokerError, Loss, Result};
-use crate::failover::Told;
+use crate::error::{Loss, Result};
+use crate::shell::notice::Notice;
+use crate::shell::shared::Shared;
 use crate::state::ConnectionState;
-
-/// What the task that looks for brokers is to know of the link.
-pub(crate) enum Notice {
-    /// The broker has accepted the connection, and knows all that it must.
-    Restored,
-    /// The broker refuses the connection.
-    Refused(BrokerError),
-    /// The broker says something about its cluster.
-    Told(Told),
-}
 
 impl Shared {
     /// Waits until there may be notices.
