@@ -7,11 +7,13 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use crate::disk::Disk;
 use crate::disk::directory::{Directory, SegmentIo};
 use crate::disk::filesystem::FileSystem;
-use crate::election::random_id;
+use crate::election::candidate::FileElection;
+use crate::election::{ElectionOptions, random_id};
 use crate::format::fields::FormatError;
 use crate::format::name::FileName;
 use crate::format::{RandomId, identity};
@@ -25,6 +27,14 @@ pub enum DirectoryError {
         /// The directory.
         path: PathBuf,
         /// One thing that is in it.
+        found: String,
+    },
+    /// It holds files of a store, but not the one that says which.
+    #[error("{path} holds files of a store ('{found}') but 'kahawai-store' is missing: put the store's files back, or give an empty or a new directory", path = path.display())]
+    Torn {
+        /// The directory.
+        path: PathBuf,
+        /// One of the files.
         found: String,
     },
     /// It is no directory.
@@ -75,6 +85,8 @@ pub struct StoreDirectory {
     disk: Arc<dyn Disk>,
     id: RandomId,
     description: String,
+    /// The highest epoch that this process has seen claimed in it.
+    seen: Arc<AtomicU64>,
 }
 
 impl StoreDirectory {
@@ -104,7 +116,13 @@ impl StoreDirectory {
         if !filesystem.is_local() {
             warn_of_remote(path, filesystem);
         }
-        let refuse_others = |found| DirectoryError::NotAStore { path: path.to_owned(), found };
+        let refuse_others = |found: String| {
+            let path = path.to_owned();
+            match found.parse::<FileName>() {
+                Ok(_) => DirectoryError::Torn { path, found },
+                Err(_) => DirectoryError::NotAStore { path, found },
+            }
+        };
         let disk: Arc<dyn Disk> = Arc::new(directory);
         let format = |error| DirectoryError::Format { path: path.to_owned(), error };
         let id = match read_identity(disk.as_ref()).map_err(io("read the store's identity"))? {
@@ -126,7 +144,7 @@ impl StoreDirectory {
         };
         // To find out now, and in these words, that nothing can be written: the lock file is needed in any case.
         disk.try_lock().map(drop).map_err(io("open the lock file"))?;
-        Ok(Self { disk, id, description })
+        Ok(Self { disk, id, description, seen: Arc::default() })
     }
 
     /// A store on any disk, begun where there is none: for tests and benches.
@@ -143,7 +161,7 @@ impl StoreDirectory {
             }
         };
         let description = format!("{disk:?}");
-        Ok(Self { disk, id, description })
+        Ok(Self { disk, id, description, seen: Arc::default() })
     }
 
     /// Where its files are.
@@ -154,6 +172,15 @@ impl StoreDirectory {
     /// What store this is.
     pub(crate) fn id(&self) -> RandomId {
         self.id
+    }
+
+    /// A candidate for its mastership. While the directory is moved away, emptied or has another in its place, it waits, and says so:
+    /// whoever has seen a store never begins another one instead.
+    ///
+    /// # Errors
+    /// As [`FileElection::new`].
+    pub fn election(&self, options: ElectionOptions) -> io::Result<FileElection> {
+        FileElection::of(Arc::clone(&self.disk), self.id, Arc::clone(&self.seen), options)
     }
 
     /// Where and on what, in words.

@@ -105,7 +105,7 @@ fn a_damaged_or_newer_identity_is_refused_and_left_as_it_is() {
     fs::remove_file(&identity).unwrap();
     fs::write(directory.path().join("journal-0000000001-0000000001.log"), b"").unwrap();
     let error = StoreDirectory::open(directory.path(), None).expect_err("it holds something");
-    assert!(matches!(error, DirectoryError::NotAStore { .. }), "{error}");
+    assert!(matches!(error, DirectoryError::Torn { .. }), "{error}");
 }
 
 #[test]

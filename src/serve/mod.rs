@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`pause`] | how long to wait before the next try for the mastership |
 //! | [`address`] | looks at a slave's address before it is needed |
 //! | [`place`] | which engine and which election: the one place that knows |
 //! | [`role`] | one mastership: open the store, serve, stop or step down |
@@ -10,6 +11,7 @@
 //! | [`stop_at`] | stops the process at a named step, for tests |
 
 mod address;
+mod pause;
 mod place;
 mod role;
 mod signal;
@@ -17,6 +19,7 @@ mod status;
 mod stop_at;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use kahawai_journal::steps::Watch;
 use kahawai_store::election::{Cancel, ElectionError};
@@ -24,6 +27,7 @@ use kahawai_store::election::{Cancel, ElectionError};
 use crate::cli::ServeOptions;
 use crate::exit::{Exit, Failure};
 use address::Look;
+use pause::Pause;
 use place::{Held, Place};
 use role::Ended;
 use signal::Signals;
@@ -47,19 +51,31 @@ async fn serve(options: ServeOptions) -> Result<(), Failure> {
         blocking(move || Place::open(&options, &watch)).await??
     };
     status.store(&place.description());
+    let mut pause = Pause::default();
     loop {
         let Some(held) = acquire(&place, &options, &watch, &status, &mut signals).await? else {
             status.stopped();
             return Ok(());
         };
         status.master(held.hold().epoch());
+        let since = Instant::now();
         match role::serve_as_master(&options, &place, held, &status, &mut signals).await? {
             Ended::Stopped => {
                 status.stopped();
                 return Ok(());
             }
             // Another has claimed the store: nothing here is wrong, and it may be needed again.
-            Ended::Lost(reason) => status.stepped_down(&reason),
+            Ended::Lost(reason) => {
+                let pause = pause.after(since.elapsed());
+                status.stepped_down(&reason, pause);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = signals.stop() => {
+                        status.stopped();
+                        return Ok(());
+                    }
+                }
+            }
         }
     }
 }

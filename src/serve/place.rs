@@ -15,7 +15,6 @@ use kahawai_journal::FORMAT_VERSION;
 use kahawai_journal::directory::{DirectoryError, StoreDirectory};
 use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
 use kahawai_journal::election::ElectionOptions;
-use kahawai_journal::election::candidate::FileElection;
 use kahawai_journal::journal::{Journal, OpenError};
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::steps::Watch;
@@ -185,7 +184,7 @@ impl Place {
                     address,
                     watch: watch.clone(),
                 };
-                let election = FileElection::new(Arc::clone(directory.disk()), election_options);
+                let election = directory.election(election_options);
                 let mut election =
                     election.map_err(|error| ElectionError::Failed(error.to_string().into()))?;
                 Ok(Held::Files(election.acquire(cancel, waiting)?))
@@ -365,6 +364,7 @@ fn not_built(feature: &str) -> Failure {
 fn exit_of(error: &DirectoryError) -> Exit {
     match error {
         DirectoryError::NotAStore { .. }
+        | DirectoryError::Torn { .. }
         | DirectoryError::NotADirectory { .. }
         | DirectoryError::Format { .. } => Exit::Store,
         DirectoryError::ReadOnly { .. } | DirectoryError::Full { .. } | DirectoryError::Io { .. } => {

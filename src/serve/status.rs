@@ -5,6 +5,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::time::Duration;
 use std::time::Instant;
 
 use kahawai_store::election::Holder;
@@ -62,8 +63,8 @@ impl Status {
         notify(&[NotifyState::Ready, NotifyState::Status(&format!("master: serving on {uris}"))]);
     }
 
-    pub(super) fn stepped_down(&self, reason: &str) {
-        say(&format!("role: stepped down: {reason}"));
+    pub(super) fn stepped_down(&self, reason: &str, pause: Duration) {
+        say(&format!("role: stepped down: {reason}; tries again in {} ms", pause.as_millis()));
         notify(&[NotifyState::Status("stepped down; waiting as slave")]);
     }
 

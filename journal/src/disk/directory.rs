@@ -1,18 +1,18 @@
 //! A store directory on a real file system.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use fs2::FileExt as _;
-use rustix::fs::{Access, AtFlags};
+use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags};
 
 use super::filesystem::FileSystem;
 use super::mapped::MappedSegment;
 use super::plain::PlainSegment;
-use super::{Disk, LockGuard, SMALL_FILE_MAX, SegmentFile};
+use super::{Disk, KeptFile, LockGuard, SMALL_FILE_MAX, SegmentFile};
 use crate::election::random_id;
 use crate::format::name::{FileName, TEMPORARY_ENDING};
 
@@ -41,10 +41,14 @@ pub enum FlushCall {
 const MAPPED_FROM: usize = 128 << 10;
 
 /// A directory, open.
+///
+/// Everything goes by the handle: a path may lead elsewhere a moment later, when the directory is moved or something is mounted over
+/// it, and two directories must never be taken for one store. The path serves to find out that this has happened.
 #[derive(Debug)]
 pub struct Directory {
     path: PathBuf,
-    handle: File,
+    /// Replaced only where a candidate finds its store again.
+    handle: RwLock<Arc<File>>,
     filesystem: FileSystem,
     segment_io: SegmentIo,
 }
@@ -59,7 +63,10 @@ impl Directory {
         let handle = File::open(path)?;
         let filesystem = FileSystem::of(path)?;
         let by_itself = if filesystem.is_local() { SegmentIo::Mixed } else { SegmentIo::Plain };
-        Ok(Self { path: path.to_owned(), handle, filesystem, segment_io: segment_io.unwrap_or(by_itself) })
+        // The working directory may change, and what the path says with it.
+        let path = std::path::absolute(path)?;
+        let handle = RwLock::new(Arc::new(handle));
+        Ok(Self { path, handle, filesystem, segment_io: segment_io.unwrap_or(by_itself) })
     }
 
     /// The file system it is on.
@@ -72,18 +79,40 @@ impl Directory {
         self.segment_io
     }
 
-    fn path_of(&self, name: FileName) -> PathBuf {
-        self.path.join(name.to_string())
+    fn handle(&self) -> Arc<File> {
+        Arc::clone(&self.handle.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Opens a file in the directory.
+    fn open_at(&self, name: &str, flags: OFlags) -> io::Result<File> {
+        let mode = Mode::RUSR | Mode::WUSR | Mode::RGRP | Mode::ROTH;
+        Ok(rustix::fs::openat(&*self.handle(), name, flags | OFlags::CLOEXEC, mode)?.into())
     }
 
     /// A name that nobody else uses: process ids repeat among hosts and containers, and over the life of a left-over.
-    fn temporary(&self, name: &str) -> io::Result<PathBuf> {
+    fn temporary(name: &str) -> io::Result<String> {
         use std::fmt::Write;
         let mut text = format!("{name}.");
         for byte in random_id()? {
             let _ = write!(text, "{byte:02x}");
         }
-        Ok(self.path.join(text + TEMPORARY_ENDING))
+        Ok(text + TEMPORARY_ENDING)
+    }
+
+    fn remove_if_there(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(&*self.handle(), name, AtFlags::empty()) {
+            Err(rustix::io::Errno::NOENT) => Ok(()),
+            result => Ok(result?),
+        }
+    }
+
+    /// The names of everything in it.
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in Dir::read_from(&*self.handle())? {
+            names.push(entry?.file_name().to_string_lossy().into_owned());
+        }
+        Ok(names)
     }
 
     fn segment(&self, file: File) -> io::Result<Arc<dyn SegmentFile>> {
@@ -97,17 +126,17 @@ impl Directory {
     /// Changes the directory, so that a client of a network file system gives up what it remembers of names in it
     /// and asks its server about the next one.
     fn forget_cached_names(&self) -> io::Result<()> {
-        let probe = self.temporary("probe")?;
-        OpenOptions::new().write(true).create_new(true).open(&probe)?;
-        remove_if_there(&probe)
+        let probe = Self::temporary("probe")?;
+        self.open_at(&probe, CREATE_NEW | OFlags::WRONLY)?;
+        self.remove_if_there(&probe)
     }
 }
 
 impl Disk for Directory {
     fn create_segment(&self, name: FileName, length: u64) -> io::Result<Arc<dyn SegmentFile>> {
         static ZEROS: [u8; 1 << 18] = [0; 1 << 18];
-        let path = self.path_of(name);
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(&path)?;
+        let name = name.to_string();
+        let file = self.open_at(&name, CREATE_NEW | OFlags::RDWR)?;
         let fill = || {
             let mut left = length;
             while left > 0 {
@@ -119,27 +148,27 @@ impl Disk for Directory {
         };
         if let Err(error) = fill() {
             // The error to tell is the first; what is left behind by a failing removal is swept at the next take-over.
-            let _ = fs::remove_file(&path);
+            let _ = self.remove_if_there(&name);
             return Err(error);
         }
         self.segment(file)
     }
 
     fn open_segment(&self, name: FileName) -> io::Result<Arc<dyn SegmentFile>> {
-        let file = OpenOptions::new().read(true).write(true).open(self.path_of(name))?;
-        self.segment(file)
+        self.segment(self.open_at(&name.to_string(), OFlags::RDWR)?)
     }
 
     fn rename(&self, from: FileName, to: FileName) -> io::Result<()> {
-        fs::rename(self.path_of(from), self.path_of(to))
+        let handle = self.handle();
+        Ok(rustix::fs::renameat(&*handle, from.to_string(), &*handle, to.to_string())?)
     }
 
     fn remove(&self, name: FileName) -> io::Result<()> {
-        remove_if_there(&self.path_of(name))
+        self.remove_if_there(&name.to_string())
     }
 
     fn read(&self, name: FileName) -> io::Result<Option<Vec<u8>>> {
-        let file = match File::open(self.path_of(name)) {
+        let file = match self.open_at(&name.to_string(), OFlags::RDONLY) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             result => result?,
         };
@@ -152,26 +181,29 @@ impl Disk for Directory {
         // Another master may sweep the temporary file away in the middle: then it is written again.
         const TRIES: usize = 5;
         for _ in 0..TRIES {
-            let temporary = self.temporary(&name.to_string())?;
-            let mut file = OpenOptions::new().write(true).create_new(true).open(&temporary)?;
-            let linked = file
-                .write_all(content)
-                .and_then(|()| file.sync_all())
-                .and_then(|()| fs::hard_link(&temporary, self.path_of(name)));
-            let removed = remove_if_there(&temporary);
+            let handle = self.handle();
+            let temporary = Self::temporary(&name.to_string())?;
+            let mut file = self.open_at(&temporary, CREATE_NEW | OFlags::WRONLY)?;
+            let link = || {
+                let name = name.to_string();
+                Ok(rustix::fs::linkat(&*handle, &temporary, &*handle, name, AtFlags::empty())?)
+            };
+            let linked: io::Result<()> =
+                file.write_all(content).and_then(|()| file.sync_all()).and_then(|()| link());
+            let removed = self.remove_if_there(&temporary);
             match linked {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 _ => removed?,
             }
-            self.handle.sync_all()?;
+            handle.sync_all()?;
             return Ok(self.read(name)?.as_deref() == Some(content));
         }
         Err(io::Error::new(ErrorKind::NotFound, format!("what was to become {name} is swept away each time")))
     }
 
     fn overwrite(&self, name: FileName, content: &[u8]) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(self.path_of(name))?;
+        let file = self.open_at(&name.to_string(), OFlags::CREATE | OFlags::WRONLY)?;
         file.write_all_at(content, 0)?;
         if self.filesystem.is_local() { Ok(()) } else { file.sync_data() }
     }
@@ -181,7 +213,7 @@ impl Disk for Directory {
             self.forget_cached_names()?;
         }
         // By name in the open directory: no path to walk, twice in every flush.
-        match rustix::fs::accessat(&self.handle, name.to_string(), Access::EXISTS, AtFlags::empty()) {
+        match rustix::fs::accessat(&*self.handle(), name.to_string(), Access::EXISTS, AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::NOENT) => Ok(false),
             Err(error) => Err(error.into()),
@@ -189,35 +221,32 @@ impl Disk for Directory {
     }
 
     fn list(&self) -> io::Result<Vec<FileName>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.path)? {
-            if let Some(name) = entry?.file_name().to_str().and_then(|name| name.parse().ok()) {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        Ok(self.names()?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        self.handle.sync_all()
+        self.handle().sync_all()
     }
 
     fn sweep(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().ends_with(TEMPORARY_ENDING) {
-                remove_if_there(&entry.path())?;
+        for name in self.names()? {
+            if name.ends_with(TEMPORARY_ENDING) {
+                self.remove_if_there(&name)?;
             }
         }
         Ok(())
     }
 
+    fn keep(&self, name: FileName) -> io::Result<Box<dyn KeptFile>> {
+        let file = self.open_at(&name.to_string(), OFlags::RDONLY)?;
+        Ok(Box::new(NamedFile::of(file, self, name)?))
+    }
+
     fn try_lock(&self) -> io::Result<Option<Box<dyn LockGuard>>> {
-        let path = self.path_of(FileName::Lock);
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        let file = self.open_at(&FileName::Lock.to_string(), OFlags::CREATE | OFlags::RDWR)?;
         match file.try_lock_exclusive() {
             Ok(()) => {
-                let guard = LockedFile { inode: file.metadata()?.ino(), _file: file, path };
+                let guard = LockedFile(NamedFile::of(file, self, FileName::Lock)?);
                 // A file that lost its name between open and lock locks nobody else out.
                 Ok(guard.is_in_place().then(|| Box::new(guard) as Box<dyn LockGuard>))
             }
@@ -225,29 +254,75 @@ impl Disk for Directory {
             Err(error) => Err(error),
         }
     }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        let own = self.handle().metadata()?;
+        match std::fs::metadata(&self.path) {
+            Ok(found) => Ok((found.dev(), found.ino()) == (own.dev(), own.ino())),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn look_again(&self) -> io::Result<()> {
+        let handle = File::open(&self.path)?;
+        *self.handle.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(handle);
+        Ok(())
+    }
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        result => result,
+/// Makes a file, which must not be there.
+const CREATE_NEW: OFlags = OFlags::CREATE.union(OFlags::EXCL);
+
+/// A file held open, and the name by which it was found. While it is open nobody else can get its inode number.
+#[derive(Debug)]
+struct NamedFile {
+    directory: Arc<File>,
+    name: String,
+    device: u64,
+    inode: u64,
+    /// Closing it gives a lock back.
+    _file: File,
+}
+
+impl NamedFile {
+    fn of(file: File, directory: &Directory, name: FileName) -> io::Result<Self> {
+        let found = file.metadata()?;
+        Ok(Self {
+            directory: directory.handle(),
+            name: name.to_string(),
+            device: found.dev(),
+            inode: found.ino(),
+            _file: file,
+        })
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        match rustix::fs::statat(&*self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            // The fields' types differ among architectures.
+            #[allow(clippy::unnecessary_cast, clippy::useless_conversion)]
+            Ok(found) => Ok((found.st_dev as u64, found.st_ino as u64) == (self.device, self.inode)),
+            Err(rustix::io::Errno::NOENT) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl KeptFile for NamedFile {
+    fn is_in_place(&self) -> io::Result<bool> {
+        Self::is_in_place(self)
     }
 }
 
 #[derive(Debug)]
-struct LockedFile {
-    inode: u64,
-    path: PathBuf,
-    /// Closing it gives the lock back.
-    _file: File,
-}
+struct LockedFile(NamedFile);
 
 impl LockGuard for LockedFile {
     fn inode(&self) -> u64 {
-        self.inode
+        self.0.inode
     }
 
     fn is_in_place(&self) -> bool {
-        fs::metadata(&self.path).is_ok_and(|found| found.ino() == self.inode)
+        self.0.is_in_place().unwrap_or(false)
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use super::{Disk, LockGuard, SegmentFile};
+use super::{Disk, KeptFile, LockGuard, SegmentFile};
 use crate::format::name::FileName;
 
 /// A call of the seam, as a fault sees it.
@@ -23,7 +23,7 @@ pub enum Call {
     Publish,
     /// [`Disk::overwrite`].
     Overwrite,
-    /// [`Disk::ask`].
+    /// [`Disk::ask`], [`KeptFile::is_in_place`].
     Ask,
     /// [`Disk::list`].
     List,
@@ -123,9 +123,40 @@ impl Disk for FaultyDisk {
         self.inner.sweep()
     }
 
+    fn keep(&self, name: FileName) -> io::Result<Box<dyn KeptFile>> {
+        (self.fault)(Call::Read)?;
+        Ok(Box::new(FaultyKept { inner: self.inner.keep(name)?, fault: Arc::clone(&self.fault) }))
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        self.inner.is_in_place()
+    }
+
+    fn look_again(&self) -> io::Result<()> {
+        self.inner.look_again()
+    }
+
     fn try_lock(&self) -> io::Result<Option<Box<dyn LockGuard>>> {
         (self.fault)(Call::TryLock)?;
         self.inner.try_lock()
+    }
+}
+
+struct FaultyKept {
+    inner: Box<dyn KeptFile>,
+    fault: Fault,
+}
+
+impl std::fmt::Debug for FaultyKept {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("FaultyKept").field(&self.inner).finish()
+    }
+}
+
+impl KeptFile for FaultyKept {
+    fn is_in_place(&self) -> io::Result<bool> {
+        (self.fault)(Call::Ask)?;
+        self.inner.is_in_place()
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::{Disk, LockGuard, SMALL_FILE_MAX, SegmentFile, check_range, total};
+use super::{Disk, KeptFile, LockGuard, SMALL_FILE_MAX, SegmentFile, check_range, total};
 use crate::format::name::FileName;
 
 /// The unit in which a write is torn.
@@ -218,6 +218,18 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn keep(&self, name: FileName) -> io::Result<Box<dyn KeptFile>> {
+        Ok(Box::new(MemoryKept { inode: self.inode(name)?, name, disk: self.clone() }))
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn look_again(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn try_lock(&self) -> io::Result<Option<Box<dyn LockGuard>>> {
         let mut state = locked(&self.state);
         if state.lock.strong_count() > 0 {
@@ -226,6 +238,20 @@ impl Disk for MemoryDisk {
         let held = Arc::new(());
         state.lock = Arc::downgrade(&held);
         Ok(Some(Box::new(MemoryLock { _held: held })))
+    }
+}
+
+#[derive(Debug)]
+struct MemoryKept {
+    inode: Arc<Inode>,
+    name: FileName,
+    disk: MemoryDisk,
+}
+
+impl KeptFile for MemoryKept {
+    fn is_in_place(&self) -> io::Result<bool> {
+        let found = locked(&self.disk.state).names.get(&self.name).map(|inode| inode.number);
+        Ok(found == Some(self.inode.number))
     }
 }
 

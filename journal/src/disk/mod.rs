@@ -68,12 +68,32 @@ pub trait Disk: Debug + Send + Sync {
     /// Removes left-over files that were being published when their process died.
     fn sweep(&self) -> io::Result<()>;
 
+    /// Holds a file open that is there, to know it again: see [`KeptFile`].
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] where it is not.
+    fn keep(&self, name: FileName) -> io::Result<Box<dyn KeptFile>>;
+
+    /// Whether the directory is still where it was opened: not moved away, with nothing mounted over it and none in its place.
+    fn is_in_place(&self) -> io::Result<bool>;
+
+    /// Takes the directory that is now where this one was opened in its place. For a candidate alone, which then looks what store it is:
+    /// nothing of a mastership may be under way.
+    fn look_again(&self) -> io::Result<()>;
+
     /// Takes the lock if it is free; `None` where someone has it. It is given back when the guard is dropped or the process ends.
     fn try_lock(&self) -> io::Result<Option<Box<dyn LockGuard>>>;
 }
 
 /// The most bytes [`Disk::read`] reads.
 pub const SMALL_FILE_MAX: usize = 64 * 1024;
+
+/// A file held open. What has its name is not always it: a name can be removed and made again.
+pub trait KeptFile: Debug + Send + Sync {
+    /// Whether its name still leads to this very file, asked of the file server right after [`Disk::ask`] made the client of a network file
+    /// system forget what it remembered.
+    fn is_in_place(&self) -> io::Result<bool>;
+}
 
 /// The store's lock, held.
 pub trait LockGuard: Debug + Send + Sync {

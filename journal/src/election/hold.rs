@@ -11,7 +11,7 @@ use kahawai_store::election::{Hold, Holder, Lost};
 use kahawai_store::names::Epoch;
 
 use super::{ElectionOptions, fence, machine};
-use crate::disk::{Disk, LockGuard};
+use crate::disk::{Disk, KeptFile, LockGuard};
 use crate::format::RandomId;
 use crate::format::claim::{Beat, encode_beat};
 use crate::format::name::FileName;
@@ -20,6 +20,7 @@ use crate::format::name::FileName;
 pub(super) struct FileHold {
     disk: Arc<dyn Disk>,
     epoch: Epoch,
+    claim: Box<dyn KeptFile>,
     started: Instant,
     /// When the youngest successful proof was begun, in nanoseconds since `started`.
     proven_at: AtomicU64,
@@ -50,6 +51,7 @@ impl FileHold {
         options: &ElectionOptions,
         boot: RandomId,
         epoch: Epoch,
+        claim: Box<dyn KeptFile>,
         lock: Option<Box<dyn LockGuard>>,
     ) -> io::Result<Arc<Self>> {
         let holder = Holder {
@@ -65,6 +67,7 @@ impl FileHold {
         let hold = Arc::new(Self {
             disk,
             epoch,
+            claim,
             started: Instant::now(),
             proven_at: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -84,6 +87,11 @@ impl FileHold {
     /// One sign of life, after a proof; takes the lock where it was not to be had so far or its file was replaced.
     fn beat(&self) {
         if self.prove().is_err() {
+            return;
+        }
+        // Others go by the path. What cannot be said now is said by the next beat, or by the proofs.
+        if let Ok(false) = self.disk.is_in_place() {
+            self.lose("the store directory was moved away, or another is in its place".to_owned());
             return;
         }
         let mut state = self.state();
@@ -142,7 +150,7 @@ impl Hold for FileHold {
             return Err(state.lost.clone().unwrap_or_else(released));
         }
         let begun = self.started.elapsed().as_nanos() as u64;
-        match fence::ask(self.disk.as_ref(), self.epoch) {
+        match fence::ask(self.disk.as_ref(), self.epoch, self.claim.as_ref()) {
             Ok(Ok(())) => {
                 self.proven_at.fetch_max(begun, Ordering::AcqRel);
                 Ok(())

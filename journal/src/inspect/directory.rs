@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::disk::{Disk, LockGuard, SMALL_FILE_MAX, SegmentFile, check_range};
+use crate::disk::{Disk, KeptFile, LockGuard, SMALL_FILE_MAX, SegmentFile, check_range};
 use crate::format::name::FileName;
 
 /// A directory that is only read.
@@ -168,6 +168,18 @@ impl Disk for ReadOnlyDirectory {
     }
 
     fn sweep(&self) -> io::Result<()> {
+        refused()
+    }
+
+    fn keep(&self, _name: FileName) -> io::Result<Box<dyn KeptFile>> {
+        refused()
+    }
+
+    fn is_in_place(&self) -> io::Result<bool> {
+        Ok(true)
+    }
+
+    fn look_again(&self) -> io::Result<()> {
         refused()
     }
 

@@ -9,7 +9,7 @@ use kahawai_journal::FileName;
 use kahawai_journal::directory::StoreDirectory;
 use kahawai_journal::disk::directory::SegmentIo;
 use kahawai_journal::disk::memory::MemoryDisk;
-use kahawai_journal::disk::{Disk, LockGuard, SegmentFile};
+use kahawai_journal::disk::{Disk, KeptFile, LockGuard, SegmentFile};
 use kahawai_journal::election::ElectionOptions;
 use kahawai_journal::election::candidate::FileElection;
 use kahawai_journal::journal::Journal;
@@ -73,6 +73,15 @@ impl Disk for Lame {
     }
     fn sweep(&self) -> std::io::Result<()> {
         self.inner.sweep()
+    }
+    fn keep(&self, name: FileName) -> std::io::Result<Box<dyn KeptFile>> {
+        self.inner.keep(name)
+    }
+    fn is_in_place(&self) -> std::io::Result<bool> {
+        self.inner.is_in_place()
+    }
+    fn look_again(&self) -> std::io::Result<()> {
+        self.inner.look_again()
     }
     fn try_lock(&self) -> std::io::Result<Option<Box<dyn LockGuard>>> {
         self.inner.try_lock()
