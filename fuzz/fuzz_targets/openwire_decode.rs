@@ -7,11 +7,10 @@
 
 use bytes::BytesMut;
 use kahawai_openwire::body::{self, Body};
-use kahawai_openwire::command::Command;
-use kahawai_openwire::data_structure::DataStructure;
+use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::frame::take_frame;
-use kahawai_openwire::negotiation::{Negotiated, Preferences, negotiate};
-use kahawai_openwire::wire_format::{VERSION_MAX, WireFormat};
+use kahawai_openwire::negotiation::{Negotiated, Preferences, VERSION_MAX, negotiate};
+use kahawai_openwire::wire_format::WireFormat;
 use libfuzzer_sys::fuzz_target;
 
 fn wire_format(options: u8, version: u8) -> WireFormat {

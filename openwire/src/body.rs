@@ -3,9 +3,10 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use crate::command::Message;
 use crate::error::DecodeError;
 use crate::frame_reader::FrameReader;
-use crate::message::{Message, MessageKind};
+use crate::message_kind::MessageKind;
 use crate::modified_utf8;
 use crate::primitive::{self, Limits, PrimitiveMap, Value};
 use crate::text::Text;

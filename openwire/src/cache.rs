@@ -4,14 +4,13 @@
 //! cache holds the policy (ActiveMQ's: slots in turn, oldest evicted first, one hundred slots free before each
 //! command), the decode cache just obeys, within bounds. Null is cached like any other object.
 
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use crate::destination::Destination;
 use crate::error::DecodeError;
-use crate::field::Cacheable;
-use crate::ids::{BrokerId, ConnectionId, ConsumerId, ProducerId, SessionId};
-use crate::transaction::TransactionId;
 
 /// Slots that the sender keeps free before each command, so that new objects of one command find room.
 const FREE_SLOTS: usize = 100;
@@ -26,53 +25,90 @@ const RECENT: usize = 16;
 /// The index that says: not cached, there was no room.
 const NOT_CACHED: i16 = -1;
 
+/// A structure that peers remember: sent once, then named by an index. Cloning it is cheap.
+pub(crate) trait Cacheable: Clone {
+    fn to_cached(&self) -> CachedObject;
+    fn from_cached(cached: &CachedObject) -> Option<Self>;
+    /// Where the shared object is in memory, never 0.
+    fn address(&self) -> usize;
+}
+
+/// What can be shared and remembered, whatever its type: the caches know no structure.
+pub(crate) trait AnyStructure: Any + fmt::Debug + Send + Sync {
+    /// Whether the other is of the same type and equal.
+    fn is_same(&self, other: &dyn Any) -> bool;
+    /// Type and value.
+    fn hash_into(&self, hasher: &mut dyn Hasher);
+}
+
+impl<T: Any + fmt::Debug + Send + Sync + Eq + Hash> AnyStructure for T {
+    fn is_same(&self, other: &dyn Any) -> bool {
+        other.downcast_ref::<T>().is_some_and(|other| self == other)
+    }
+
+    fn hash_into(&self, mut hasher: &mut dyn Hasher) {
+        TypeId::of::<T>().hash(&mut hasher);
+        self.hash(&mut hasher);
+    }
+}
+
 /// An object that can stand in a cache.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone)]
 pub(crate) enum CachedObject {
     Null,
-    ConnectionId(Arc<ConnectionId>),
-    SessionId(Arc<SessionId>),
-    ConsumerId(Arc<ConsumerId>),
-    ProducerId(Arc<ProducerId>),
-    BrokerId(Arc<BrokerId>),
-    Destination(Arc<Destination>),
-    TransactionId(Arc<TransactionId>),
+    Object(Arc<dyn AnyStructure>),
 }
 
-macro_rules! cacheable {
-    ($($name:ident),*) => {
-        $(
-            impl Cacheable for Arc<$name> {
-                fn to_cached(&self) -> CachedObject {
-                    CachedObject::$name(self.clone())
-                }
+impl CachedObject {
+    /// Where the object is in memory; 0 for null.
+    fn address(&self) -> usize {
+        match self {
+            Self::Null => 0,
+            Self::Object(object) => Arc::as_ptr(object).addr(),
+        }
+    }
+}
 
-                fn from_cached(cached: &CachedObject) -> Option<Self> {
-                    match cached {
-                        CachedObject::$name(object) => Some(object.clone()),
-                        _ => None,
-                    }
-                }
+impl PartialEq for CachedObject {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Null, Self::Null) => true,
+            (Self::Object(object), Self::Object(other)) => object.is_same(&**other as &dyn Any),
+            _ => false,
+        }
+    }
+}
 
-                fn address(&self) -> usize {
-                    Arc::as_ptr(self).addr()
-                }
-            }
-        )*
+impl Eq for CachedObject {}
 
-        impl CachedObject {
-            /// Where the object is in memory; 0 for null.
-            fn address(&self) -> usize {
-                match self {
-                    Self::Null => 0,
-                    $( Self::$name(object) => object.address(), )*
-                }
+impl Hash for CachedObject {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        match self {
+            Self::Null => hasher.write_u8(0),
+            Self::Object(object) => object.hash_into(hasher),
+        }
+    }
+}
+
+impl<T: Any + fmt::Debug + Send + Sync + Eq + Hash> Cacheable for Arc<T> {
+    fn to_cached(&self) -> CachedObject {
+        CachedObject::Object(self.clone())
+    }
+
+    fn from_cached(cached: &CachedObject) -> Option<Self> {
+        match cached {
+            CachedObject::Null => None,
+            CachedObject::Object(object) => {
+                let object: Arc<dyn Any + Send + Sync> = object.clone();
+                object.downcast().ok()
             }
         }
-    };
-}
+    }
 
-cacheable!(ConnectionId, SessionId, ConsumerId, ProducerId, BrokerId, Destination, TransactionId);
+    fn address(&self) -> usize {
+        Arc::as_ptr(self).addr()
+    }
+}
 
 /// What the peer remembers of what we sent.
 #[derive(Debug)]
@@ -213,12 +249,16 @@ impl DecodeCache {
     }
 
     /// The object under an index.
-    pub(crate) fn get<S: Cacheable>(&self, index: i16) -> Result<Option<S>, DecodeError> {
+    pub(crate) fn get<S: Cacheable>(
+        &self,
+        index: i16,
+        expected: &'static str,
+    ) -> Result<Option<S>, DecodeError> {
         match self.slots.get(self.slot(index)?) {
             Some(Some((CachedObject::Null, _))) => Ok(None),
-            Some(Some((object, _))) => S::from_cached(object)
-                .map(Some)
-                .ok_or(DecodeError::CacheTypeMismatch { index, expected: S::NAME }),
+            Some(Some((object, _))) => {
+                S::from_cached(object).map(Some).ok_or(DecodeError::CacheTypeMismatch { index, expected })
+            }
             _ => Err(DecodeError::CacheIndexUnset { index }),
         }
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use crate::destination::Destination;
 use crate::error::{DecodeError, EncodeError};
 use crate::field::{FieldReader, FieldWriter, Structure, unexpected_type};
+use crate::header::Header;
 use crate::ids::{BrokerId, ConnectionId, RemovedId, SessionId};
 use crate::table::structure;
 
@@ -40,7 +41,7 @@ impl Structure for WireFormatInfo {
 
     fn read<R: FieldReader>(type_id: u8, reader: &mut R) -> Result<Self, DecodeError> {
         if type_id != 1 {
-            return Err(unexpected_type(type_id, reader.version(), Self::NAME));
+            return Err(unexpected_type(type_id, Self::NAME));
         }
         let found = reader.frame().array()?;
         if found != Self::MAGIC {
@@ -211,4 +212,15 @@ structure! {
         /// A token for authentication.
         token: octets since 8,
     }
+}
+
+impl Header for WireFormatInfo {
+    fn command_id(&self) -> i32 {
+        0
+    }
+    fn set_command_id(&mut self, _: i32) {}
+    fn response_required(&self) -> bool {
+        false
+    }
+    fn set_response_required(&mut self, _: bool) {}
 }

@@ -168,7 +168,7 @@ impl Structure for NetworkBridgeFilter {
 
     fn read<R: FieldReader>(type_id: u8, reader: &mut R) -> Result<Self, DecodeError> {
         if type_id != 91 {
-            return Err(unexpected_type(type_id, reader.version(), Self::NAME));
+            return Err(unexpected_type(type_id, Self::NAME));
         }
         if reader.version() < Self::TWO_LIMITS_SINCE {
             let network_ttl = reader.int()?;

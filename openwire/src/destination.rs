@@ -98,7 +98,7 @@ impl Structure for Destination {
         let kind = DestinationKind::ALL
             .into_iter()
             .find(|kind| *kind as u8 == type_id)
-            .ok_or_else(|| unexpected_type(type_id, reader.version(), Self::NAME))?;
+            .ok_or_else(|| unexpected_type(type_id, Self::NAME))?;
         let physical_name =
             reader.text()?.ok_or(DecodeError::UnexpectedNull { expected: "Destination.physical_name" })?;
         Ok(Self { kind, physical_name })

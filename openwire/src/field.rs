@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::cache::{CachedObject, DecodeCache};
+use crate::cache::{Cacheable, CachedObject, DecodeCache};
 use crate::error::{DecodeError, EncodeError};
 use crate::frame_reader::FrameReader;
 use crate::text::Text;
-use crate::throwable::{self, Throwable};
+use crate::throwable::{StackTraceElement, Throwable};
 
 /// What both encodings depend on besides their caches.
 #[derive(Debug, Clone, Copy)]
@@ -19,6 +19,9 @@ pub(crate) struct Options {
     /// Whether exceptions travel with stack traces and causes.
     pub(crate) stack_trace: bool,
 }
+
+/// Causes of an exception allowed on the wire; longer chains are cut when writing.
+const CAUSE_LIMIT: usize = 64;
 
 /// Takes a structure's fields in wire order. Implemented by the loose writer and the tight encoding's two passes.
 pub(crate) trait FieldWriter: Sized {
@@ -33,7 +36,7 @@ pub(crate) trait FieldWriter: Sized {
     fn fixed(&mut self, value: &[u8]);
     /// Bytes as they are, without a length, to be shared rather than copied where possible.
     fn shared(&mut self, value: &Bytes);
-    fn cached<S: Cacheable>(&mut self, value: Option<&S>) -> Result<(), EncodeError>;
+    fn cached<S: Structure + Cacheable>(&mut self, value: Option<&S>) -> Result<(), EncodeError>;
     /// The tight encoding's boolean for nested objects that might come in pre-marshalled form, which never do.
     fn not_premarshalled(&mut self);
 
@@ -81,7 +84,7 @@ pub(crate) trait FieldWriter: Sized {
     }
 
     fn throwable(&mut self, value: Option<&Throwable>) -> Result<(), EncodeError> {
-        throwable::write(self, value)
+        write_throwable(self, value)
     }
 }
 
@@ -134,14 +137,14 @@ pub(crate) trait FieldReader: Sized {
         Ok(Some(structure))
     }
 
-    fn cached<S: Cacheable>(&mut self) -> Result<Option<S>, DecodeError> {
+    fn cached<S: Structure + Cacheable>(&mut self) -> Result<Option<S>, DecodeError> {
         if self.cache().is_none() {
             return self.nested();
         }
         let is_new = self.bool()?;
         let index = self.frame().array().map(i16::from_be_bytes)?;
         if !is_new {
-            return self.cache().map_or(Ok(None), |cache| cache.get(index));
+            return self.cache().map_or(Ok(None), |cache| cache.get(index, S::NAME));
         }
         let start = self.frame().position();
         let structure = self.nested::<S>()?;
@@ -173,7 +176,7 @@ pub(crate) trait FieldReader: Sized {
     }
 
     fn throwable(&mut self) -> Result<Option<Box<Throwable>>, DecodeError> {
-        throwable::read(self)
+        read_throwable(self)
     }
 }
 
@@ -195,14 +198,6 @@ pub(crate) trait Structure: Sized {
 
     /// Reads the fields of the structure whose type id was `type_id`.
     fn read<R: FieldReader>(type_id: u8, reader: &mut R) -> Result<Self, DecodeError>;
-}
-
-/// A structure that peers remember: sent once, then named by an index. Cloning it is cheap.
-pub(crate) trait Cacheable: Structure + Clone {
-    fn to_cached(&self) -> CachedObject;
-    fn from_cached(cached: &CachedObject) -> Option<Self>;
-    /// Where the shared object is in memory, never 0.
-    fn address(&self) -> usize;
 }
 
 impl<S: Structure> Structure for Arc<S> {
@@ -240,11 +235,71 @@ pub(crate) fn check_version<S: Structure>(structure: &S, version: u8) -> Result<
     Ok(())
 }
 
-/// The unknown-or-misplaced-type error of a structure that does not have `found` as its type id.
-pub(crate) fn unexpected_type(found: u8, version: u8, expected: &'static str) -> DecodeError {
-    if crate::data_structure::exists(found, version) {
-        DecodeError::UnexpectedType { found, expected }
-    } else {
-        DecodeError::UnknownType { type_id: found, version }
+/// The error of a structure that does not have `found` as its type id. Whether any has it is known further up.
+pub(crate) fn unexpected_type(found: u8, expected: &'static str) -> DecodeError {
+    DecodeError::UnexpectedType { found, expected }
+}
+
+/// Writes an exception with its causes.
+fn write_throwable<W: FieldWriter>(
+    writer: &mut W,
+    mut throwable: Option<&Throwable>,
+) -> Result<(), EncodeError> {
+    for _ in 0..CAUSE_LIMIT {
+        writer.bool(throwable.is_some());
+        let Some(present) = throwable else { return Ok(()) };
+        writer.text(present.class_name.as_ref())?;
+        writer.text(present.message.as_ref())?;
+        if !writer.options().stack_trace {
+            return Ok(());
+        }
+        writer.count(present.stack_trace.len())?;
+        for element in present.stack_trace.iter() {
+            writer.text(element.class_name.as_ref())?;
+            writer.text(element.method_name.as_ref())?;
+            writer.text(element.file_name.as_ref())?;
+            writer.int(element.line_number);
+        }
+        throwable = present.cause.as_deref();
     }
+    writer.bool(false);
+    Ok(())
+}
+
+/// Reads an exception with its causes.
+fn read_throwable<R: FieldReader>(reader: &mut R) -> Result<Option<Box<Throwable>>, DecodeError> {
+    let mut chain = Vec::new();
+    while reader.bool()? {
+        if chain.len() >= CAUSE_LIMIT {
+            return Err(DecodeError::TooDeep { limit: CAUSE_LIMIT });
+        }
+        let mut throwable =
+            Throwable { class_name: reader.text()?, message: reader.text()?, ..Throwable::default() };
+        let has_stack_trace = reader.options().stack_trace;
+        if has_stack_trace {
+            throwable.stack_trace = read_stack_trace(reader)?;
+        }
+        chain.push(Box::new(throwable));
+        if !has_stack_trace {
+            break;
+        }
+    }
+    Ok(chain.into_iter().rev().fold(None, |cause, mut throwable| {
+        throwable.cause = cause;
+        Some(throwable)
+    }))
+}
+
+fn read_stack_trace<R: FieldReader>(reader: &mut R) -> Result<Arc<[StackTraceElement]>, DecodeError> {
+    let count = reader.count()?;
+    let mut elements = Vec::new();
+    for _ in 0..count {
+        elements.push(StackTraceElement {
+            class_name: reader.text()?,
+            method_name: reader.text()?,
+            file_name: reader.text()?,
+            line_number: reader.int()?,
+        });
+    }
+    Ok(elements.into())
 }

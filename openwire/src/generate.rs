@@ -5,15 +5,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::connection::WireFormatInfo;
-use crate::consumer::NetworkBridgeFilter;
-use crate::data_structure::{self, DataStructure};
-use crate::destination::{Destination, DestinationKind};
-use crate::ids::RemovedId;
-use crate::message::{BlobReference, Message, MessageKind};
 use crate::text::Text;
 use crate::throwable::{StackTraceElement, Throwable};
-use crate::transaction::TransactionId;
 
 /// Structures inside of structures at most.
 const DEPTH_LIMIT: usize = 3;
@@ -147,69 +140,5 @@ impl Generator {
 impl<S: Generate> Generate for Arc<S> {
     fn generate(generator: &mut Generator) -> Self {
         Arc::new(S::generate(generator))
-    }
-}
-
-impl Generate for WireFormatInfo {
-    fn generate(generator: &mut Generator) -> Self {
-        Self { version: generator.int(), marshalled_properties: generator.bytes() }
-    }
-}
-
-impl Generate for Destination {
-    fn generate(generator: &mut Generator) -> Self {
-        Self::new(DestinationKind::ALL[generator.below(4)], generator.name())
-    }
-}
-
-impl Generate for TransactionId {
-    fn generate(generator: &mut Generator) -> Self {
-        if generator.bool() {
-            Self::Local(Generate::generate(generator))
-        } else {
-            Self::Xa(Generate::generate(generator))
-        }
-    }
-}
-
-impl Generate for RemovedId {
-    fn generate(generator: &mut Generator) -> Self {
-        match generator.below(4) {
-            0 => Self::Connection(Generate::generate(generator)),
-            1 => Self::Session(Generate::generate(generator)),
-            2 => Self::Consumer(Generate::generate(generator)),
-            _ => Self::Producer(Generate::generate(generator)),
-        }
-    }
-}
-
-impl Generate for NetworkBridgeFilter {
-    fn generate(generator: &mut Generator) -> Self {
-        let message_ttl = generator.int();
-        let consumer_ttl =
-            if generator.version() < Self::TWO_LIMITS_SINCE { message_ttl } else { generator.int() };
-        Self { network_broker_id: generator.cached(), message_ttl, consumer_ttl }
-    }
-}
-
-impl Generate for Message {
-    fn generate(generator: &mut Generator) -> Self {
-        let mut message = Self::generate_fields(generator);
-        let kinds = if generator.version() < MessageKind::BLOB_SINCE { 6 } else { 7 };
-        message.kind = MessageKind::ALL[generator.below(kinds)];
-        if message.kind == MessageKind::Blob {
-            message.blob = Some(Box::new(BlobReference {
-                remote_blob_url: generator.text(),
-                mime_type: generator.text(),
-                deleted_by_broker: generator.bool(),
-            }));
-        }
-        message
-    }
-}
-
-impl Generate for DataStructure {
-    fn generate(generator: &mut Generator) -> Self {
-        data_structure::generate(generator)
     }
 }

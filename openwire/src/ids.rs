@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::cache::CachedObject;
+use crate::cache::{Cacheable, CachedObject};
 use crate::error::{DecodeError, EncodeError};
-use crate::field::{Cacheable, FieldReader, FieldWriter, Structure, unexpected_type};
+use crate::field::{FieldReader, FieldWriter, Structure, unexpected_type};
 use crate::table::structure;
 use crate::text::Text;
 
@@ -119,7 +119,7 @@ impl Structure for RemovedId {
             121 => Structure::read(type_id, reader).map(Self::Session),
             122 => Structure::read(type_id, reader).map(Self::Consumer),
             123 => Structure::read(type_id, reader).map(Self::Producer),
-            _ => Err(unexpected_type(type_id, reader.version(), Self::NAME)),
+            _ => Err(unexpected_type(type_id, Self::NAME)),
         }
     }
 }
@@ -127,21 +127,19 @@ impl Structure for RemovedId {
 impl Cacheable for RemovedId {
     fn to_cached(&self) -> CachedObject {
         match self {
-            Self::Connection(id) => CachedObject::ConnectionId(id.clone()),
-            Self::Session(id) => CachedObject::SessionId(id.clone()),
-            Self::Consumer(id) => CachedObject::ConsumerId(id.clone()),
-            Self::Producer(id) => CachedObject::ProducerId(id.clone()),
+            Self::Connection(id) => id.to_cached(),
+            Self::Session(id) => id.to_cached(),
+            Self::Consumer(id) => id.to_cached(),
+            Self::Producer(id) => id.to_cached(),
         }
     }
 
     fn from_cached(cached: &CachedObject) -> Option<Self> {
-        match cached {
-            CachedObject::ConnectionId(id) => Some(Self::Connection(id.clone())),
-            CachedObject::SessionId(id) => Some(Self::Session(id.clone())),
-            CachedObject::ConsumerId(id) => Some(Self::Consumer(id.clone())),
-            CachedObject::ProducerId(id) => Some(Self::Producer(id.clone())),
-            _ => None,
-        }
+        let connection = || Cacheable::from_cached(cached).map(Self::Connection);
+        let session = || Cacheable::from_cached(cached).map(Self::Session);
+        let consumer = || Cacheable::from_cached(cached).map(Self::Consumer);
+        let producer = || Cacheable::from_cached(cached).map(Self::Producer);
+        connection().or_else(session).or_else(consumer).or_else(producer)
     }
 
     fn address(&self) -> usize {

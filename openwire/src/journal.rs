@@ -2,7 +2,7 @@
 
 use crate::destination::Destination;
 use crate::ids::MessageId;
-use crate::message::MessageAck;
+use crate::message_ack::MessageAck;
 use crate::table::structure;
 use crate::transaction::TransactionId;
 

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
-use crate::cache::{CachedObject, DecodeCache, EncodeCache};
+use crate::cache::{Cacheable, CachedObject, DecodeCache, EncodeCache};
 use crate::error::{DecodeError, EncodeError};
-use crate::field::{Cacheable, FieldReader, FieldWriter, Options};
+use crate::field::{FieldReader, FieldWriter, Options, Structure};
 use crate::frame_reader::FrameReader;
 use crate::modified_utf8;
 use crate::output::Output;
@@ -63,7 +63,7 @@ impl<O: Output> FieldWriter for LooseWriter<'_, O> {
         self.out.put_shared(value);
     }
 
-    fn cached<S: Cacheable>(&mut self, value: Option<&S>) -> Result<(), EncodeError> {
+    fn cached<S: Structure + Cacheable>(&mut self, value: Option<&S>) -> Result<(), EncodeError> {
         let Some(cache) = &mut self.cache else { return self.nested(value) };
         let (is_new, index) = match cache.find(value) {
             Some(index) => (false, index),

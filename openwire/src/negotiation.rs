@@ -7,7 +7,12 @@ use crate::error::NegotiationError;
 use crate::frame::{FRAME_LIMIT_BEFORE_AUTHENTICATION, FRAME_LIMIT_DEFAULT};
 use crate::primitive::{self, Limits, PrimitiveMap, Value};
 use crate::text::Text;
-use crate::wire_format::{VERSION_MAX, VERSION_MIN};
+
+/// Lowest version known.
+pub const VERSION_MIN: u8 = 1;
+
+/// Highest version known.
+pub const VERSION_MAX: u8 = 12;
 
 /// Cache slots where both peers leave the size open, ActiveMQ's `MARSHAL_CACHE_SIZE`.
 const CACHE_SIZE_OPEN: usize = i16::MAX as usize / 2;

@@ -1,5 +1,6 @@
 //! Commands of unreliable transports: parts of commands, and the request to send again.
 
+use crate::header::Header;
 use crate::table::structure;
 
 structure! {
@@ -41,3 +42,23 @@ structure! {
         broker_name: text,
     }
 }
+
+macro_rules! partial_header {
+    ($name:ident) => {
+        impl Header for $name {
+            fn command_id(&self) -> i32 {
+                self.command_id
+            }
+            fn set_command_id(&mut self, command_id: i32) {
+                self.command_id = command_id;
+            }
+            fn response_required(&self) -> bool {
+                false
+            }
+            fn set_response_required(&mut self, _: bool) {}
+        }
+    };
+}
+
+partial_header!(PartialCommand);
+partial_header!(LastPartialCommand);

@@ -1,6 +1,5 @@
 //! Responses to commands that asked for one.
 
-use crate::data_structure::DataStructure;
 use crate::table::structure;
 
 structure! {
@@ -18,26 +17,6 @@ structure! {
         correlation_id: int,
         /// Why.
         exception: throwable,
-    }
-}
-
-structure! {
-    /// The command was carried out, with one structure as its result.
-    DataResponse = 32, command {
-        /// `command_id` of the command.
-        correlation_id: int,
-        /// The result.
-        data: nested(DataStructure),
-    }
-}
-
-structure! {
-    /// The command was carried out, with several structures as its result.
-    DataArrayResponse = 33, command {
-        /// `command_id` of the command.
-        correlation_id: int,
-        /// The result.
-        data: list(DataStructure),
     }
 }
 

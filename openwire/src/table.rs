@@ -34,7 +34,7 @@ macro_rules! structure {
             } local {}
         }
         $crate::table::simple_structure! { $name = $type_id $(since $since)? }
-        impl $crate::command::Header for $name {
+        impl $crate::header::Header for $name {
             fn command_id(&self) -> i32 {
                 self.command_id
             }
@@ -93,7 +93,7 @@ macro_rules! simple_structure {
                 reader: &mut R,
             ) -> Result<Self, $crate::error::DecodeError> {
                 if type_id != $type_id $(|| reader.version() < $since)? {
-                    return Err($crate::field::unexpected_type(type_id, reader.version(), Self::NAME));
+                    return Err($crate::field::unexpected_type(type_id, Self::NAME));
                 }
                 Self::read_fields(reader)
             }

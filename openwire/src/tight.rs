@@ -8,9 +8,9 @@ use std::slice;
 use bytes::Bytes;
 
 use crate::boolean_stream::{BooleanReader, BooleanWriter};
-use crate::cache::{CachedObject, DecodeCache, EncodeCache};
+use crate::cache::{Cacheable, CachedObject, DecodeCache, EncodeCache};
 use crate::error::{DecodeError, EncodeError};
-use crate::field::{Cacheable, FieldReader, FieldWriter, Options};
+use crate::field::{FieldReader, FieldWriter, Options, Structure};
 use crate::frame_reader::FrameReader;
 use crate::modified_utf8;
 use crate::output::Output;
@@ -111,7 +111,7 @@ impl FieldWriter for TightSizer<'_> {
         self.plan.size += value.len();
     }
 
-    fn cached<S: Cacheable>(&mut self, value: Option<&S>) -> Result<(), EncodeError> {
+    fn cached<S: Structure + Cacheable>(&mut self, value: Option<&S>) -> Result<(), EncodeError> {
         let Some(cache) = &mut self.cache else { return self.nested(value) };
         let known = cache.find(value);
         self.bool(known.is_none());
@@ -195,7 +195,7 @@ impl<O: Output> FieldWriter for TightWriter<'_, O> {
         self.out.put_shared(value);
     }
 
-    fn cached<S: Cacheable>(&mut self, value: Option<&S>) -> Result<(), EncodeError> {
+    fn cached<S: Structure + Cacheable>(&mut self, value: Option<&S>) -> Result<(), EncodeError> {
         if !self.is_caching {
             return self.nested(value);
         }

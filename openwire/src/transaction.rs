@@ -62,7 +62,7 @@ impl Structure for TransactionId {
         match type_id {
             111 => Structure::read(type_id, reader).map(Self::Local),
             112 => Structure::read(type_id, reader).map(Self::Xa),
-            _ => Err(unexpected_type(type_id, reader.version(), Self::NAME)),
+            _ => Err(unexpected_type(type_id, Self::NAME)),
         }
     }
 }

@@ -6,23 +6,15 @@ use bytes::{Bytes, BytesMut};
 
 use crate::boolean_stream::BooleanReader;
 use crate::cache::{DecodeCache, EncodeCache};
-use crate::command::Command;
-use crate::data_structure::DataStructure;
+use crate::command::{self, Command, DataStructure, Message, MessageDispatch};
 use crate::error::{DecodeError, EncodeError};
 use crate::field::{FieldReader, Options, Structure, check_version};
 use crate::frame::FRAME_PREFIX_LENGTH;
 use crate::frame_reader::FrameReader;
 use crate::loose::{LooseReader, LooseWriter};
-use crate::message::{Message, MessageDispatch};
-use crate::negotiation::Negotiated;
+use crate::negotiation::{Negotiated, VERSION_MAX, VERSION_MIN};
 use crate::output::{Chunks, Output};
 use crate::tight::{TightPlan, TightReader, TightSizer};
-
-/// Lowest version known.
-pub const VERSION_MIN: u8 = 1;
-
-/// Highest version known.
-pub const VERSION_MAX: u8 = 12;
 
 /// One connection's wire format, both directions. Frames must be decoded in the order in which they came and encoded
 /// in the order in which they are sent, each once: the caches depend on it.
@@ -143,6 +135,16 @@ impl Decoder {
     /// # Errors
     /// As [`Self::decode`].
     pub fn decode_structure(&mut self, frame: Bytes) -> Result<DataStructure, DecodeError> {
+        self.read_structure(frame).map_err(|error| match error {
+            // What stands in the wrong place may be what no place has.
+            DecodeError::UnexpectedType { found, .. } if !command::exists(found, self.options.version) => {
+                DecodeError::UnknownType { type_id: found, version: self.options.version }
+            }
+            error => error,
+        })
+    }
+
+    fn read_structure(&mut self, frame: Bytes) -> Result<DataStructure, DecodeError> {
         let mut frame = FrameReader::new(frame);
         let [type_id] = frame.array()?;
         if type_id == 0 {

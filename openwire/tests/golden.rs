@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
 use golden_samples::samples;
-use kahawai_openwire::data_structure::DataStructure;
+use kahawai_openwire::command::DataStructure;
 use kahawai_openwire::error::EncodeError;
 use kahawai_openwire::frame::take_frame;
 use kahawai_openwire::negotiation::Negotiated;

@@ -9,13 +9,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use cap::Cap;
 use kahawai_openwire::body;
-use kahawai_openwire::command::Command;
+use kahawai_openwire::command::{Command, DataArrayResponse, DataStructure};
 use kahawai_openwire::connection::{BrokerInfo, ConnectionInfo, FlushCommand};
-use kahawai_openwire::data_structure::DataStructure;
 use kahawai_openwire::frame::take_frame;
 use kahawai_openwire::message::{Message, MessageDispatch};
 use kahawai_openwire::negotiation::Negotiated;
-use kahawai_openwire::response::{DataArrayResponse, ExceptionResponse};
+use kahawai_openwire::response::ExceptionResponse;
 use kahawai_openwire::throwable::{StackTraceElement, Throwable};
 use kahawai_openwire::wire_format::{Decoder, WireFormat};
 

@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 use kahawai_client::{Body, Connection, ConsumerOptions, Destination, Message, PrimitiveMap, Session, Value};
-use kahawai_openwire::command::Command;
+use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::connection::DestinationInfo;
-use kahawai_openwire::data_structure::DataStructure;
 use serde::Serialize;
 
 use crate::connect::BrokerOptions;

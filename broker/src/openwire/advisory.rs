@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use kahawai_openwire::command::Command;
+use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::connection::{ConnectionInfo, DestinationInfo, RemoveInfo};
 use kahawai_openwire::consumer::ConsumerInfo;
-use kahawai_openwire::data_structure::DataStructure;
 use kahawai_openwire::ids::{ConnectionId, ConsumerId, MessageId, ProducerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageKind};
 use kahawai_openwire::primitive::{self, PrimitiveMap, Value};

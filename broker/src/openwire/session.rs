@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use kahawai_openwire::command::Command;
+use kahawai_openwire::command::{Command, DataArrayResponse};
 use kahawai_openwire::connection::{
     ConnectionControl, ConnectionInfo, DestinationInfo, KeepAliveInfo, RemoveInfo, WireFormatInfo,
 };
@@ -13,7 +13,7 @@ use kahawai_openwire::destination::Destination;
 use kahawai_openwire::ids::{ConsumerId, MessageId as WireMessageId, ProducerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageAck};
 use kahawai_openwire::producer::ProducerInfo;
-use kahawai_openwire::response::{DataArrayResponse, IntegerResponse};
+use kahawai_openwire::response::IntegerResponse;
 use kahawai_openwire::transaction::{TransactionId as WireTransactionId, TransactionInfo};
 use kahawai_store::names::MessageId;
 

@@ -4,17 +4,15 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 
 use super::{negotiated, wire_format};
-use crate::command::Command;
+use crate::command::{self, Command, DataResponse, DataStructure};
 use crate::connection::{KeepAliveInfo, RemoveInfo, WireFormatInfo};
 use crate::consumer::BrokerSubscriptionInfo;
-use crate::data_structure::{self, DataStructure};
 use crate::destination::Destination;
 use crate::error::{DecodeError, EncodeError};
 use crate::frame::take_frame;
 use crate::generate::Generator;
 use crate::ids::ConsumerId;
 use crate::message::{Message, MessageKind};
-use crate::response::DataResponse;
 use crate::wire_format::WireFormat;
 
 fn frame_of(command: impl Into<Command>) -> Vec<u8> {
@@ -213,7 +211,7 @@ proptest! {
         damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
         cut in any::<prop::sample::Index>(),
     ) {
-        let structure = data_structure::generate(&mut Generator::new(seed, version, true));
+        let structure = command::generate_structure(&mut Generator::new(seed, version, true));
         let (_, mut encoder) = wire_format(version, tight, cache_size, true).split();
         let mut out = BytesMut::new();
         encoder.encode_structure(&structure, &mut out).unwrap();

@@ -3,6 +3,7 @@
 mod bad_input;
 mod bodies;
 mod cache_behaviour;
+mod generated;
 mod negotiating;
 mod round_trip;
 

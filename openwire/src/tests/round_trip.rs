@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::wire_format;
 use crate::command;
 use crate::connection::RemoveInfo;
-use crate::data_structure;
+
 use crate::frame::take_frame;
 use crate::generate::Generator;
 
@@ -39,7 +39,7 @@ proptest! {
         let (mut decoder, _) = wire_format(version, tight, cache_size, stack_trace).split();
         let mut generator = Generator::new(seed, version, stack_trace);
         let mut stream = BytesMut::new();
-        let structures: Vec<_> = (0..30).map(|_| data_structure::generate(&mut generator)).collect();
+        let structures: Vec<_> = (0..30).map(|_| command::generate_structure(&mut generator)).collect();
         for structure in &structures {
             encoder.encode_structure(structure, &mut stream).unwrap();
         }
@@ -61,7 +61,7 @@ proptest! {
         let (_, mut cut) = wire_format(version, tight, cache_size, true).split();
         let mut generator = Generator::new(seed, version, true);
         for _ in 0..10 {
-            let command = command::generate(&mut generator);
+            let command = command::generate_command(&mut generator);
             let mut frame = BytesMut::new();
             whole.encode(&command, &mut frame).unwrap();
             let chunks: Vec<Bytes> = cut.encode_chunks(&command, 10).unwrap();

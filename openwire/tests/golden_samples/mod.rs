@@ -4,10 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kahawai_openwire::command::Command;
+use kahawai_openwire::command::{Command, DataArrayResponse, DataResponse, DataStructure};
 use kahawai_openwire::connection::*;
 use kahawai_openwire::consumer::*;
-use kahawai_openwire::data_structure::DataStructure;
 use kahawai_openwire::destination::{Destination, DestinationKind};
 use kahawai_openwire::ids::*;
 use kahawai_openwire::journal::*;
