@@ -320,7 +320,7 @@ impl Connection {
         let config = &self.engine.config;
         let mut deadline = self.last_read + Duration::from_secs(3600);
         if let Some(inactivity) = self.negotiated.max_inactivity_duration {
-            deadline = deadline.min(self.outbox.last_write().unwrap_or_else(Instant::now) + inactivity / 3);
+            deadline = deadline.min(self.outbox.last_write() + inactivity / 3);
             deadline = deadline.min(self.read_deadline(inactivity));
         }
         if self.session.stage().is_opening() {
@@ -362,7 +362,7 @@ impl Connection {
                 let waited = inactivity.as_millis();
                 return Err(End::Loud(format!("the client was inactive for too long (>{waited} ms)")));
             }
-            let idle = self.outbox.last_write().is_some_and(|last| now >= last + inactivity / 3);
+            let idle = now >= self.outbox.last_write() + inactivity / 3;
             if idle && !self.outbox.is_blocked() {
                 self.outbox.push(Outgoing::Command(KeepAliveInfo::default().into()));
                 self.engine.flush(&self.outbox);

@@ -5,7 +5,8 @@
 //! its answer in the inbox, and whoever holds the core takes it before and after letting go.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use kahawai_store::contract::{Committed, Completion, Page, Store, StoreError};
@@ -17,6 +18,7 @@ use super::config::BrokerConfig;
 use super::gate::Gate;
 use super::outbox::{Flushed, Outbox};
 use super::rarely::Rarely;
+use super::relay::{Guard, Relay};
 use crate::core::Core;
 use crate::core::effects::{Effects, StoreCall};
 use crate::core::keys::{CommitToken, ConnectionKey, ReadToken};
@@ -50,9 +52,9 @@ pub(crate) struct Engine {
     pub(crate) origin: Arc<Origin>,
     store: Arc<dyn Store>,
     gate: Gate,
-    locked: Mutex<Locked>,
+    /// Announced are the answers in the inbox.
+    relay: Relay<Locked>,
     inbox: Mutex<Vec<Answer>>,
-    answered: AtomicBool,
     /// Nothing goes out any more.
     silenced: AtomicBool,
     abandoned: AtomicBool,
@@ -81,9 +83,8 @@ impl Engine {
             origin: Arc::new(origin),
             store,
             gate,
-            locked: Mutex::new(Locked { core, outboxes: HashMap::new(), dirty: Vec::new() }),
+            relay: Relay::new(Locked { core, outboxes: HashMap::new(), dirty: Vec::new() }),
             inbox: Mutex::new(Vec::new()),
-            answered: AtomicBool::new(false),
             silenced: AtomicBool::new(false),
             abandoned: AtomicBool::new(false),
             phase: watch::Sender::new(Phase::Serving),
@@ -124,7 +125,7 @@ impl Engine {
             if let Some(why) = &why {
                 tracing::warn!("stepping down: {why}");
             }
-            let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut locked = self.relay.hold();
             for (_, outbox) in locked.outboxes.drain() {
                 outbox.break_off();
                 outbox.wake.notify_one();
@@ -136,11 +137,12 @@ impl Engine {
     }
 
     /// A connection begins to get what the core has for it.
-    pub(crate) fn register(&self, outbox: &Arc<Outbox>) {
-        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
-        if !self.abandoned.load(Ordering::Acquire) {
-            locked.outboxes.insert(outbox.key, Arc::clone(outbox));
-        }
+    pub(crate) fn register(self: &Arc<Self>, outbox: &Arc<Outbox>) {
+        self.held(|locked| {
+            if !self.abandoned.load(Ordering::Acquire) {
+                locked.outboxes.insert(outbox.key, Arc::clone(outbox));
+            }
+        });
     }
 
     /// A connection is gone.
@@ -149,15 +151,14 @@ impl Engine {
             let unknown = crate::core::spec::LastDelivered::Unknown;
             locked.disconnect(key, unknown, false);
         });
-        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
-        locked.outboxes.remove(&key);
+        self.held(|locked| locked.outboxes.remove(&key));
     }
 
     /// Completes when the store owes no answer.
-    pub(crate) async fn idle(&self) {
+    pub(crate) async fn idle(self: &Arc<Self>) {
         loop {
             let notified = self.idle.notified();
-            if self.locked.lock().unwrap_or_else(PoisonError::into_inner).core.is_idle() {
+            if self.held(|locked| locked.core.is_idle()) {
                 return;
             }
             notified.await;
@@ -166,7 +167,7 @@ impl Engine {
 
     /// Decides something, and carries out what follows.
     pub(crate) fn turn<T>(self: &Arc<Self>, decide: impl FnOnce(&mut Core) -> T) -> T {
-        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut locked = self.relay.hold();
         locked.core.begin_turn(now());
         self.take_answers(&mut locked.core);
         let result = decide(&mut locked.core);
@@ -175,23 +176,25 @@ impl Engine {
         result
     }
 
+    /// A look at what the core is held with, outside of a turn. Answers that come meanwhile are seen to afterwards, as after a turn.
+    fn held<T>(self: &Arc<Self>, look: impl FnOnce(&mut Locked) -> T) -> T {
+        let result = look(&mut self.relay.hold());
+        self.drain();
+        result
+    }
+
     /// Takes the store's answers, if nobody holds the core; whoever does takes them before going.
     fn drain(self: &Arc<Self>) {
-        loop {
-            // Either whoever lets go of the core sees the answer, or we see that it is free: never neither.
-            fence(Ordering::SeqCst);
-            if !self.answered.load(Ordering::Acquire) {
-                return;
-            }
-            let Ok(mut locked) = self.locked.try_lock() else { return };
+        self.relay.serve(false, |mut locked| {
             locked.core.begin_turn(now());
             self.take_answers(&mut locked.core);
             self.finish(locked);
-        }
+            ControlFlow::<()>::Continue(())
+        });
     }
 
     fn take_answers(&self, core: &mut Core) {
-        if !self.answered.swap(false, Ordering::AcqRel) {
+        if !self.relay.take_on() {
             return;
         }
         let answers = std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
@@ -203,7 +206,7 @@ impl Engine {
         }
     }
 
-    fn finish(self: &Arc<Self>, mut locked: std::sync::MutexGuard<'_, Locked>) {
+    fn finish(self: &Arc<Self>, mut locked: Guard<'_, Locked>) {
         locked.core.end_turn();
         let effects = locked.core.take_effects();
         if !effects.is_empty() {
@@ -274,7 +277,7 @@ impl Engine {
             return;
         }
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
-        self.answered.store(true, Ordering::Release);
+        self.relay.announce();
         self.drain();
     }
 
@@ -312,10 +315,7 @@ impl Engine {
         self.runtime.spawn_blocking(move || match engine.gate.prove() {
             Err(lost) => engine.abandon(Some(lost.to_string().into())),
             Ok(()) => {
-                let outboxes: Vec<_> = {
-                    let locked = engine.locked.lock().unwrap_or_else(PoisonError::into_inner);
-                    locked.outboxes.values().cloned().collect()
-                };
+                let outboxes: Vec<_> = engine.held(|locked| locked.outboxes.values().cloned().collect());
                 for outbox in outboxes {
                     engine.flush(&outbox);
                 }

@@ -10,3 +10,4 @@ pub mod listen;
 mod outbox;
 mod places;
 mod rarely;
+mod relay;

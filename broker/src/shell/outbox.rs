@@ -4,9 +4,10 @@
 //! write: at most one at a time does, and looks again before it goes, so that nothing is left lying. Nobody ever waits
 //! for a socket: where it takes no more, the connection's own task is woken and goes on when it can.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 use tokio::net::TcpStream;
@@ -14,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::clock::now;
 use super::gate::Gate;
+use super::relay::Relay;
 use crate::core::effects::Event;
 use crate::core::keys::ConnectionKey;
 use crate::openwire::outgoing::{Outgoing, Writer};
@@ -41,8 +43,13 @@ pub(crate) struct Outbox {
     pub(crate) key: ConnectionKey,
     pub(crate) stream: Arc<TcpStream>,
     queue: Mutex<Vec<Outgoing>>,
-    queued: AtomicBool,
-    writing: Mutex<Writing>,
+    /// Announced is what is in the queue.
+    relay: Relay<Writing>,
+    /// Something was taken from the queue and is not written yet.
+    unwritten: AtomicBool,
+    began: Instant,
+    /// When something was last written, in milliseconds since it began. Beside the relay: nobody holds that for a glance.
+    last_write: AtomicU64,
     blocked: AtomicBool,
     broken: AtomicBool,
     /// Bytes of deliveries that were encoded and given to the socket, and not reported to the core yet.
@@ -60,18 +67,19 @@ struct Writing {
     encoded: BytesMut,
     /// Bytes of deliveries in `encoded`.
     delivered: usize,
-    last_write: Instant,
 }
 
 impl Outbox {
     pub(crate) fn new(key: ConnectionKey, stream: Arc<TcpStream>, writer: Writer) -> Self {
-        let writing = Writing { writer, encoded: BytesMut::new(), delivered: 0, last_write: Instant::now() };
+        let writing = Writing { writer, encoded: BytesMut::new(), delivered: 0 };
         Self {
             key,
             stream,
             queue: Mutex::new(Vec::new()),
-            queued: AtomicBool::new(false),
-            writing: Mutex::new(writing),
+            relay: Relay::new(writing),
+            unwritten: AtomicBool::new(false),
+            began: Instant::now(),
+            last_write: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             written: AtomicUsize::new(0),
@@ -95,7 +103,7 @@ impl Outbox {
         }
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.push(outgoing);
-        self.queued.store(true, Ordering::Release);
+        self.relay.announce();
     }
 
     /// Asks the connection's task to end.
@@ -151,45 +159,45 @@ impl Outbox {
     }
 
     /// When something was last written.
-    pub(crate) fn last_write(&self) -> Option<Instant> {
-        self.writing.try_lock().ok().map(|writing| writing.last_write)
+    pub(crate) fn last_write(&self) -> Instant {
+        self.began + Duration::from_millis(self.last_write.load(Ordering::Acquire))
     }
 
+    /// Whether everything that was pushed so far is written.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.queued.load(Ordering::Acquire)
-            && self.writing.try_lock().is_ok_and(|writing| writing.encoded.is_empty())
+        !self.relay.is_announced() && !self.unwritten.load(Ordering::Acquire)
     }
 
     /// Writes what can be written.
     pub(crate) fn flush(&self, gate: &Gate) -> Flushed {
-        loop {
+        let stopped = self.relay.serve(true, |mut writing| {
             if self.broken.load(Ordering::Acquire) {
-                return Flushed::Broken;
+                return ControlFlow::Break(Flushed::Broken);
             }
             if self.blocked.load(Ordering::Acquire) {
-                return Flushed::Blocked;
+                return ControlFlow::Break(Flushed::Blocked);
             }
-            // Whoever holds it looks at `queued` once more after letting go: either it sees what we added, or we see that
-            // it is gone.
-            fence(Ordering::SeqCst);
-            let Ok(mut writing) = self.writing.try_lock() else { return Flushed::Done };
-            let result = self.write_all(&mut writing, gate);
-            drop(writing);
-            if result != Flushed::Done {
-                return result;
+            match self.write_all(&mut writing, gate) {
+                Flushed::Done => ControlFlow::Continue(()),
+                stopped => ControlFlow::Break(stopped),
             }
-            fence(Ordering::SeqCst);
-            if !self.queued.load(Ordering::Acquire) {
-                return Flushed::Done;
-            }
-        }
+        });
+        stopped.unwrap_or(Flushed::Done)
     }
 
     fn write_all(&self, writing: &mut Writing, gate: &Gate) -> Flushed {
+        // Before anything is taken out of the queue, so that it is always in one of the two.
+        self.unwritten.store(true, Ordering::Release);
+        let flushed = self.write_queued(writing, gate);
+        self.unwritten.store(!writing.encoded.is_empty(), Ordering::Release);
+        flushed
+    }
+
+    fn write_queued(&self, writing: &mut Writing, gate: &Gate) -> Flushed {
         let mut batch = Vec::new();
         let now = now();
         loop {
-            if self.queued.swap(false, Ordering::AcqRel) {
+            if self.relay.take_on() {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
                 std::mem::swap(&mut *queue, &mut batch);
             }
@@ -217,7 +225,7 @@ impl Outbox {
                     if !rest.is_empty() {
                         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
                         queue.splice(0..0, rest);
-                        self.queued.store(true, Ordering::Release);
+                        self.relay.announce();
                     }
                     return result;
                 }
@@ -237,7 +245,8 @@ impl Outbox {
                 }
                 Ok(count) => {
                     writing.encoded.advance(count);
-                    writing.last_write = Instant::now();
+                    let since = self.began.elapsed().as_millis();
+                    self.last_write.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Release);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
                     self.blocked.store(true, Ordering::Release);
