@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::bench::options::BenchCommand;
 use crate::exit;
-use crate::manual::{CompletionOptions, ManualOptions};
+use crate::manual::options::{CompletionOptions, ManualOptions};
 use crate::messages::dead_letters::DeadLetterCommand;
 use crate::messages::queue::{BrowseOptions, MoveOptions, PurgeOptions};
 use crate::messages::receive::{ReceiveOptions, SubscribeOptions, TailOptions};

@@ -1,38 +1,13 @@
 //! `kahawai completions` and `kahawai man`: written from the command line's own description.
 
-use std::path::PathBuf;
+pub(crate) mod options;
 
-use clap::{Args, CommandFactory as _};
-use clap_complete::Shell;
+use clap::CommandFactory as _;
 
 use crate::cli::Cli;
 use crate::exit::{Exit, Failure};
 use crate::output;
-
-/// Options of `kahawai completions`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  kahawai completions bash > /etc/bash_completion.d/kahawai
-  kahawai completions zsh > ~/.zfunc/_kahawai
-  kahawai completions fish > ~/.config/fish/completions/kahawai.fish")]
-pub(crate) struct CompletionOptions {
-    /// For which shell.
-    #[arg(value_enum)]
-    shell: Shell,
-}
-
-/// Options of `kahawai man`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  kahawai man | man -l -
-  kahawai man --directory /usr/local/share/man/man1")]
-pub(crate) struct ManualOptions {
-    /// Write a page for each command into this directory; otherwise the first page goes to standard output.
-    #[arg(long, value_name = "DIR")]
-    directory: Option<PathBuf>,
-}
+use options::{CompletionOptions, ManualOptions};
 
 /// Writes a shell's completions to standard output.
 ///

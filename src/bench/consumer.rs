@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use kahawai_client::{Connection, Consumer, Delivery, Result};
 
-use crate::bench::ledger::Arrival;
-use crate::bench::run::{Run, Stage};
-use crate::bench::scenario::Plan;
-use crate::bench::stamp::Stamp;
+use super::ledger::Arrival;
+use super::plan::Plan;
+use super::run::{Run, Stage};
+use super::stamp::Stamp;
 
 /// How soon after a failure to connect again.
 const RECONNECT_DELAY: Duration = Duration::from_millis(20);

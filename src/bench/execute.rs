@@ -7,14 +7,14 @@ use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
-use crate::bench::consumer::{Tap, consume};
-use crate::bench::outcome::{Latency, Measured, NamedPause, Outcome, Sample};
-use crate::bench::processor;
-use crate::bench::producer::{Line, produce};
-use crate::bench::progress::Progress;
-use crate::bench::run::{Run, Stage};
-use crate::bench::scenario::{Consuming, Plan, Sending};
-use crate::bench::workers::Workers;
+use super::consumer::{Tap, consume};
+use super::outcome::{Latency, Measured, NamedPause, Outcome, Sample};
+use super::plan::{Consuming, Plan, Sending};
+use super::processor;
+use super::producer::{Line, produce};
+use super::progress::Progress;
+use super::run::{Run, Stage};
+use super::workers::Workers;
 use crate::connect::BrokerOptions;
 use crate::exit::{Exit, Failure};
 

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`options`] | the command line |
-//! | [`scenario`] | what a run does, with all numbers filled in |
+//! | [`scenario`], [`plan`] | what a run does; the same with all numbers filled in |
 //! | [`execute`] | conducts one run |
 //! | [`mod@run`] | what the workers of a run share |
 //! | [`producer`], [`consumer`] | the workers; [`workers`] are their threads |
@@ -22,6 +22,7 @@ mod meter;
 pub(crate) mod options;
 mod outcome;
 mod pace;
+mod plan;
 mod processor;
 mod producer;
 mod progress;
@@ -34,14 +35,14 @@ mod workers;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use options::{BenchCommand, BenchWhat, BrokerBenchOptions};
-use outcome::{Report, VERSION};
-use progress::Progress;
-use scenario::{Plan, Scenario};
-
 use crate::connect;
 use crate::exit::{Exit, Failure};
 use crate::output;
+use options::{BenchCommand, BenchWhat, BrokerBenchOptions};
+use outcome::{Report, VERSION};
+use plan::Plan;
+use progress::Progress;
+use scenario::Scenario;
 
 /// Measures.
 ///

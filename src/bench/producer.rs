@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use kahawai_client::{Confirm, Connection, Error, Message, Producer, Result, TransactedSession};
 
-use crate::bench::pace::Schedule;
-use crate::bench::run::{Run, Stage};
-use crate::bench::scenario::Sending;
-use crate::bench::stamp::{Bodies, Stamp};
+use super::pace::Schedule;
+use super::plan::Sending;
+use super::run::{Run, Stage};
+use super::stamp::{Bodies, Stamp};
 
 /// How soon after a failure to connect again.
 const RECONNECT_DELAY: Duration = Duration::from_millis(20);

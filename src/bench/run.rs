@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use kahawai_client::Error;
 use tokio::sync::watch;
 
-use crate::bench::ledger::Ledger;
-use crate::bench::meter::{Clock, Meter};
-use crate::bench::pace::{Credit, Quota};
-use crate::bench::scenario::{Consuming, Plan};
+use super::ledger::Ledger;
+use super::meter::{Clock, Meter};
+use super::pace::{Credit, Quota};
+use super::plan::{Consuming, Plan};
 use crate::connect::BrokerOptions;
 
 /// How far a run has got. Only ever onward.

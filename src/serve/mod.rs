@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`pause`] | how long to wait before the next try for the mastership |
 //! | [`address`] | looks at a slave's address before it is needed |
+//! | [`background`] | what takes its time, away from the runtime's threads |
 //! | [`place`] | which engine and which election: the one place that knows |
 //! | [`role`] | one mastership: open the store, serve, stop or step down |
 //! | [`signal`] | SIGTERM and SIGINT |
@@ -11,6 +12,7 @@
 //! | [`stop_at`] | stops the process at a named step, for tests |
 
 mod address;
+mod background;
 mod pause;
 mod place;
 mod role;
@@ -27,6 +29,7 @@ use kahawai_store::election::{Cancel, ElectionError};
 use crate::cli::ServeOptions;
 use crate::exit::{Exit, Failure};
 use address::Look;
+use background::blocking;
 use pause::Pause;
 use place::{Held, Place};
 use role::Ended;
@@ -118,9 +121,4 @@ async fn acquire(
         Ok(Err(error)) => Err(Failure::new(Exit::Unwritable, error)),
         Err(error) => Err(Failure::new(Exit::Other, error)),
     }
-}
-
-/// Runs what blocks on a thread where it may.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Failure::new(Exit::Other, error))
 }

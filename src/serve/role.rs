@@ -7,7 +7,7 @@ use kahawai_store::contract::Store;
 use kahawai_store::election::{Cancel, Hold, Lost};
 use tokio::sync::oneshot;
 
-use super::blocking;
+use super::background::blocking;
 use super::place::{Held, NotOpened, Place};
 use super::signal::Signals;
 use super::status::Status;

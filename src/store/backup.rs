@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::options::BackupOptions;
 use super::progress::Bar;
+use super::verdict::{Trouble, Verdict};
 use super::words::{bytes, count};
-use super::{Trouble, Verdict};
 
 pub(super) fn run(options: &BackupOptions, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let bar = Bar::new("copying");

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::options::{DumpOptions, RecordKind};
 use super::progress::Bar;
+use super::verdict::{Trouble, Verdict};
 use super::words::{Names, finding_json, hex, kind};
-use super::{Trouble, Verdict};
 
 pub(super) fn run(options: &DumpOptions, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let inspection = Inspection::open(&options.common.store)?;

@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::options::Common;
 use super::progress::Bar;
+use super::verdict::{Trouble, Verdict};
 use super::words::{bytes, count, hex, kind, time};
-use super::{Trouble, Verdict};
 
 /// How long signs of life are watched for where nothing else tells.
 pub(super) const LEASE: Duration = Duration::from_millis(2500);

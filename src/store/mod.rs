@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`options`] | the command line |
 //! | [`info`], [`verify`], [`dump`], [`why`], [`backup`], [`repair`] | one command each |
+//! | [`verdict`] | what a command found, or why it could not |
 //! | [`progress`] | how far a command has come, on a terminal |
 //! | [`words`] | numbers, times and findings in words and in JSON |
 //!
@@ -16,6 +17,7 @@ mod info;
 pub(crate) mod options;
 mod progress;
 mod repair;
+mod verdict;
 mod verify;
 mod why;
 mod words;
@@ -23,33 +25,8 @@ mod words;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use kahawai_journal::inspect::InspectError;
-
 use options::{StoreCommand, StoreOptions};
-
-/// What a command found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    Sound,
-    Damaged,
-}
-
-impl Verdict {
-    fn of(is_damaged: bool) -> Self {
-        if is_damaged { Self::Damaged } else { Self::Sound }
-    }
-}
-
-/// Why a command could not do what it was asked to.
-#[derive(Debug, thiserror::Error)]
-enum Trouble {
-    #[error(transparent)]
-    Inspect(#[from] InspectError),
-    #[error("cannot write the result: {0}")]
-    Output(#[from] io::Error),
-    #[error("{0}")]
-    Other(String),
-}
+use verdict::{Trouble, Verdict};
 
 /// Runs a command; gives the exit code.
 pub(crate) fn run(options: StoreOptions) -> ExitCode {

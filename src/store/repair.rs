@@ -21,9 +21,9 @@ use serde_json::json;
 use super::info::LEASE;
 use super::options::RepairOptions;
 use super::progress::Bar;
+use super::verdict::{Trouble, Verdict};
 use super::verify;
 use super::words::count;
-use super::{Trouble, Verdict};
 
 pub(super) fn run(options: &RepairOptions, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let (store, into) = (&options.common.store, &options.into);

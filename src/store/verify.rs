@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::options::Common;
 use super::progress::Bar;
+use super::verdict::{Trouble, Verdict};
 use super::words::{Names, bytes, count, finding_json, finding_text, kind};
-use super::{Trouble, Verdict};
 
 pub(super) fn run(options: &Common, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let inspection = Inspection::open(&options.store)?;

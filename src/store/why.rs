@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::options::WhyOptions;
 use super::progress::Bar;
+use super::verdict::{Trouble, Verdict};
 use super::words::{Names, bytes, count};
-use super::{Trouble, Verdict};
 
 pub(super) fn run(options: &WhyOptions, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let number = options.segment;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use kahawai_store::election::{Hold, Lost};
 use kahawai_store::names::Epoch;
 
-use super::{LockRow, RowError};
+use super::row::{LockRow, RowError};
 use crate::pause::Pause;
 
 /// How long a release may take before it is left to the lease.

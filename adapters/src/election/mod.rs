@@ -24,6 +24,7 @@
 pub mod candidate;
 mod decide;
 pub mod hold;
+mod row;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ use kahawai_store::names::Epoch;
 
 pub use decide::Sighting;
 use hold::RowHold;
+pub use row::{LockRow, RowError};
 
 /// How an election is held. Names in ActiveMQ's style (`lease-database-locker`).
 #[derive(Clone, Debug)]
@@ -78,46 +80,4 @@ impl std::fmt::Debug for Mastership {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "Mastership({})", self.epoch())
     }
-}
-
-/// Why the row could not be asked.
-#[derive(Clone, Debug)]
-pub enum RowError {
-    /// The database is away and may come back.
-    Away(String),
-    /// It cannot be used at all.
-    Failed(String),
-}
-
-/// The one row, in one database. Calls block; each is one statement, or as good as one.
-pub trait LockRow: Send {
-    /// Which database, for people; no secrets.
-    fn description(&self) -> String;
-
-    /// Looks at the row.
-    ///
-    /// # Errors
-    /// As [`RowError`] says, here and below.
-    fn look(&mut self) -> Result<Sighting, RowError>;
-
-    /// Raises the epoch, if the row is as it was seen. Gives the new epoch, durable; `None` where somebody was first.
-    ///
-    /// # Errors
-    /// The outcome is then unknown; a look tells.
-    fn claim(&mut self, seen: &Sighting) -> Result<Option<Epoch>, RowError>;
-
-    /// Renews the lease. Gives the epoch found: another than ours says that nothing was renewed.
-    ///
-    /// # Errors
-    /// As [`RowError`] says.
-    fn renew(&mut self, epoch: Epoch) -> Result<Epoch, RowError>;
-
-    /// Notes that the holder has gone, and tells whoever waits.
-    ///
-    /// # Errors
-    /// As [`RowError`] says.
-    fn release(&mut self, epoch: Epoch) -> Result<(), RowError>;
-
-    /// Waits until the next look is due, or somebody has told of a release.
-    fn wait(&mut self, at_most: Duration);
 }

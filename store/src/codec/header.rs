@@ -9,8 +9,8 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::error::{DecodeError, Problem, VERSION};
 use super::primitive::{Reader, put_bytes, put_varint, unzigzag, zigzag};
-use super::{DecodeError, Problem, VERSION};
 use crate::message::{BodyKind, Encoding, Header};
 
 /// The smallest tag of [`Header::extras`]; smaller ones belong to this file.

@@ -11,87 +11,23 @@
 //! All numbers come from outside as far as this code is concerned: a length is checked against what is left before
 //! anything is taken, a count never reserves memory by itself, and every failure is a [`DecodeError`] with its place.
 
+mod error;
 pub mod header;
+mod message;
 mod operation;
 mod primitive;
+mod span;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use thiserror::Error;
 
 use crate::batch::{Batch, Operation};
-use crate::message::Message;
 use primitive::Reader;
 
-/// The version this code writes, and the newest it reads.
-pub const VERSION: u8 = 1;
-
-/// Where an encoded message stands in its batch: a range of bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Span {
-    /// The first byte, counted from the batch's first.
-    pub start: u32,
-    /// How many bytes.
-    pub length: u32,
-}
-
-impl Span {
-    /// The same as a range of indexes.
-    pub fn range(self) -> Range<usize> {
-        self.start as usize..self.start as usize + self.length as usize
-    }
-}
-
-/// Bytes that are no batch or no message.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{problem} at byte {at}")]
-pub struct DecodeError {
-    /// What is wrong.
-    pub problem: Problem,
-    /// Where, counted from the first byte given.
-    pub at: usize,
-}
-
-/// What can be wrong with encoded bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Problem {
-    /// A newer version wrote this.
-    #[error("version {found}, but this program reads up to {VERSION}")]
-    Version {
-        /// The version found.
-        found: u8,
-    },
-    /// More bytes are promised than there are.
-    #[error("{needed} bytes needed, {left} left")]
-    Truncated {
-        /// How many were promised.
-        needed: u64,
-        /// How many there are.
-        left: usize,
-    },
-    /// A number of more than 64 bits.
-    #[error("number exceeds its range")]
-    Number,
-    /// A text that is not UTF-8.
-    #[error("text is not UTF-8")]
-    Text,
-    /// A tag or an enumerated value that this version does not know.
-    #[error("unknown {what} {found}")]
-    Unknown {
-        /// Of what.
-        what: &'static str,
-        /// The value found.
-        found: u64,
-    },
-    /// Bytes are left over.
-    #[error("{0} bytes left over")]
-    Trailing(usize),
-    /// A prepared transaction inside a prepared transaction.
-    #[error("prepared transactions nest")]
-    Nested,
-}
+pub use error::{DecodeError, Problem, VERSION};
+pub use message::{decode_message, encode_message};
+pub use span::Span;
 
 /// Encodes a batch, appending to `out`, and gives the operations back with their messages as spans of what was
 /// appended.
@@ -141,25 +77,6 @@ pub fn decode_batch_whole(bytes: &Bytes) -> Result<Batch, DecodeError> {
         })
         .collect::<Result<_, _>>()?;
     Ok(Batch::new(operations))
-}
-
-/// Encodes a message, appending to `out`.
-pub fn encode_message(message: &Message, out: &mut Vec<u8>) {
-    header::encode(&message.header, out);
-    primitive::put_bytes(out, &message.properties);
-    out.extend_from_slice(&message.body);
-}
-
-/// Decodes a message; its parts share the bytes given.
-///
-/// # Errors
-/// Where the bytes are no message.
-pub fn decode_message(bytes: &Bytes) -> Result<Message, DecodeError> {
-    let mut reader = Reader::new(bytes);
-    let header = header::decode(&mut reader, bytes)?;
-    let properties = bytes.slice(reader.bytes()?);
-    let body = bytes.slice(reader.rest());
-    Ok(Message { header, properties, body })
 }
 
 /// About how many bytes a batch takes when encoded: an upper bound, by which [`crate::contract::Limits`] are meant.

@@ -17,8 +17,10 @@
 //!
 //! An xid is format:varint (zigzag), global:bytes, branch:bytes.
 
+use super::error::{DecodeError, Problem};
+use super::message::encode_message;
 use super::primitive::{Reader, put_bytes, put_varint, unzigzag, zigzag};
-use super::{DecodeError, Problem, Span, encode_message};
+use super::span::Span;
 use crate::batch::{Destination, DestinationKind, Operation, Outcome, Subscription};
 use crate::names::{DestinationId, MessageId, SubscriptionId, Xid};
 

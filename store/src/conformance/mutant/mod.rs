@@ -1,6 +1,7 @@
 //! Stores with a named fault each: what the suite must not let pass.
 
 mod answers;
+mod held;
 mod operations;
 mod timing;
 
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex};
 use super::Engine;
 use crate::batch::{Batch, Subscription};
 use crate::contract::{Committed, Completion, Limits, Page, ReadRequest, Recovered, Store};
-use timing::Held;
+use held::Held;
 
 /// What is wrong with a mutant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

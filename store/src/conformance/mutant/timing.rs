@@ -1,28 +1,16 @@
 //! Faults in when things are applied and answered.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use super::operations::{is_sending, lock};
 use super::{Fault, Mutant};
 use crate::batch::{Batch, Operation};
 use crate::contract::{Committed, Completion, Store, StoreError};
-use crate::names::Xid;
 
 /// How long a swapped answer waits for the one that is to come before it.
 const SWAP_WAIT: Duration = Duration::from_millis(50);
-
-/// What a mutant keeps back.
-#[derive(Default)]
-pub(super) struct Held {
-    /// A batch that was answered and is not applied yet.
-    batch: Option<Batch>,
-    /// Whom to tell of the next answer.
-    next: Option<Sender<()>>,
-    /// The transactions that were prepared since opening.
-    pub(super) prepared: Vec<Xid>,
-}
 
 impl Mutant {
     /// Applies a batch, at the wrong time where that is the fault.
