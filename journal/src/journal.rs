@@ -6,14 +6,14 @@
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use kahawai_store::batch::Batch;
 use kahawai_store::codec;
 use kahawai_store::contract::{
-    Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError, StoredMessage,
+    Bell, Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError, StoredMessage,
 };
 use kahawai_store::election::{Hold, Lost};
 
@@ -53,6 +53,7 @@ pub struct Journal {
     limits: Limits,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
+    bell: Arc<OnceLock<Bell>>,
     reads: Mutex<Option<Sender<Read>>>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
@@ -103,17 +104,26 @@ impl Journal {
         let failed = |error: io::Error| OpenError::Failed(format!("cannot start a thread: {error}"));
 
         let taken = Arc::clone(&queue);
+        let bell: Arc<OnceLock<Bell>> = Arc::default();
+        let rung = Arc::clone(&bell);
         let writing = thread::Builder::new().name("kahawai-journal".into()).spawn(move || {
             let _abandoning =
                 AbandonOnExit { queue: Arc::clone(&taken), shared: Arc::clone(writer.shared()) };
+            let ring = || {
+                if let Some(bell) = rung.get() {
+                    bell();
+                }
+            };
             while let Some(submissions) = taken.take() {
                 if submissions.is_empty() {
                     writer.idle();
                 } else {
                     writer.round(submissions);
+                    ring();
                 }
             }
             writer.close();
+            ring();
         });
         let writing = writing.map_err(failed)?;
         let (reads, requests) = channel();
@@ -126,6 +136,7 @@ impl Journal {
             limits,
             queue,
             shared,
+            bell,
             reads: Mutex::new(Some(reads)),
             threads: Mutex::new(vec![writing, reading]),
         })
@@ -170,6 +181,10 @@ impl Store for Journal {
 
     fn limits(&self) -> Limits {
         self.limits
+    }
+
+    fn ring(&self, bell: Bell) -> bool {
+        self.bell.set(bell).is_ok()
     }
 
     fn close(&self) {

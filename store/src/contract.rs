@@ -53,10 +53,26 @@ pub trait Store: Send + Sync {
     /// What this engine can take.
     fn limits(&self) -> Limits;
 
+    /// Gives the engine a bell to ring after each group of batches that it has answered with `Ok`, so that its caller sees to all of them at
+    /// once. Tells whether it will: an engine that does not answer in groups need not. To be called once, before the first batch.
+    ///
+    /// **When**: after the last completion of the group was called, before the engine waits for anything again. It is no promise for reads,
+    /// nor for completions that were called with an error or dropped: who waits for those sees to it in the completion.
+    ///
+    /// **Where**: on any thread, also inside [`Store::commit`]. What is rung must return soon and must not wait for whoever may be inside of a
+    /// call of this store.
+    fn ring(&self, bell: Bell) -> bool {
+        let _ = bell;
+        false
+    }
+
     /// Closes the store in good order: batches submitted before are completed, later calls get
     /// [`StoreError::Closed`]. Blocks until everything is on disk and threads have ended. May be called twice.
     fn close(&self);
 }
+
+/// See [`Store::ring`].
+pub type Bell = Arc<dyn Fn() + Send + Sync>;
 
 /// What an engine can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

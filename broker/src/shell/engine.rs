@@ -25,6 +25,9 @@ use crate::core::keys::{CommitToken, ConnectionKey, ReadToken};
 use crate::openwire::advisory::Origin;
 use crate::openwire::outgoing::Outgoing;
 
+/// How many answers of the store one turn takes.
+const ANSWERS_PER_TURN: usize = 1024;
+
 /// An answer of the store's.
 enum Answer {
     Commit(CommitToken, Result<Committed, StoreError>),
@@ -52,6 +55,8 @@ pub(crate) struct Engine {
     pub(crate) origin: Arc<Origin>,
     store: Arc<dyn Store>,
     gate: Gate,
+    /// Whether the store rings when it has answered a group of batches; otherwise every answer is seen to by itself.
+    rings: AtomicBool,
     /// Announced are the answers in the inbox.
     relay: Relay<Locked>,
     inbox: Mutex<Vec<Answer>>,
@@ -83,6 +88,7 @@ impl Engine {
             origin: Arc::new(origin),
             store,
             gate,
+            rings: AtomicBool::new(false),
             relay: Relay::new(Locked { core, outboxes: HashMap::new(), dirty: Vec::new() }),
             inbox: Mutex::new(Vec::new()),
             silenced: AtomicBool::new(false),
@@ -95,6 +101,13 @@ impl Engine {
             key_next: AtomicU64::new(1),
             refusals: Rarely::default(),
         });
+        let weak = Arc::downgrade(&engine);
+        let bell = move || {
+            if let Some(engine) = weak.upgrade() {
+                engine.drain();
+            }
+        };
+        engine.rings.store(engine.store.ring(Arc::new(bell)), Ordering::Release);
         engine.turn(|_| ());
         engine
     }
@@ -197,7 +210,15 @@ impl Engine {
         if !self.relay.take_on() {
             return;
         }
-        let answers = std::mem::take(&mut *self.inbox.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = if inbox.len() <= ANSWERS_PER_TURN {
+            std::mem::take(&mut *inbox)
+        } else {
+            // Whoever holds the core comes back for the rest when those are told who have their answers now.
+            self.relay.announce();
+            inbox.drain(..ANSWERS_PER_TURN).collect()
+        };
+        drop(inbox);
         for answer in answers {
             match answer {
                 Answer::Commit(token, result) => core.committed(token, result),
@@ -276,9 +297,12 @@ impl Engine {
             self.abandon_from_anywhere(error.to_string().into());
             return;
         }
+        let in_group = matches!(answer, Answer::Commit(_, Ok(_))) && self.rings.load(Ordering::Acquire);
         self.inbox.lock().unwrap_or_else(PoisonError::into_inner).push(answer);
         self.relay.announce();
-        self.drain();
+        if !in_group {
+            self.drain();
+        }
     }
 
     /// The same from a place where the core may be held: silent at once, the rest elsewhere.
