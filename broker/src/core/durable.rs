@@ -1,11 +1,11 @@
 //! Durable subscriptions: a client id and a name, with one store subscription for each topic it is on.
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use kahawai_store::batch::{Operation, Subscription};
 use kahawai_store::names::SubscriptionId;
 
 use super::address::{Address, AddressKind};
+use super::entries::{durable_key, durable_value};
 use super::failure::{Failure, FailureKind};
 use super::filter::Filter;
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
@@ -46,7 +46,8 @@ impl Core {
                 );
                 return Err(Failure::new(FailureKind::General, message));
             }
-            if known.address != spec.address || known.no_local != spec.no_local {
+            let same = known.address == spec.address && known.no_local == spec.no_local;
+            if !same || known.selector != spec.selector {
                 self.drop_durable(&name);
             }
         }
@@ -60,7 +61,7 @@ impl Core {
             return Err(Failure::new(FailureKind::ResourceAllocation, message));
         }
         if new {
-            self.make_durable(&name, spec.address.clone(), spec.no_local);
+            self.make_durable(&name, &spec);
         }
         self.insert_consumer(connection, key, spec, filter);
         let Some(durable) = self.durables.get_mut(&name) else { return Ok(()) };
@@ -73,7 +74,7 @@ impl Core {
             self.attach_source(key, source);
         }
         if new {
-            let value = durable_value(&self.durables, &name);
+            let value = self.durables.get(&name).map(durable_value);
             let put = Operation::Put { table: DURABLES, key: durable_key(&name), value };
             self.submit(vec![put], Completed::Subscribed { connection, request, consumer: Some(key) });
         } else {
@@ -83,8 +84,15 @@ impl Core {
         Ok(())
     }
 
-    fn make_durable(&mut self, name: &DurableName, address: Address, no_local: bool) {
-        let durable = Durable { address: address.clone(), no_local, parts: Vec::new(), consumer: None };
+    fn make_durable(&mut self, name: &DurableName, spec: &ConsumerSpec) {
+        let address = spec.address.clone();
+        let durable = Durable {
+            address: address.clone(),
+            no_local: spec.no_local,
+            selector: spec.selector.clone(),
+            parts: Vec::new(),
+            consumer: None,
+        };
         self.durables.insert(name.clone(), durable);
         for part in address.parts() {
             let topics = if part.is_pattern() {
@@ -112,7 +120,7 @@ impl Core {
             destination,
             client_id: name.0.clone(),
             name: name.1.clone(),
-            selector: None,
+            selector: durable.selector.clone(),
             no_local: durable.no_local,
         };
         let consumer = durable.consumer;
@@ -262,32 +270,4 @@ impl Core {
         }
         removed.subscription
     }
-}
-
-fn durable_key(name: &DurableName) -> Bytes {
-    let mut key = Vec::with_capacity(name.0.len() + name.1.len() + 4);
-    key.extend_from_slice(&(name.0.len() as u32).to_be_bytes());
-    key.extend_from_slice(name.0.as_bytes());
-    key.extend_from_slice(name.1.as_bytes());
-    Bytes::from(key)
-}
-
-fn durable_value(
-    durables: &std::collections::BTreeMap<DurableName, Durable>,
-    name: &DurableName,
-) -> Option<Bytes> {
-    let durable = durables.get(name)?;
-    let mut value = vec![u8::from(durable.no_local)];
-    value.extend_from_slice(durable.address.to_string().as_bytes());
-    Some(Bytes::from(value))
-}
-
-/// Reads an entry of [`DURABLES`].
-pub(crate) fn read_durable(key: &Bytes, value: &Bytes) -> Option<(DurableName, Durable)> {
-    let length = u32::from_be_bytes(key.get(..4)?.try_into().ok()?) as usize;
-    let client_id = ByteString::try_from(key.get(4..4 + length).map(Bytes::copy_from_slice)?).ok()?;
-    let name = ByteString::try_from(Bytes::copy_from_slice(key.get(4 + length..)?)).ok()?;
-    let no_local = *value.first()? == 1;
-    let address = Address::parse(std::str::from_utf8(value.get(1..)?).ok()?, AddressKind::Topic);
-    Some(((client_id, name), Durable { address, no_local, parts: Vec::new(), consumer: None }))
 }

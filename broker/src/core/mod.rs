@@ -15,6 +15,7 @@ mod dead_letter;
 mod destination;
 mod durable;
 pub mod effects;
+mod entries;
 mod expiry;
 pub mod failure;
 mod filter;

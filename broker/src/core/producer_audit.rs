@@ -4,12 +4,13 @@
 //! connection's last committed transaction. Both are forgotten when the client says goodbye, and the longest unused
 //! ones when there are too many.
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use kahawai_store::batch::Operation;
 use kahawai_store::contract::TableEntry;
 
 use super::cut::{cut, room, size};
+use super::effects::Notice;
+use super::entries::{Unreadable, numbers_value, read_numbers};
 use super::spec::TransactionId;
 use super::state::Core;
 use super::state::turn::Completed;
@@ -26,18 +27,6 @@ const COMMITS: usize = 16;
 fn put(table: ByteString, name: &ByteString, numbers: Option<&[i64]>) -> Operation {
     let value = numbers.map(numbers_value);
     Operation::Put { table, key: name.as_bytes().clone(), value }
-}
-
-fn numbers_value(numbers: &[i64]) -> Bytes {
-    match numbers {
-        [number] => Bytes::copy_from_slice(&number.to_be_bytes()),
-        numbers => numbers.iter().flat_map(|number| number.to_be_bytes()).collect(),
-    }
-}
-
-/// Reads an entry of one of the tables.
-fn read_numbers(value: &[u8]) -> Vec<i64> {
-    value.chunks_exact(8).filter_map(|number| number.try_into().ok()).map(i64::from_be_bytes).collect()
 }
 
 impl Core {
@@ -152,8 +141,11 @@ impl Core {
 
     /// Takes an entry that a store held. One that is too many is removed there.
     pub(crate) fn recover_entry(&mut self, entry: &TableEntry) {
-        let Ok(name) = ByteString::try_from(entry.key.clone()) else { return };
-        let numbers = read_numbers(&entry.value);
+        let name = ByteString::try_from(entry.key.clone()).map_err(|_| Unreadable::Malformed);
+        let (name, numbers) = match name.and_then(|name| Ok((name, read_numbers(&entry.value)?))) {
+            Ok(read) => read,
+            Err(problem) => return self.entry_unreadable(entry, problem),
+        };
         let forgotten = match numbers.last() {
             Some(last) if entry.table == PRODUCERS => {
                 self.producers.set(&name, *last, true, self.limits.producers_max)
@@ -163,5 +155,15 @@ impl Core {
         };
         let table = entry.table.clone();
         self.turn.sends.extend(forgotten.map(|oldest| put(table, &oldest, None)));
+    }
+
+    /// An entry that this broker cannot read stays as it is, and is told.
+    pub(crate) fn entry_unreadable(&mut self, entry: &TableEntry, problem: Unreadable) {
+        let key = entry.key.escape_ascii();
+        let text = format!(
+            "the entry '{key}' of the store's table '{}' is not used and left as it is: {problem}",
+            entry.table
+        );
+        self.effects.notices.push(Notice { text });
     }
 }

@@ -5,8 +5,9 @@ use kahawai_store::contract::Recovered;
 
 use super::Effects;
 use super::address::{Address, AddressKind};
-use super::durable::{DURABLES, read_durable};
+use super::durable::DURABLES;
 use super::effects::Notice;
+use super::entries::read_durable;
 use super::identity::{Identities, SPOOLED_FORMAT};
 use super::keys::{DestinationKey, KeyMap, SourceKey};
 use super::limits::Limits;
@@ -86,8 +87,9 @@ impl Core {
         }
         for entry in &recovered.tables {
             if entry.table == DURABLES {
-                if let Some((name, durable)) = read_durable(&entry.key, &entry.value) {
-                    self.durables.insert(name, durable);
+                match read_durable(&entry.key, &entry.value) {
+                    Ok((name, durable)) => drop(self.durables.insert(name, durable)),
+                    Err(problem) => self.entry_unreadable(entry, problem),
                 }
             } else if entry.table == PRODUCERS || entry.table == OUTCOMES {
                 self.recover_entry(entry);
@@ -106,6 +108,7 @@ impl Core {
             self.durables.entry(name.clone()).or_insert_with(|| Durable {
                 address: address.unwrap_or_else(|| Address::topic("")),
                 no_local: subscription.no_local,
+                selector: subscription.selector.clone(),
                 parts: Vec::new(),
                 consumer: None,
             });

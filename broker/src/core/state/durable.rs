@@ -12,6 +12,8 @@ pub(crate) type DurableName = (ByteString, ByteString);
 pub(crate) struct Durable {
     pub(crate) address: Address,
     pub(crate) no_local: bool,
+    /// Which messages it wants; kept with it, so that it wants the same when its client is away.
+    pub(crate) selector: Option<ByteString>,
     /// One for each topic.
     pub(crate) parts: Vec<SourceKey>,
     /// The consumer it has at the moment.
