@@ -293,7 +293,7 @@ fn what_failover_sends_again_is_stored_once_even_by_the_next_broker() {
     world.settle();
 }
 
-/// What ActiveMQ's client does in a transaction that lives through a failover: see `core/meant.rs`.
+/// What ActiveMQ's client does in a transaction that lives through a failover: see `core/clients/meant.rs`.
 #[test]
 fn a_transaction_over_a_failover_acknowledges_all_that_its_client_counts_or_nothing() {
     let mut world = world();

@@ -4,39 +4,26 @@
 //! want done is gathered in [`effects::Effects`], and carried out by the shell in that order. A caller's calls
 //! between [`Core::begin_turn`] and [`Core::end_turn`] make up a turn.
 
-mod acknowledge;
 pub mod address;
-mod advisory;
-mod browser;
-mod connection;
-mod consumer;
+mod clients;
 mod cut;
-mod dead_letter;
-mod destination;
+mod dispatch;
 mod durable;
 pub mod effects;
 mod entries;
-mod expiry;
 pub mod failure;
-mod filter;
 mod identity;
 pub mod keys;
 pub mod limits;
-mod meant;
 mod notice;
-mod overflow;
-mod producer_audit;
 mod recovery;
 mod remembered;
-mod send;
+mod route;
 pub mod settings;
-mod slow;
-mod source;
 pub mod spec;
 mod state;
 mod transaction;
 mod turn;
-mod window;
 
 use effects::Effects;
 use keys::ConsumerKey;

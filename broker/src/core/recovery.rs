@@ -5,20 +5,20 @@ use kahawai_store::contract::Recovered;
 
 use super::Effects;
 use super::address::{Address, AddressKind};
-use super::durable::DURABLES;
+use super::dispatch::window::Window;
+use super::durable::overflow::is_left_over;
+use super::durable::subscription::DURABLES;
 use super::effects::Notice;
 use super::entries::read_durable;
 use super::identity::{Identities, SPOOLED_FORMAT};
 use super::keys::{DestinationKey, KeyMap, SourceKey};
 use super::limits::Limits;
-use super::overflow::is_left_over;
-use super::producer_audit::{OUTCOMES, PRODUCERS};
 use super::remembered::Remembered;
+use super::route::producer_audit::{OUTCOMES, PRODUCERS};
 use super::settings::Settings;
 use super::state::Core;
 use super::state::durable::Durable;
 use super::state::turn::{Completed, Turn};
-use super::window::Window;
 
 impl Core {
     /// A core over a store that holds this. Its first effects may already ask something of the store.

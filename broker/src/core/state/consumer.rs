@@ -7,11 +7,11 @@ use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, MessageId};
 
 use crate::core::address::Address;
+use crate::core::dispatch::filter::Filter;
+use crate::core::dispatch::window::Position;
 use crate::core::effects::Payload;
-use crate::core::filter::Filter;
 use crate::core::keys::{ConnectionKey, DestinationKey, SourceKey};
 use crate::core::spec::ConsumerSpec;
-use crate::core::window::Position;
 
 /// A message that a consumer has and has not acknowledged.
 #[derive(Clone, Debug)]

@@ -3,8 +3,8 @@
 use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
 
 use super::letters::Reason;
+use crate::core::dispatch::window::Window;
 use crate::core::keys::{ConsumerKey, DestinationKey, KeyMap};
-use crate::core::window::Window;
 
 /// A queue, or one topic of a durable subscription.
 #[derive(Debug)]
@@ -24,11 +24,11 @@ pub(crate) struct Source {
     pub(crate) next: usize,
     /// The consumers that had room when messages were passed over: they wanted none of them.
     pub(crate) refusers: Vec<ConsumerKey>,
-    /// It is part of a subscriber that is not durable, which has more to take than fits in memory; see [`crate::core::overflow`].
+    /// It is part of a subscriber that is not durable, which has more to take than fits in memory; see [`crate::core::durable::overflow`].
     pub(crate) kept: bool,
     /// A topic's subscription is in the store: what is committed comes by it.
     pub(crate) active: bool,
-    /// Nothing of what the store holds for it expires before this, as far as anybody knows; see [`crate::core::expiry`].
+    /// Nothing of what the store holds for it expires before this, as far as anybody knows; see [`crate::core::dispatch::expiry`].
     pub(crate) expires_from: i64,
     /// Whether it is on the list of those to look at before the turn ends.
     pub(crate) touched: bool,

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 
-use super::address::{ADVISORY_PREFIX, Address, destination_topic};
-use super::effects::{Advisory, Payload};
-use super::keys::{ConnectionKey, ConsumerKey};
-use super::state::Core;
-use super::state::connection::Producer;
-use super::state::consumer::Pending;
+use crate::core::address::{ADVISORY_PREFIX, Address, destination_topic};
+use crate::core::effects::{Advisory, Payload};
+use crate::core::keys::{ConnectionKey, ConsumerKey};
+use crate::core::state::Core;
+use crate::core::state::connection::Producer;
+use crate::core::state::consumer::Pending;
 
 impl Core {
     /// Whether somebody listens on an advisory topic.

@@ -7,18 +7,18 @@ use kahawai_store::batch::Operation;
 use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, MessageId};
 
-use super::address::Address;
-use super::cut::{room, sequence_bytes};
-use super::effects::{Event, Notice, Payload};
-use super::failure::{Failure, FailureKind};
-use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
-use super::spec::{Sending, TransactionId};
-use super::state::Core;
-use super::state::consumer::Pending;
-use super::state::said::Subject;
-use super::state::sent::{Sent, Waiter};
-use super::state::turn::Completed;
-use super::window::{Position, Waiting};
+use crate::core::address::Address;
+use crate::core::cut::{room, sequence_bytes};
+use crate::core::dispatch::window::{Position, Waiting};
+use crate::core::effects::{Event, Notice, Payload};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
+use crate::core::spec::{Sending, TransactionId};
+use crate::core::state::Core;
+use crate::core::state::consumer::Pending;
+use crate::core::state::said::Subject;
+use crate::core::state::sent::{Sent, Waiter};
+use crate::core::state::turn::Completed;
 
 /// About what an operation takes beside its message.
 const OPERATION: usize = 64;
@@ -389,7 +389,7 @@ impl Core {
     }
 
     /// Ends every consumer of a destination that can no longer be read.
-    pub(crate) fn unreadable(&mut self, source: super::keys::SourceKey, why: &str) {
+    pub(crate) fn unreadable(&mut self, source: crate::core::keys::SourceKey, why: &str) {
         let consumers = self.sources.get(&source).map(|source| source.consumers.clone()).unwrap_or_default();
         for consumer in consumers {
             self.expel(consumer, Failure::new(FailureKind::General, why));

@@ -14,8 +14,8 @@ use std::ops::RangeInclusive;
 
 use kahawai_store::names::MessageId;
 
-use super::failure::{Failure, FailureKind};
-use super::state::consumer::Dispatched;
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::state::consumer::Dispatched;
 
 /// Places among what was dispatched to a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,7 +107,7 @@ fn unmatched(what: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::window::Position;
+    use crate::core::dispatch::window::Position;
 
     /// What was dispatched, by id; those below zero were replayed.
     fn dispatched(ids: &[i64]) -> VecDeque<Dispatched> {

@@ -9,18 +9,18 @@ use bytestring::ByteString;
 use kahawai_store::batch::Operation;
 use kahawai_store::message::Message;
 
-use super::address::{Address, DEAD_LETTER_QUEUE};
-use super::cut;
-use super::failure::Failure;
-use super::keys::SourceKey;
-use super::settings::Property;
-use super::state::Core;
-use super::state::consumer::Dispatched;
-use super::state::letters::{Deferred, Reason};
-use super::state::said::Subject;
-use super::state::sent::Sent;
-use super::state::turn::Completed;
-use super::window::Waiting;
+use crate::core::address::{Address, DEAD_LETTER_QUEUE};
+use crate::core::cut;
+use crate::core::dispatch::window::Waiting;
+use crate::core::failure::Failure;
+use crate::core::keys::SourceKey;
+use crate::core::settings::Property;
+use crate::core::state::Core;
+use crate::core::state::consumer::Dispatched;
+use crate::core::state::letters::{Deferred, Reason};
+use crate::core::state::said::Subject;
+use crate::core::state::sent::Sent;
+use crate::core::state::turn::Completed;
 
 /// The property that says why (`ActiveMQMessage.DLQ_DELIVERY_FAILURE_CAUSE_PROPERTY`).
 const CAUSE_PROPERTY: &str = "dlqDeliveryFailureCause";

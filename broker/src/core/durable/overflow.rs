@@ -9,18 +9,18 @@
 //! memory, one that is committed after it comes by the store. The way back is taken when nothing is under way: a page may have shown what
 //! the store has committed and not answered yet.
 //!
-//! Temporary topics are not in the store, nor are the broker's own announcements: see [`super::slow`].
+//! Temporary topics are not in the store, nor are the broker's own announcements: see [`crate::core::clients::slow`].
 
 use bytestring::ByteString;
 use kahawai_store::batch::{Operation, Subscription};
 
-use super::keys::{ConsumerKey, DestinationKey, SourceKey};
-use super::state::Core;
-use super::state::consumer::Kept;
-use super::state::said::Subject;
-use super::state::source::Source;
-use super::state::turn::Completed;
-use super::window::Window;
+use crate::core::dispatch::window::Window;
+use crate::core::keys::{ConsumerKey, DestinationKey, SourceKey};
+use crate::core::state::Core;
+use crate::core::state::consumer::Kept;
+use crate::core::state::said::Subject;
+use crate::core::state::source::Source;
+use crate::core::state::turn::Completed;
 
 /// The client id of the broker's own subscriptions. Clients cannot have it.
 const OWN: ByteString = ByteString::from_static("");

@@ -12,13 +12,13 @@ use kahawai_store::contract::{Page, ReadRequest, StoreError};
 use kahawai_store::message::Message;
 use kahawai_store::names::MessageId;
 
-use super::effects::{Delivery, Event, Payload, StoreCall};
-use super::keys::{ConsumerKey, ReadToken, SourceKey};
-use super::state::Core;
-use super::state::consumer::Dispatched;
-use super::state::said::Subject;
-use super::state::turn::{Completed, ReadFor};
-use super::window::Position;
+use crate::core::dispatch::window::Position;
+use crate::core::effects::{Delivery, Event, Payload, StoreCall};
+use crate::core::keys::{ConsumerKey, ReadToken, SourceKey};
+use crate::core::state::Core;
+use crate::core::state::consumer::Dispatched;
+use crate::core::state::said::Subject;
+use crate::core::state::turn::{Completed, ReadFor};
 
 enum Next {
     Show(SourceKey, MessageId, Arc<Message>),

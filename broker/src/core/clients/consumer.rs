@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use kahawai_store::names::MessageId;
 
-use super::address::Address;
-use super::effects::{Delivery, Event, Payload};
-use super::failure::{Failure, FailureKind};
-use super::filter::Filter;
-use super::keys::{ConnectionKey, ConsumerKey, RequestId};
-use super::spec::{ConsumerSpec, LastDelivered};
-use super::state::Core;
-use super::state::consumer::{Browser, Consumer, Dispatched, Pull, Slow};
-use super::window::{Position, Waiting};
+use crate::core::address::Address;
+use crate::core::dispatch::filter::Filter;
+use crate::core::dispatch::window::{Position, Waiting};
+use crate::core::effects::{Delivery, Event, Payload};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::keys::{ConnectionKey, ConsumerKey, RequestId};
+use crate::core::spec::{ConsumerSpec, LastDelivered};
+use crate::core::state::Core;
+use crate::core::state::consumer::{Browser, Consumer, Dispatched, Pull, Slow};
 
 impl Core {
     /// A key for a consumer that is about to be added.

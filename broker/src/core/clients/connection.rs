@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytestring::ByteString;
 
-use super::address::Address;
-use super::effects::{Advisory, Event};
-use super::failure::{Failure, FailureKind};
-use super::keys::{ConnectionKey, RequestId};
-use super::spec::{ConnectionSpec, LastDelivered};
-use super::state::Core;
-use super::state::connection::{Connection, Producer};
-use super::state::turn::Completed;
+use crate::core::address::Address;
+use crate::core::effects::{Advisory, Event};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::keys::{ConnectionKey, RequestId};
+use crate::core::spec::{ConnectionSpec, LastDelivered};
+use crate::core::state::Core;
+use crate::core::state::connection::{Connection, Producer};
+use crate::core::state::turn::Completed;
 
 impl Core {
     /// A client connects.

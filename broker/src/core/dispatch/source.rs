@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use kahawai_store::contract::ReadRequest;
 
-use super::effects::{Delivery, Event, Payload, StoreCall};
-use super::keys::{ConsumerKey, ReadToken, SourceKey};
-use super::state::Core;
-use super::state::consumer::Dispatched;
-use super::state::letters::Reason;
-use super::state::source::Source;
-use super::state::turn::ReadFor;
 use super::window::{Position, Waiting};
+use crate::core::effects::{Delivery, Event, Payload, StoreCall};
+use crate::core::keys::{ConsumerKey, ReadToken, SourceKey};
+use crate::core::state::Core;
+use crate::core::state::consumer::Dispatched;
+use crate::core::state::letters::Reason;
+use crate::core::state::source::Source;
+use crate::core::state::turn::ReadFor;
 
 /// The least that is read where memory is short, so that everything still moves.
 const SCARCE_PAGE_MESSAGES: usize = 8;
@@ -227,7 +227,7 @@ impl Core {
         let wanted = window.wants_page() && (few || hungry || window.first_after(None).is_none());
         let consumers = &self.consumers;
         let has_credit = |key: &ConsumerKey| {
-            consumers.get(key).is_some_and(super::state::consumer::Consumer::takes_stored)
+            consumers.get(key).is_some_and(crate::core::state::consumer::Consumer::takes_stored)
         };
         if !wanted || !source.consumers.iter().any(has_credit) {
             return;

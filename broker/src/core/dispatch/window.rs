@@ -20,7 +20,7 @@ use kahawai_store::contract::Page;
 use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, MessageId};
 
-use super::keys::{KeyHasher, KeyMap, ReadToken};
+use crate::core::keys::{KeyHasher, KeyMap, ReadToken};
 
 type IdSet = HashSet<MessageId, BuildHasherDefault<KeyHasher>>;
 

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use kahawai_store::batch::{Destination as StoredDestination, Operation};
 use kahawai_store::names::DestinationId;
 
-use super::address::{Address, DEAD_LETTER_QUEUE, destination_topic};
-use super::effects::{Advisory, Event};
-use super::failure::{Failure, FailureKind};
-use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
-use super::spec::LastDelivered;
-use super::state::Core;
-use super::state::destination::Destination;
-use super::state::said::Subject;
-use super::state::source::Source;
-use super::state::turn::Completed;
-use super::window::Window;
+use crate::core::address::{Address, DEAD_LETTER_QUEUE, destination_topic};
+use crate::core::dispatch::window::Window;
+use crate::core::effects::{Advisory, Event};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use crate::core::spec::LastDelivered;
+use crate::core::state::Core;
+use crate::core::state::destination::Destination;
+use crate::core::state::said::Subject;
+use crate::core::state::source::Source;
+use crate::core::state::turn::Completed;
 
 impl Core {
     /// The destination with this plain name, which is made if it does not exist.

@@ -8,12 +8,12 @@
 
 use kahawai_store::contract::{Page, ReadRequest, StoreError};
 
-use super::effects::StoreCall;
-use super::keys::{ReadToken, SourceKey};
-use super::state::Core;
-use super::state::said::Subject;
-use super::state::sweep::Place;
-use super::state::turn::ReadFor;
+use crate::core::effects::StoreCall;
+use crate::core::keys::{ReadToken, SourceKey};
+use crate::core::state::Core;
+use crate::core::state::said::Subject;
+use crate::core::state::sweep::Place;
+use crate::core::state::turn::ReadFor;
 
 /// How long the sweep pauses between two pages, in milliseconds.
 const PAUSE: i64 = 5;

@@ -2,13 +2,13 @@
 
 use kahawai_store::batch::Operation;
 
-use super::failure::{Failure, FailureKind};
-use super::keys::{ConnectionKey, RequestId};
 use super::meant::{self, Meant};
-use super::spec::{Acknowledgement, AcknowledgementKind};
-use super::state::Core;
-use super::state::consumer::Dispatched;
-use super::state::letters::Reason;
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::keys::{ConnectionKey, RequestId};
+use crate::core::spec::{Acknowledgement, AcknowledgementKind};
+use crate::core::state::Core;
+use crate::core::state::consumer::Dispatched;
+use crate::core::state::letters::Reason;
 
 impl Core {
     /// A client acknowledges. The answer, if one is wanted, comes when it is durable.
@@ -133,7 +133,7 @@ impl Core {
     pub(crate) fn acknowledgement_of(
         &self,
         entry: &Dispatched,
-    ) -> Option<(super::keys::SourceKey, Operation)> {
+    ) -> Option<(crate::core::keys::SourceKey, Operation)> {
         if !entry.stored {
             return None;
         }

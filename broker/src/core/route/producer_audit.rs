@@ -8,12 +8,12 @@ use bytestring::ByteString;
 use kahawai_store::batch::Operation;
 use kahawai_store::contract::TableEntry;
 
-use super::cut::{cut, room, size};
-use super::effects::Notice;
-use super::entries::{Unreadable, numbers_value, read_numbers};
-use super::spec::TransactionId;
-use super::state::Core;
-use super::state::turn::Completed;
+use crate::core::cut::{cut, room, size};
+use crate::core::effects::Notice;
+use crate::core::entries::{Unreadable, numbers_value, read_numbers};
+use crate::core::spec::TransactionId;
+use crate::core::state::Core;
+use crate::core::state::turn::Completed;
 
 /// The table of producers' last sequences.
 pub(crate) const PRODUCERS: ByteString = ByteString::from_static("producers");

@@ -3,7 +3,7 @@
 use bytestring::ByteString;
 use kahawai_store::message::Message;
 
-use super::failure::{Failure, FailureKind};
+use crate::core::failure::{Failure, FailureKind};
 
 /// Says of each message whether a consumer wants it.
 #[derive(Clone, Debug, Default)]

@@ -4,18 +4,18 @@ use bytestring::ByteString;
 use kahawai_store::batch::{Operation, Subscription};
 use kahawai_store::names::SubscriptionId;
 
-use super::address::{Address, AddressKind};
-use super::entries::{durable_key, durable_value};
-use super::failure::{Failure, FailureKind};
-use super::filter::Filter;
-use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
-use super::spec::{ConsumerSpec, LastDelivered};
-use super::state::Core;
-use super::state::durable::{Durable, DurableName};
-use super::state::said::Subject;
-use super::state::source::Source;
-use super::state::turn::Completed;
-use super::window::Window;
+use crate::core::address::{Address, AddressKind};
+use crate::core::dispatch::filter::Filter;
+use crate::core::dispatch::window::Window;
+use crate::core::entries::{durable_key, durable_value};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use crate::core::spec::{ConsumerSpec, LastDelivered};
+use crate::core::state::Core;
+use crate::core::state::durable::{Durable, DurableName};
+use crate::core::state::said::Subject;
+use crate::core::state::source::Source;
+use crate::core::state::turn::Completed;
 
 /// The table of durable subscriptions as their clients asked for them: a pattern may match no topic yet.
 pub(crate) const DURABLES: ByteString = ByteString::from_static("durables");

@@ -1,4 +1,4 @@
-//! Topic subscribers that are slower than those who send, where the store is no way out (see [`super::overflow`]): the topic is a temporary
+//! Topic subscribers that are slower than those who send, where the store is no way out (see [`crate::core::durable::overflow`]): the topic is a temporary
 //! one, or the store has no room.
 //!
 //! What such a subscriber has not taken waits in memory. When that grows, the
@@ -6,10 +6,10 @@
 //! connection that consumes is never held back, as its acknowledgements come the same way; and a subscriber that does not
 //! catch up in time holds nobody back any more, but loses its oldest messages until it has.
 
-use super::effects::Event;
-use super::keys::{ConnectionKey, ConsumerKey, DestinationKey};
-use super::state::Core;
-use super::state::said::Subject;
+use crate::core::effects::Event;
+use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey};
+use crate::core::state::Core;
+use crate::core::state::said::Subject;
 
 impl Core {
     /// Holds a sender back if a subscriber has too much to catch up with.
@@ -25,9 +25,9 @@ impl Core {
             return;
         }
         let consumers = &self.consumers;
-        let consumes = |connection: &super::state::connection::Connection| {
+        let consumes = |connection: &crate::core::state::connection::Connection| {
             let mut own = connection.consumers.iter().filter_map(|key| consumers.get(key));
-            own.any(|consumer| !consumer.spec.address.name.starts_with(super::address::ADVISORY_PREFIX))
+            own.any(|consumer| !consumer.spec.address.name.starts_with(crate::core::address::ADVISORY_PREFIX))
         };
         if self.connections.get(&sender).is_none_or(consumes) {
             return;
