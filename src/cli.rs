@@ -113,6 +113,15 @@ pub(crate) struct ServeOptions {
     #[arg(long, value_name = "SIZE", default_value = "32mb", value_parser = segment_size)]
     pub(crate) journal_max_file_length: u64,
 
+    /// When what was sent persistently is answered (ActiveMQ: journalDiskSyncStrategy): once it is on the disk, or before, at the
+    /// risk of losing the last of it when the machine fails.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "always")]
+    pub(crate) journal_disk_sync_strategy: JournalDiskSyncStrategy,
+
+    /// With `periodic`, how long what was answered may be at risk: milliseconds (ActiveMQ: journalDiskSyncInterval).
+    #[arg(long, value_name = "MS", default_value = "1000", value_parser = milliseconds(1))]
+    pub(crate) journal_disk_sync_interval: Duration,
+
     /// How segments are written. By default mapped on a file system known to be local, plain elsewhere.
     #[arg(long, value_name = "WAY", value_enum)]
     pub(crate) journal_io: Option<JournalIo>,
@@ -129,6 +138,17 @@ fn broker_name(text: &str) -> Result<String, String> {
         return Err(format!("needs a name of at most {BYTES_MAX} bytes, without line breaks"));
     }
     Ok(text.to_owned())
+}
+
+/// When what was sent persistently is answered.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum JournalDiskSyncStrategy {
+    /// Once it is on the disk.
+    Always,
+    /// Once the operating system has it; it is flushed within the interval.
+    Periodic,
+    /// Once the operating system has it.
+    Never,
 }
 
 /// Where a store is kept.

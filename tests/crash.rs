@@ -11,6 +11,7 @@ mod support;
 use kahawai_journal::steps::Step;
 use support::broker::{Instance, failover};
 use support::load::{Kind, Load};
+use support::raw::leave_stuck_message;
 use support::{directory, java, scale, store, tell};
 
 /// Segments so small that each run rolls and releases many.
@@ -71,11 +72,12 @@ fn killed_at_each_named_step() {
     let path = folder.path().join("store");
     let instance = Instance::new("steps", &path).with(&SMALL_SEGMENTS);
     let mut broker = instance.serve();
+    leave_stuck_message(&instance.address());
     let kind = Kind { sends_per_commit: 3, ..Kind::STRICT };
     let load = Load::start(folder.path(), &failover(&[&instance]), "steps", kind).bury_the_dead();
     for step in Step::ALL {
         // What a start passes once is met at the first time, what a load repeats somewhere in its midst.
-        let is_once = ["claim", "seal"].iter().any(|once| step.name().starts_with(once));
+        let is_once = ["claim", "seal", "checkpoint"].iter().any(|once| step.name().starts_with(once));
         let at = if is_once { step.to_string() } else { format!("{step}:5") };
         load.wait_progress(50);
         broker.0.kill();

@@ -9,6 +9,7 @@ use rustix::process::Signal;
 use support::broker::{Broker, Instance};
 use support::mount::Mount;
 use support::process::{Process, Stream};
+use support::raw::leave_stuck_message;
 use support::{PATIENCE, digest, directory};
 
 fn run(arguments: &[&str]) -> Process {
@@ -51,6 +52,28 @@ fn it_says_one_fact_a_line_and_then_that_it_is_ready() {
     }
     assert!(said[0].contains("broker speaker"));
     broker.stop();
+}
+
+#[test]
+fn a_weaker_durability_is_said_and_loses_nothing_with_the_process() {
+    let folder = directory();
+    for level in ["periodic", "never"] {
+        let options = ["--journal-disk-sync-strategy", level, "--journal-disk-sync-interval", "60000"];
+        let instance = Instance::new(level, &folder.path().join(level)).with(&options);
+        let mut broker = instance.serve();
+        let said = broker.0.said_on(Stream::Out);
+        assert!(said[1].ends_with(&format!(", synced {level}")), "{}", said[1]);
+        let warned = broker.0.said_on(Stream::Err);
+        assert!(warned.iter().any(|line| line.contains("journalDiskSyncStrategy")), "{warned:?}");
+        leave_stuck_message(&instance.address());
+        broker.0.kill();
+        let broker = instance.serve();
+        let mut browse = run(&["browse", "stuck", "--json", "--url", &instance.uri()]);
+        assert!(browse.wait_end().success(), "{}", browse.tail());
+        let held = browse.said_on(Stream::Out);
+        assert_eq!(held.iter().filter(|line| line.contains("stuck")).count(), 1, "{held:?}");
+        broker.stop();
+    }
 }
 
 #[test]
@@ -146,7 +169,7 @@ fn a_directory_that_is_no_store_is_refused() {
 }
 
 #[test]
-fn a_newer_format_and_a_damaged_identity_are_refused() {
+fn a_newer_or_unreleased_format_and_a_damaged_identity_are_refused() {
     let folder = directory();
     let path = folder.path().join("store");
     Instance::new("maker", &path).serve().stop();
@@ -156,7 +179,12 @@ fn a_newer_format_and_a_damaged_identity_are_refused() {
     newer[8..10].copy_from_slice(&7_u16.to_le_bytes());
     std::fs::write(&identity, &newer).expect("a newer identity");
     let said = refused_untouched(&path, 3);
-    assert!(said.contains("format version 7") && said.contains("reads up to 1"), "{said}");
+    assert!(said.contains("format version 7") && said.contains("reads up to 2"), "{said}");
+    let mut unreleased = sound.clone();
+    unreleased[8..10].copy_from_slice(&1_u16.to_le_bytes());
+    std::fs::write(&identity, &unreleased).expect("an older identity");
+    let said = refused_untouched(&path, 3);
+    assert!(said.contains("format version 1, which was never released"), "{said}");
     let mut damaged = sound.clone();
     damaged[12] ^= 1;
     std::fs::write(&identity, &damaged).expect("a damaged identity");

@@ -3,7 +3,7 @@
 //! SIGSTOP stands for a paused machine: the process holds its lock and its connections and does nothing, past its lease. The slave
 //! takes over under load. Then SIGCONT: connections to the old master that were open, or were made meanwhile, with requests
 //! waiting in them, get nothing but their end; it says that it stepped down, waits as slave, and can become master again. The
-//! same with the stop placed at each named step of claim, seal, commit, roll and release, by `KAHAWAI_STOP_AT`, twice in a row: the
+//! same with the stop placed at each named step of claim, seal, commit, roll, relocation and release, by `KAHAWAI_STOP_AT`, twice in a row: the
 //! second master stops at the same step, and a third takes over. The ledgers tell that nothing was lost, doubled or made up; a
 //! last look at the store tells that it is sound and empty, so that nothing of the stale masters was read.
 
@@ -14,7 +14,7 @@ use kahawai_openwire::destination::Destination;
 use rustix::process::Signal;
 use support::broker::{Broker, Instance, failover};
 use support::load::{Kind, Load};
-use support::raw::{Raw, Silent};
+use support::raw::{Raw, Silent, leave_stuck_message};
 use support::{directory, java, scale, store, tell};
 
 /// A short lease, so that a silent master is followed soon; small segments, so that they roll and are released.
@@ -135,6 +135,7 @@ fn stopped_twice_at(step: Step) {
         Instance::new("third", &path).with(&OPTIONS),
     );
     let mut serving = third.serve();
+    leave_stuck_message(&third.address());
     let url = failover(&[&third, &first, &second]);
     let kind = Kind { sends_per_commit: 3, ..Kind::STRICT };
     let load = Load::start(folder.path(), &url, name, kind).bury_the_dead();
@@ -142,7 +143,14 @@ fn stopped_twice_at(step: Step) {
     let is_at_start = name.starts_with("claim") || name.starts_with("seal");
     let at = match step {
         _ if is_at_start => name.to_owned(),
-        Step::RollFlushed | Step::RollRenamed | Step::ReleaseProven | Step::ReleaseDone => {
+        // Seconds lie between them.
+        Step::CheckpointCaptured | Step::CheckpointPublished => name.to_owned(),
+        Step::RollFlushed
+        | Step::RollRenamed
+        | Step::RelocationFound
+        | Step::RelocationProven
+        | Step::ReleaseProven
+        | Step::ReleaseDone => {
             format!("{name}:5")
         }
         _ => format!("{name}:100"),
@@ -244,6 +252,10 @@ at_each_step! {
     at_commit_proven = CommitProven,
     at_roll_flushed = RollFlushed,
     at_roll_renamed = RollRenamed,
+    at_relocation_found = RelocationFound,
+    at_relocation_proven = RelocationProven,
+    at_checkpoint_captured = CheckpointCaptured,
+    at_checkpoint_published = CheckpointPublished,
     at_release_proven = ReleaseProven,
     at_release_done = ReleaseDone,
 }

@@ -11,7 +11,8 @@ use crate::format::name::FileName;
 use crate::format::record::{self, Kind, Place, RecordHeader};
 use crate::format::seal::{self, Seal};
 use crate::format::segment::{self, SegmentHeader};
-use crate::format::{RandomId, identity, snapshot};
+use crate::format::{RandomId, checkpoint, identity, run, snapshot};
+use crate::index::write_run::{RunName, RunsOf};
 use crate::log::{chain, replay};
 
 const STORE: RandomId = [1; 16];
@@ -57,7 +58,7 @@ pub fn segments(input: &[u8]) {
         bytes.resize(segment::HEADER_LENGTH as usize, 0);
         let mut sequence = 0_u64;
         while let Some(kind) = input.next() {
-            match Kind::from_number(kind % 8) {
+            match Kind::from_number(kind % 10) {
                 Some(kind) => {
                     let flags = input.next().unwrap_or_default();
                     let length = usize::from(input.next().unwrap_or_default()) * (1 + usize::from(flags & 3));
@@ -77,7 +78,7 @@ pub fn segments(input: &[u8]) {
                     bytes.extend_from_slice(&body);
                 }
                 // The next segment.
-                None if kind % 8 == 7 && number < count => break,
+                None if kind % 10 == 9 && number < count => break,
                 // Bytes that are no record.
                 None => {
                     let length = usize::from(input.next().unwrap_or_default());
@@ -92,13 +93,15 @@ pub fn segments(input: &[u8]) {
         }
     }
     let Ok(chain) = chain::find(&disk, &STORE, Epoch(2)) else { return };
-    let Ok(replayed) = replay::replay(&disk, &STORE, &chain) else { return };
+    let next = RunName { store: STORE, epoch: Epoch(2), number: 1 };
+    let mut runs = RunsOf { next, table_max: 64 };
+    let Ok(replayed) = replay::replay(&disk, &STORE, &chain, &mut runs) else { return };
     // What was understood can be told, and written down again.
     let recovered = replayed.index.recovered(Epoch(2), replayed.damage);
     assert!(recovered.epoch == Epoch(2));
-    let encoded = snapshot::encode(replayed.index.snapshot());
+    let encoded = snapshot::encode(replayed.index.state.snapshot());
     assert!(snapshot::decode(&encoded).is_some(), "a snapshot of ours cannot be read");
-    for body in &replayed.tail {
+    for (_, body) in &replayed.tail {
         let _ = replay::decode_batch_body(body);
     }
 }
@@ -117,6 +120,7 @@ fn wide(input: &mut impl Iterator<Item = u8>) -> u64 {
 /// Where the journal does, or where what was understood is not what is written for it.
 pub fn small_files(input: &[u8]) {
     let _ = (identity::decode(input), seal::decode(input), decode_beat(input), segment::decode(input));
+    let _ = (checkpoint::decode(input), run::decode_tail(input));
     let _ = (snapshot::decode(input), replay::decode_batch_body(input));
     let _ = std::str::from_utf8(input).map(str::parse::<FileName>);
     let sound = [
@@ -131,7 +135,7 @@ pub fn small_files(input: &[u8]) {
             sealed: None,
         }),
     ];
-    for beginning in sound.iter().map(|sound| &sound[..10]).chain([&b"KAHABEA\n\x01\x00"[..]]) {
+    for beginning in sound.iter().map(|sound| &sound[..10]).chain([&b"KAHABEA\n\x02\x00"[..]]) {
         let mut content = beginning.to_vec();
         content.extend_from_slice(input);
         let crc = crc32fast::hash(&content);

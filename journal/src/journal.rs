@@ -8,15 +8,18 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kahawai_store::batch::Batch;
+use kahawai_store::batch::{Batch, Durability};
 use kahawai_store::codec;
 use kahawai_store::contract::{
-    Bell, Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError, StoredMessage,
+    Bell, Committed, Completion, DurabilityState, Limits, Page, ReadRequest, Recovered, Store, StoreError,
+    StoredMessage,
 };
 use kahawai_store::election::{Hold, Lost};
 
+use crate::compact::cleaner;
 use crate::directory::StoreDirectory;
 use crate::index::Found;
 use crate::log::segment::{Body, Segment};
@@ -51,6 +54,7 @@ impl From<BeginError> for OpenError {
 /// A store in a journal, open under an epoch.
 pub struct Journal {
     limits: Limits,
+    level: Durability,
     queue: Arc<Queue>,
     shared: Arc<Shared>,
     bell: Arc<OnceLock<Bell>>,
@@ -74,6 +78,7 @@ impl Drop for AbandonOnExit {
             self.shared.end(StoreError::Failed("the thread that writes the journal panicked".into()));
         }
         self.queue.abandon();
+        self.shared.cleaning.end();
     }
 }
 
@@ -99,6 +104,13 @@ impl Journal {
         let limits =
             Limits { batch_bytes_max: options.batch_bytes_max, message_bytes_max: options.message_bytes_max };
         let queue = Arc::new(Queue::new(&options));
+        let level = options.journal_disk_sync_strategy;
+        if level < Durability::Always {
+            tracing::warn!(
+                "journalDiskSyncStrategy is '{level}': what was answered last may be lost when this machine fails"
+            );
+        }
+        let pauses = Pauses { idle: options.idle_interval, flush: options.journal_disk_sync_interval };
         let mut writer = Writer::begin(Arc::clone(store.disk()), hold, store.id(), options, true)?;
         let shared = Arc::clone(writer.shared());
         let failed = |error: io::Error| OpenError::Failed(format!("cannot start a thread: {error}"));
@@ -114,14 +126,7 @@ impl Journal {
                     bell();
                 }
             };
-            while let Some(submissions) = taken.take() {
-                if submissions.is_empty() {
-                    writer.idle();
-                } else {
-                    writer.round(submissions);
-                    ring();
-                }
-            }
+            write(&mut writer, &taken, pauses, &ring);
             writer.close();
             ring();
         });
@@ -132,13 +137,19 @@ impl Journal {
             .name("kahawai-read".into())
             .spawn(move || serve_reads(&read_from, &requests))
             .map_err(failed)?;
+        let (cleaned, submitted) = (Arc::clone(&shared), Arc::clone(&queue));
+        let cleaning = thread::Builder::new()
+            .name("kahawai-clean".into())
+            .spawn(move || cleaner::clean(&cleaned, &submitted))
+            .map_err(failed)?;
         Ok(Self {
             limits,
+            level,
             queue,
             shared,
             bell,
             reads: Mutex::new(Some(reads)),
-            threads: Mutex::new(vec![writing, reading]),
+            threads: Mutex::new(vec![writing, reading, cleaning]),
         })
     }
 
@@ -157,7 +168,7 @@ impl Store for Journal {
             Err(Submission::Commit(_, done) | Submission::Reject(_, done)) => {
                 done.complete(Err(self.ended()))
             }
-            Err(Submission::Recover(_)) | Ok(()) => {}
+            Err(Submission::Recover(_) | Submission::Relocate(..)) | Ok(()) => {}
         }
     }
 
@@ -187,8 +198,13 @@ impl Store for Journal {
         self.bell.set(bell).is_ok()
     }
 
+    fn durability(&self) -> DurabilityState {
+        DurabilityState { level: self.level, bytes_at_risk: self.shared.at_risk() }
+    }
+
     fn close(&self) {
         self.queue.close();
+        self.shared.cleaning.end();
         drop(self.reads.lock().unwrap_or_else(PoisonError::into_inner).take());
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         // A completion may hold the last handle, and drop it on a thread of ours.
@@ -203,6 +219,44 @@ impl Store for Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         self.close();
+    }
+}
+
+/// How long the writer's thread waits for what.
+#[derive(Clone, Copy)]
+struct Pauses {
+    /// For work, before it does what is to be done without.
+    idle: Duration,
+    /// At most with the flush of what was completed without one.
+    flush: Duration,
+}
+
+/// Makes rounds until the queue is closed, ringing after each. A journal without work sleeps for good.
+fn write(writer: &mut Writer, queue: &Queue, pauses: Pauses, ring: &impl Fn()) {
+    let mut has_idle_work = true;
+    let mut unflushed_since: Option<Instant> = None;
+    loop {
+        let flush_in = unflushed_since.map(|since| pauses.flush.saturating_sub(since.elapsed()));
+        let idle_in = has_idle_work.then_some(pauses.idle);
+        let patience = flush_in.into_iter().chain(idle_in).min();
+        let Some(submissions) = queue.take(patience) else { return };
+        has_idle_work = if submissions.is_empty() {
+            let has_more = writer.idle();
+            // What waited for room may have got it.
+            ring();
+            has_more
+        } else {
+            writer.round(submissions);
+            ring();
+            queue.wait_for_cleaner(writer.shared().cleaning.is_behind());
+            true
+        };
+        if !writer.owes_flush() {
+            unflushed_since = None;
+        } else if unflushed_since.get_or_insert_with(Instant::now).elapsed() >= pauses.flush {
+            writer.flush_owed();
+            unflushed_since = None;
+        }
     }
 }
 
@@ -221,6 +275,9 @@ pub(crate) fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, 
     let (found, end) = {
         let index = shared.index();
         let (found, end) = index.read(request, visible)?;
+        if let Some(problem) = index.messages.fault().get() {
+            return Err(StoreError::Failed(problem.as_str().into()));
+        }
         let segments = shared.segments();
         let found: Vec<_> =
             found.into_iter().map(|found| (found, segments.get(&found.location.segment).cloned())).collect();
@@ -267,6 +324,12 @@ fn read_message(
         _ => &last.insert((location.segment, location.record, segment.read_record(location.record)?)).2,
     };
     let Body::Whole(body) = body else { return Ok(None) };
-    let bytes = body.get(location.span.range()).map(Bytes::copy_from_slice);
-    Ok(bytes.and_then(|bytes| codec::decode_message(&bytes).ok()))
+    // Copied once, out of the file; a message that is but a small part of its record is not to hold on to all of it.
+    let range = location.span.range();
+    let Some(bytes) = body.get(range.clone()) else { return Ok(None) };
+    let bytes = match body.len() - bytes.len() <= bytes.len() {
+        true => body.slice(range),
+        false => Bytes::copy_from_slice(bytes),
+    };
+    Ok(codec::decode_message(&bytes).ok())
 }

@@ -15,6 +15,7 @@
 //! | [`inspect`] | looking at a store without being its master |
 //! | [`options`], [`steps`] | how it works; the named steps at which tests stop it |
 
+mod compact;
 pub mod directory;
 pub mod disk;
 pub mod election;

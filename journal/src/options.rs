@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use kahawai_store::batch::Durability;
+
 use crate::steps::Watch;
 
 /// Options of a journal.
@@ -19,6 +21,17 @@ pub struct JournalOptions {
     pub unhurried_delay: Duration,
     /// After how long without work the log notes how far it is durable. 100 ms.
     pub idle_interval: Duration,
+    /// How durable a batch that names no level is when it completes (`journalDiskSyncStrategy`): always.
+    pub journal_disk_sync_strategy: Durability,
+    /// How long what is completed at the level `periodic` may be at risk (`journalDiskSyncInterval`): 1 s.
+    pub journal_disk_sync_interval: Duration,
+    /// After how many bytes of records a checkpoint is taken, so that a start reads little more than two times as many. 64 MiB.
+    pub checkpoint_bytes: u64,
+    /// After how long a checkpoint is taken though fewer bytes were written (`checkpointInterval`, 5 s), if it is worth it: 1 MiB.
+    pub checkpoint_interval: Duration,
+    /// How many messages the index holds in memory before they are written: about 150 bytes each, and up to twice as many while that is
+    /// under way. 131,072.
+    pub index_table_max: usize,
     /// Told of each named step.
     pub watch: Watch,
 }
@@ -32,6 +45,11 @@ impl Default for JournalOptions {
             message_bytes_max: 128 << 20,
             unhurried_delay: Duration::from_millis(10),
             idle_interval: Duration::from_millis(100),
+            journal_disk_sync_strategy: Durability::Always,
+            journal_disk_sync_interval: Duration::from_secs(1),
+            checkpoint_bytes: 64 << 20,
+            checkpoint_interval: Duration::from_secs(5),
+            index_table_max: 128 << 10,
             watch: Watch::default(),
         }
     }

@@ -22,12 +22,17 @@ pub(crate) struct Queue {
     wake: Condvar,
     bytes_max: usize,
     unhurried_delay: Duration,
-    idle_interval: Duration,
     /// Mirrors whether what waits is due, for the writer that looks without the lock.
     due: AtomicBool,
     /// Whether the last batch came so soon that the next is worth a longer look.
     looks: AtomicBool,
+    /// Whether rounds wait for the cleaner and take little else.
+    cleaner_first: AtomicBool,
 }
+
+/// How long a round waits for the cleaner when that is behind, and how many bytes of others it takes then.
+const CLEANER_PATIENCE: Duration = Duration::from_millis(20);
+const BYTES_BESIDE_CLEANER: usize = 64 << 10;
 
 /// How long the writer looks for the next batch before it sleeps, and how soon one must come to be looked for.
 const LOOK: Duration = Duration::from_micros(100);
@@ -60,9 +65,9 @@ impl Queue {
             wake: Condvar::new(),
             bytes_max: options.journal_max_write_batch_size,
             unhurried_delay: options.unhurried_delay,
-            idle_interval: options.idle_interval,
             due: AtomicBool::new(false),
             looks: AtomicBool::new(false),
+            cleaner_first: AtomicBool::new(false),
         }
     }
 
@@ -99,8 +104,9 @@ impl Queue {
         waiting.urgent > 0 || waiting.bytes >= self.bytes_max || waiting.closing
     }
 
-    /// What has gathered, up to a number of bytes; nothing when there was nothing for a while; `None` when closed and empty.
-    pub(crate) fn take(&self) -> Option<Vec<Submission>> {
+    /// What has gathered, up to a number of bytes; nothing when there was nothing for so long (without a limit it sleeps for good);
+    /// `None` when closed and empty.
+    pub(crate) fn take(&self, patience: Option<Duration>) -> Option<Vec<Submission>> {
         let began = Instant::now();
         if self.looks.load(Ordering::Relaxed) {
             while !self.due.load(Ordering::Acquire) && began.elapsed() < LOOK {
@@ -109,41 +115,69 @@ impl Queue {
         }
         let mut waiting = self.waiting();
         if !self.is_due(&waiting) {
-            waiting = self.sleep(waiting, Sleep::Nap, self.unhurried_delay);
+            waiting = self.sleep(waiting, Sleep::Nap, Some(self.unhurried_delay));
         }
         self.looks.store(began.elapsed() < LOOK, Ordering::Relaxed);
         if waiting.submissions.is_empty() && !waiting.closing {
-            waiting = self.sleep(waiting, Sleep::Deep, self.idle_interval);
+            waiting = self.sleep(waiting, Sleep::Deep, patience);
             if !waiting.submissions.is_empty() && !self.is_due(&waiting) {
-                waiting = self.sleep(waiting, Sleep::Nap, self.unhurried_delay);
+                waiting = self.sleep(waiting, Sleep::Nap, Some(self.unhurried_delay));
             }
         }
         if waiting.submissions.is_empty() {
             return (!waiting.closing).then(Vec::new);
         }
+        let mut bytes_max = self.bytes_max;
+        let mut from_cleaner = None;
+        if self.cleaner_first.load(Ordering::Relaxed) {
+            bytes_max = bytes_max.min(BYTES_BESIDE_CLEANER);
+            let until = Instant::now() + CLEANER_PATIENCE;
+            let is_cleaners = |submission: &Submission| matches!(submission, Submission::Relocate(..));
+            loop {
+                from_cleaner = waiting.submissions.iter().position(is_cleaners);
+                let left = until.saturating_duration_since(Instant::now());
+                if from_cleaner.is_some() || waiting.closing || left.is_zero() {
+                    break;
+                }
+                waiting = self.sleep(waiting, Sleep::Nap, Some(left));
+            }
+        }
+        // In a round of its own order: only batches are answered in theirs.
+        let from_cleaner = from_cleaner.and_then(|place| waiting.submissions.remove(place));
         let mut bytes = 0;
         let within = waiting.submissions.iter().take_while(|submission| {
             bytes += submission.length();
-            bytes <= self.bytes_max
+            bytes <= bytes_max
         });
-        let count = within.count().max(1);
-        let taken: Vec<_> = waiting.submissions.drain(..count).collect();
+        let count = within.count().max(1).min(waiting.submissions.len());
+        let taken: Vec<_> = from_cleaner.into_iter().chain(waiting.submissions.drain(..count)).collect();
         waiting.urgent -= taken.iter().filter(|submission| submission.is_urgent()).count();
         waiting.bytes -= taken.iter().map(Submission::length).sum::<usize>();
         self.due.store(self.is_due(&waiting), Ordering::Release);
         Some(taken)
     }
 
-    /// Sleeps until a push or a close that matters, or for this long.
+    /// Whether rounds are to wait for the cleaner from now on.
+    pub(crate) fn wait_for_cleaner(&self, first: bool) {
+        self.cleaner_first.store(first, Ordering::Relaxed);
+    }
+
+    /// Sleeps until a push or a close that matters, or for so long.
     fn sleep<'a>(
         &'a self,
         mut waiting: MutexGuard<'a, Waiting>,
         how: Sleep,
-        patience: Duration,
+        patience: Option<Duration>,
     ) -> MutexGuard<'a, Waiting> {
         waiting.sleep = how;
-        let slept = self.wake.wait_timeout_while(waiting, patience, |waiting| waiting.sleep != Sleep::Awake);
-        let mut waiting = slept.unwrap_or_else(PoisonError::into_inner).0;
+        let asleep = |waiting: &mut Waiting| waiting.sleep != Sleep::Awake;
+        let mut waiting = match patience {
+            Some(patience) => {
+                let slept = self.wake.wait_timeout_while(waiting, patience, asleep);
+                slept.unwrap_or_else(PoisonError::into_inner).0
+            }
+            None => self.wake.wait_while(waiting, asleep).unwrap_or_else(PoisonError::into_inner),
+        };
         waiting.sleep = Sleep::Awake;
         waiting
     }

@@ -47,6 +47,14 @@ steps! {
     RollFlushed = "roll.flushed",
     /// The next segment has its name; nothing is written to it.
     RollRenamed = "roll.renamed",
+    /// What lives at the head of the log was found; it is not written again yet.
+    RelocationFound = "relocation.found",
+    /// What was written again is durable and proven; it is still read from where it was.
+    RelocationProven = "relocation.proven",
+    /// What is to be in a checkpoint is set aside; nothing of it is published.
+    CheckpointCaptured = "checkpoint.captured",
+    /// A checkpoint is on the disk; what only older ones named is still there.
+    CheckpointPublished = "checkpoint.published",
     /// A segment's emptiness is durable and proven; the file is untouched.
     ReleaseProven = "release.proven",
     /// An empty segment was recycled under a spare's name, or is removed.

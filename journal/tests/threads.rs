@@ -10,17 +10,18 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use kahawai_journal::directory::StoreDirectory;
 use kahawai_journal::disk::faulty::{Call, FaultyDisk};
 use kahawai_journal::disk::memory::MemoryDisk;
 use kahawai_journal::journal::Journal;
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::steps::{Step, Watch};
-use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation};
+use kahawai_store::batch::{Batch, Destination, DestinationKind, Durability, Operation, Outcome};
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, Page, ReadRequest, Store, StoreError, StoreWait};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{DestinationId, Epoch, MessageId, Xid};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const QUEUE: DestinationId = DestinationId(1);
@@ -245,4 +246,83 @@ fn a_burst_is_not_told_that_the_disk_is_full_while_the_reserve_is_being_made() {
             answer.expect("there is room");
         }
     }
+}
+
+/// Acknowledgements that empty no segment, in transactions too: room is won only by cleaning, on a disk that is full.
+#[test]
+fn on_a_full_disk_scattered_acknowledgements_and_the_cleaner_go_on() {
+    for kilobytes in [400, 700] {
+        let disk = MemoryDisk::new();
+        disk.set_room(Some(kilobytes << 10));
+        let journal = open(&on(&disk), 1, Watch::default());
+        journal.commit_wait(create()).unwrap();
+        let mut waiting = Vec::new();
+        for id in 1.. {
+            match journal.commit_wait(enqueue(id)) {
+                Ok(_) => waiting.push(id),
+                Err(StoreError::Full(_)) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        let (go, stay): (Vec<u64>, Vec<u64>) = waiting.iter().partition(|id| !id.is_multiple_of(4));
+        for ids in go.chunks(7) {
+            let xid = Xid { format: 1, global: vec![1].into(), branch: Bytes::new() };
+            let operations = ids
+                .iter()
+                .map(|&id| Operation::Acknowledge {
+                    destination: QUEUE,
+                    id: MessageId(id),
+                    subscription: None,
+                })
+                .collect();
+            let prepare = Operation::Prepare { xid: xid.clone(), operations };
+            let decide = Operation::Decide { xid, outcome: Outcome::Commit };
+            for operation in [prepare, decide] {
+                let at = ids[0];
+                journal
+                    .commit_wait(operation.into())
+                    .unwrap_or_else(|error| panic!("{kilobytes} KiB, acknowledging {at}: {error}"));
+            }
+        }
+        let until = Instant::now() + PATIENCE;
+        let next = loop {
+            match journal.commit_wait(enqueue(1_000_000)) {
+                Ok(_) => break 1_000_000,
+                Err(StoreError::Full(_)) => std::thread::yield_now(),
+                Err(error) => panic!("{error}"),
+            }
+            assert!(Instant::now() < until, "{kilobytes} KiB: no room though most was consumed");
+        };
+        let expected: Vec<u64> = stay.into_iter().chain([next]).collect();
+        assert_eq!(ids(&journal), expected);
+        journal.close();
+        disk.set_room(None);
+        assert_eq!(ids(&open(&on(&disk), 2, Watch::default())), expected);
+    }
+}
+
+#[test]
+fn what_is_completed_at_the_level_periodic_is_flushed_within_its_interval() {
+    let disk = MemoryDisk::new();
+    let options = JournalOptions {
+        journal_disk_sync_strategy: Durability::Periodic,
+        journal_disk_sync_interval: Duration::from_millis(20),
+        ..JournalOptions::default()
+    };
+    let journal = Journal::open(&on(&disk), Arc::new(FixedHold::new(Epoch(1))), options).expect("it opens");
+    journal.commit_wait(create()).unwrap();
+    let mut was_at_risk = false;
+    for id in 1..=50 {
+        journal.commit_wait(enqueue(id)).unwrap();
+        was_at_risk |= journal.durability().bytes_at_risk > 0;
+    }
+    assert!(was_at_risk, "every commit was flushed");
+    assert_eq!(journal.durability().level, Durability::Periodic);
+    let until = Instant::now() + PATIENCE;
+    while journal.durability().bytes_at_risk > 0 {
+        assert!(Instant::now() < until, "never flushed");
+        std::thread::yield_now();
+    }
+    let after = disk.crash(&mut || false);
+    assert_eq!(ids(&open(&on(&after), 2, Watch::default())), (1..=50).collect::<Vec<_>>());
 }

@@ -18,10 +18,11 @@ use kahawai_journal::election::ElectionOptions;
 use kahawai_journal::journal::{Journal, OpenError};
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::steps::Watch;
+use kahawai_store::batch::Durability;
 use kahawai_store::contract::{Store, StoreError, StoreWait as _};
 use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold, Holder};
 
-use crate::cli::{JournalIo, ServeOptions, StoreAddress};
+use crate::cli::{JournalDiskSyncStrategy, JournalIo, ServeOptions, StoreAddress};
 use crate::exit::{Exit, Failure};
 
 /// The variable that can stand for `--store-password-file`.
@@ -90,6 +91,12 @@ impl Place {
             StoreAddress::Journal(path) => {
                 let journal_options = JournalOptions {
                     journal_max_file_length: options.journal_max_file_length,
+                    journal_disk_sync_strategy: match options.journal_disk_sync_strategy {
+                        JournalDiskSyncStrategy::Always => Durability::Always,
+                        JournalDiskSyncStrategy::Periodic => Durability::Periodic,
+                        JournalDiskSyncStrategy::Never => Durability::Never,
+                    },
+                    journal_disk_sync_interval: options.journal_disk_sync_interval,
                     watch: watch.clone(),
                     ..JournalOptions::default()
                 };
@@ -134,7 +141,14 @@ impl Place {
     /// What it is, for people.
     pub(super) fn description(&self) -> String {
         match self {
-            Self::Journal(store, _) => format!("{}, format {FORMAT_VERSION}", store.description()),
+            Self::Journal(store, options) => {
+                // What everybody expects goes without saying.
+                let synced = match options.journal_disk_sync_strategy {
+                    Durability::Always => String::new(),
+                    weaker => format!(", synced {weaker}"),
+                };
+                format!("{}, format {FORMAT_VERSION}{synced}", store.description())
+            }
             #[cfg(feature = "sqlite")]
             Self::Sqlite(path, _) => {
                 format!("sqlite in {}, schema {}", path.display(), sqlite::SCHEMA_VERSION)

@@ -55,6 +55,9 @@ impl Filter<'_> {
             Content::Batch { operations, .. } => (RecordKind::Batch, operations.as_slice()),
             Content::Snapshot { operations } => (RecordKind::Snapshot, operations.as_slice()),
             Content::Release(_) => (RecordKind::Release, &[][..]),
+            Content::Relocation { operations } => (RecordKind::Relocation, operations.as_slice()),
+            Content::Prepared { operations } => (RecordKind::Prepared, operations.as_slice()),
+            Content::Lost { .. } => (RecordKind::Lost, &[][..]),
             Content::Idle => (RecordKind::Idle, &[][..]),
             Content::Close => (RecordKind::Close, &[][..]),
             Content::Unreadable => (RecordKind::Unreadable, &[][..]),
@@ -89,9 +92,17 @@ impl Filter<'_> {
         match &record.content {
             Content::Batch { arrival_first, .. } => line["arrival_first"] = json!(arrival_first),
             Content::Release(number) => line["released_through"] = json!(number),
+            Content::Lost { segment, messages } => {
+                line["damaged_segment"] = json!(segment);
+                line["messages_lost"] = json!(messages);
+            }
             _ => {}
         }
-        if let Content::Batch { .. } | Content::Snapshot { .. } = record.content {
+        if let Content::Batch { .. }
+        | Content::Snapshot { .. }
+        | Content::Relocation { .. }
+        | Content::Prepared { .. } = record.content
+        {
             let operations: Vec<Value> =
                 wanted.into_iter().map(|operation| self.operation(operation, record.body)).collect();
             line["operations"] = operations.into();

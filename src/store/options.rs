@@ -133,6 +133,9 @@ pub(crate) enum RecordKind {
     Idle,
     Release,
     Close,
+    Relocation,
+    Prepared,
+    Lost,
     Unreadable,
 }
 

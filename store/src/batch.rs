@@ -144,6 +144,33 @@ pub struct Batch {
     pub operations: Vec<Operation>,
     /// Whether somebody waits for it. Not kept: it says nothing of what is stored.
     pub urgency: Urgency,
+    /// How durable it is to be when it completes; `None` as the store is configured. Not kept either. An engine may do more.
+    pub durability: Option<Durability>,
+}
+
+/// How durable a batch is when it completes. The names are those of KahaDB's `journalDiskSyncStrategy`.
+///
+/// What is less than [`Durability::Always`] survives the death of the process, and may be lost with the machine's: the last of it, and
+/// never a part of a batch, nor one before another that is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Durability {
+    /// It is given to the operating system, which writes it when it likes.
+    Never,
+    /// The same, and it is flushed within an interval.
+    Periodic,
+    /// It is on the disk.
+    #[default]
+    Always,
+}
+
+impl std::fmt::Display for Durability {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Never => "never",
+            Self::Periodic => "periodic",
+            Self::Always => "always",
+        })
+    }
 }
 
 /// Whether somebody waits for a batch to be durable.
@@ -160,12 +187,19 @@ pub enum Urgency {
 impl Batch {
     /// A batch of these operations, for which somebody waits.
     pub fn new(operations: Vec<Operation>) -> Self {
-        Self { operations, urgency: Urgency::Now }
+        Self { operations, urgency: Urgency::Now, durability: None }
     }
 
     /// A batch of these operations, for which nobody waits.
     pub fn unhurried(operations: Vec<Operation>) -> Self {
-        Self { operations, urgency: Urgency::Soon }
+        Self { operations, urgency: Urgency::Soon, durability: None }
+    }
+
+    /// The same batch, to be as durable as this when it completes: the strongest level of the destinations it concerns.
+    #[must_use]
+    pub fn durable(mut self, durability: Durability) -> Self {
+        self.durability = Some(durability);
+        self
     }
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use thiserror::Error;
 
-use crate::batch::{Batch, Destination, Operation, Subscription};
+use crate::batch::{Batch, Destination, Durability, Operation, Subscription};
 use crate::catalog::Rejection;
 use crate::codec::batch_size;
 use crate::message::Message;
@@ -23,7 +23,7 @@ pub trait Store: Send + Sync {
     /// Applies a batch: all of its operations or none.
     ///
     /// **Durable on completion**: when `done` is called with `Ok`, the batch survives a crash of the process and of
-    /// the machine, at the engine's configured level, and mastership was proven after it was written. When it is
+    /// the machine, at the batch's [`Durability`] or the engine's configured one, and mastership was proven after it was written. When it is
     /// called with an error that [leaves the outcome unknown](StoreError::outcome_unknown), the batch may or may
     /// not be found by the next master.
     ///
@@ -36,7 +36,7 @@ pub trait Store: Send + Sync {
 
     /// Reads the next messages of a queue, or of a subscription of a topic, upward from a cursor.
     ///
-    /// Shows what every batch completed before this call has done; never shows what is not yet durable.
+    /// Shows what every batch completed before this call has done; never shows what is not yet durable, at its level.
     /// A message that a subscription has acknowledged is passed over.
     ///
     /// # Errors
@@ -66,6 +66,11 @@ pub trait Store: Send + Sync {
         false
     }
 
+    /// How durable what was completed is, now. Cheap: may be asked for at any time.
+    fn durability(&self) -> DurabilityState {
+        DurabilityState { level: Durability::Always, bytes_at_risk: 0 }
+    }
+
     /// Closes the store in good order: batches submitted before are completed, later calls get
     /// [`StoreError::Closed`]. Blocks until everything is on disk and threads have ended. May be called twice.
     fn close(&self);
@@ -73,6 +78,16 @@ pub trait Store: Send + Sync {
 
 /// See [`Store::ring`].
 pub type Bell = Arc<dyn Fn() + Send + Sync>;
+
+/// How durable what a store completed is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DurabilityState {
+    /// The level of batches that name none.
+    pub level: Durability,
+    /// How many bytes of the log were completed and are not on the disk: lost if the machine died now. Zero at the level
+    /// [`Durability::Always`].
+    pub bytes_at_risk: u64,
+}
 
 /// What an engine can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

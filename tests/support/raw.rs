@@ -32,6 +32,14 @@ pub struct Raw {
     sequence: i64,
 }
 
+/// Sends a message that nobody ever consumes: the head of the log comes to hold it again and again, and has to be cleaned.
+pub fn leave_stuck_message(address: &str) {
+    let mut producer = Raw::open(address).expect("a connection");
+    producer.open_producer().expect("a producer");
+    let message = producer.message(&Destination::queue("stuck"), true, 100);
+    producer.request(message).expect("it is sent");
+}
+
 impl Raw {
     /// Connects, agrees on the wire format and opens connection and session.
     ///

@@ -10,9 +10,10 @@ use fs2::FileExt as _;
 use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags};
 
 use super::filesystem::FileSystem;
+use super::finished::{MappedFile, PlainFile, WrittenOnce};
 use super::mapped::MappedSegment;
 use super::plain::PlainSegment;
-use super::{Disk, KeptFile, LockGuard, SMALL_FILE_MAX, SegmentFile};
+use super::{Disk, FinishedFile, KeptFile, LockGuard, NewFile, SMALL_FILE_MAX, SegmentFile};
 use crate::election::random_id;
 use crate::format::name::{FileName, TEMPORARY_ENDING};
 
@@ -240,6 +241,22 @@ impl Disk for Directory {
     fn keep(&self, name: FileName) -> io::Result<Box<dyn KeptFile>> {
         let file = self.open_at(&name.to_string(), OFlags::RDONLY)?;
         Ok(Box::new(NamedFile::of(file, self, name)?))
+    }
+
+    fn create_file(&self, name: FileName) -> io::Result<Box<dyn NewFile>> {
+        let file = self.open_at(&name.to_string(), CREATE_NEW | OFlags::WRONLY)?;
+        Ok(Box::new(WrittenOnce::new(file)))
+    }
+
+    fn open_file(&self, name: FileName) -> io::Result<Arc<dyn FinishedFile>> {
+        let file = self.open_at(&name.to_string(), OFlags::RDONLY)?;
+        Ok(match self.segment_io {
+            // An empty file cannot be mapped.
+            SegmentIo::Mixed | SegmentIo::Mapped(_) if file.metadata()?.len() > 0 => {
+                Arc::new(MappedFile::new(&file)?)
+            }
+            _ => Arc::new(PlainFile::new(file)?),
+        })
     }
 
     fn try_lock(&self) -> io::Result<Option<Box<dyn LockGuard>>> {

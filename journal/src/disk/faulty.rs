@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use super::{Disk, KeptFile, LockGuard, SegmentFile};
+use super::{Disk, FinishedFile, KeptFile, LockGuard, NewFile, SegmentFile};
 use crate::format::name::FileName;
 
 /// A call of the seam, as a fault sees it.
@@ -33,6 +33,14 @@ pub enum Call {
     Sweep,
     /// [`Disk::try_lock`].
     TryLock,
+    /// [`Disk::create_file`].
+    CreateFile,
+    /// [`NewFile::write`].
+    FileWrite,
+    /// [`NewFile::finish`].
+    FileFinish,
+    /// [`Disk::open_file`].
+    OpenFile,
     /// [`SegmentFile::write`].
     SegmentWrite,
     /// [`SegmentFile::flush`].
@@ -136,6 +144,16 @@ impl Disk for FaultyDisk {
         self.inner.look_again()
     }
 
+    fn create_file(&self, name: FileName) -> io::Result<Box<dyn NewFile>> {
+        (self.fault)(Call::CreateFile)?;
+        Ok(Box::new(FaultyNewFile { inner: self.inner.create_file(name)?, fault: Arc::clone(&self.fault) }))
+    }
+
+    fn open_file(&self, name: FileName) -> io::Result<Arc<dyn FinishedFile>> {
+        (self.fault)(Call::OpenFile)?;
+        self.inner.open_file(name)
+    }
+
     fn try_lock(&self) -> io::Result<Option<Box<dyn LockGuard>>> {
         (self.fault)(Call::TryLock)?;
         self.inner.try_lock()
@@ -157,6 +175,29 @@ impl KeptFile for FaultyKept {
     fn is_in_place(&self) -> io::Result<bool> {
         (self.fault)(Call::Ask)?;
         self.inner.is_in_place()
+    }
+}
+
+struct FaultyNewFile {
+    inner: Box<dyn NewFile>,
+    fault: Fault,
+}
+
+impl std::fmt::Debug for FaultyNewFile {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_tuple("FaultyNewFile").field(&self.inner).finish()
+    }
+}
+
+impl NewFile for FaultyNewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        (self.fault)(Call::FileWrite)?;
+        self.inner.write(bytes)
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        (self.fault)(Call::FileFinish)?;
+        self.inner.finish()
     }
 }
 

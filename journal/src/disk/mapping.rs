@@ -17,12 +17,18 @@ use memmap2::MmapRaw;
 #[derive(Debug)]
 pub(super) struct Mapping {
     map: MmapRaw,
+    writable: bool,
 }
 
 impl Mapping {
     /// Maps a file for reading and writing.
     pub(super) fn writable(file: &File) -> io::Result<Self> {
-        Ok(Self { map: MmapRaw::map_raw(file)? })
+        Ok(Self { map: MmapRaw::map_raw(file)?, writable: true })
+    }
+
+    /// Maps a file for reading alone: [`Mapping::copy_in`] must not be called then.
+    pub(super) fn readable(file: &File) -> io::Result<Self> {
+        Ok(Self { map: memmap2::MmapOptions::new().map_raw_read_only(file)?, writable: false })
     }
 
     pub(super) fn length(&self) -> usize {
@@ -32,8 +38,9 @@ impl Mapping {
     /// Copies bytes in. The caller is the one writer of this file in this process.
     ///
     /// # Panics
-    /// Beyond the end; callers check before.
+    /// Beyond the end, or where it is mapped for reading alone; callers check before.
     pub(super) fn copy_in(&self, offset: usize, bytes: &[u8]) {
+        assert!(self.writable, "write to a mapping for reading");
         assert!(
             offset.checked_add(bytes.len()).is_some_and(|end| end <= self.map.len()),
             "write beyond the mapping"

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use super::{Disk, KeptFile, LockGuard, SMALL_FILE_MAX, SegmentFile, check_range, total};
+use super::{
+    Disk, FinishedFile, KeptFile, LockGuard, NewFile, SMALL_FILE_MAX, SegmentFile, check_range, total,
+};
 use crate::format::name::FileName;
 
 /// The unit in which a write is torn.
@@ -85,6 +87,12 @@ impl MemoryDisk {
     /// Limits the bytes of segments that may still be created.
     pub fn set_room(&self, room: Option<u64>) {
         locked(&self.state).room = room;
+    }
+
+    /// How many bytes all files have together.
+    pub fn bytes(&self) -> u64 {
+        let state = locked(&self.state);
+        state.names.values().map(|inode| locked(&inode.bytes).now.len() as u64).sum()
     }
 
     /// Changes bytes of a file behind everyone's back, on the disk too: damage.
@@ -230,6 +238,14 @@ impl Disk for MemoryDisk {
         Ok(())
     }
 
+    fn create_file(&self, name: FileName) -> io::Result<Box<dyn NewFile>> {
+        Ok(Box::new(MemoryFile { inode: self.insert(name, Content::default())? }))
+    }
+
+    fn open_file(&self, name: FileName) -> io::Result<Arc<dyn FinishedFile>> {
+        Ok(Arc::new(MemoryFile { inode: self.inode(name)? }))
+    }
+
     fn try_lock(&self) -> io::Result<Option<Box<dyn LockGuard>>> {
         let mut state = locked(&self.state);
         if state.lock.strong_count() > 0 {
@@ -267,6 +283,37 @@ impl LockGuard for MemoryLock {
 
     fn is_in_place(&self) -> bool {
         true
+    }
+}
+
+#[derive(Debug)]
+struct MemoryFile {
+    inode: Arc<Inode>,
+}
+
+impl NewFile for MemoryFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        locked(&self.inode.bytes).now.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let mut content = locked(&self.inode.bytes);
+        content.synced = content.now.clone();
+        Ok(())
+    }
+}
+
+impl FinishedFile for MemoryFile {
+    fn length(&self) -> u64 {
+        locked(&self.inode.bytes).now.len() as u64
+    }
+
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()> {
+        check_range(offset, bytes.len(), self.length(), ErrorKind::UnexpectedEof)?;
+        let start = offset as usize;
+        bytes.copy_from_slice(&locked(&self.inode.bytes).now[start..start + bytes.len()]);
+        Ok(())
     }
 }
 

@@ -5,12 +5,14 @@
 //! | module | what it is |
 //! |---|---|
 //! | [`directory`] | a real directory; segments mapped ([`mapped`]) or plain files ([`plain`]) |
+//! | [`finished`] | files written once, on a real directory |
 //! | [`memory`] | a disk in memory that knows what was synced, for crash tests |
 //! | [`faulty`] | a wrapper that fails or stops at chosen calls |
 
 pub mod directory;
 pub mod faulty;
 pub mod filesystem;
+mod finished;
 mod mapped;
 mod mapping;
 pub mod memory;
@@ -81,6 +83,19 @@ pub trait Disk: Debug + Send + Sync {
     /// nothing of a mastership may be under way.
     fn look_again(&self) -> io::Result<()>;
 
+    /// Creates a file to be written once, from its beginning to its end. Its bytes are durable after [`NewFile::finish`], its name
+    /// after [`Disk::sync_names`]. One that a crash cut short is there with whatever was written: readers must be able to tell.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`] where the name is taken.
+    fn create_file(&self, name: FileName) -> io::Result<Box<dyn NewFile>>;
+
+    /// Opens a file that was written once, to read it.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] where there is none.
+    fn open_file(&self, name: FileName) -> io::Result<Arc<dyn FinishedFile>>;
+
     /// Takes the lock if it is free; `None` where someone has it. It is given back when the guard is dropped or the process ends.
     fn try_lock(&self) -> io::Result<Option<Box<dyn LockGuard>>>;
 }
@@ -102,6 +117,27 @@ pub trait LockGuard: Debug + Send + Sync {
 
     /// Whether the lock file's name still leads to the file that is locked.
     fn is_in_place(&self) -> bool;
+}
+
+/// A file being written.
+pub trait NewFile: Debug + Send {
+    /// Writes these bytes behind what was written before.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Puts everything on the disk; durable on return.
+    fn finish(&mut self) -> io::Result<()>;
+}
+
+/// A file that was written once and never changes. Any number of threads read it.
+pub trait FinishedFile: Debug + Send + Sync {
+    /// Its length in bytes.
+    fn length(&self) -> u64;
+
+    /// Fills `bytes` from an offset.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::UnexpectedEof`] beyond the file's length.
+    fn read(&self, offset: u64, bytes: &mut [u8]) -> io::Result<()>;
 }
 
 /// A segment: bytes of a fixed length that are written once, flushed, and read.
@@ -133,6 +169,11 @@ pub trait SegmentFile: Debug + Send + Sync {
 /// How many bytes some parts are together.
 fn total(parts: &[IoSlice<'_>]) -> usize {
     parts.iter().map(|part| part.len()).sum()
+}
+
+/// Whether an error says that there is no room.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// Checks that a range lies within a segment.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::FORMAT_VERSION;
+use super::{FORMAT_VERSION, FORMAT_VERSION_OLDEST};
 
 /// Why a small file or a header is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -17,6 +17,17 @@ pub enum FormatError {
     /// A newer program wrote it.
     #[error("{what} has format version {found}; this program reads up to {FORMAT_VERSION}: use a newer one")]
     Newer {
+        /// What it is.
+        what: &'static str,
+        /// The version found.
+        found: u16,
+    },
+    /// A program older than the first release wrote it.
+    #[error(
+        "{what} has format version {found}, which was never released; this program reads from {FORMAT_VERSION_OLDEST} on: \
+         drain the store with the program that wrote it, and begin a new one"
+    )]
+    Older {
         /// What it is.
         what: &'static str,
         /// The version found.
@@ -63,6 +74,11 @@ impl Fields {
         self
     }
 
+    /// Bytes, with their length (4) in front.
+    pub(crate) fn bytes(self, bytes: &[u8]) -> Self {
+        self.u32(bytes.len() as u32).raw(bytes)
+    }
+
     /// A text of at most 255 bytes, cut at a character where it is longer.
     pub(crate) fn text(self, text: &str) -> Self {
         let end = (0..=text.len().min(255)).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
@@ -94,6 +110,7 @@ impl<'a> Taken<'a> {
         let version = bytes.get(8..10).map(|found| u16::from_le_bytes([found[0], found[1]]));
         match version {
             Some(found) if found > FORMAT_VERSION => return Err(FormatError::Newer { what, found }),
+            Some(found) if found < FORMAT_VERSION_OLDEST => return Err(FormatError::Older { what, found }),
             Some(_) => {}
             None => return Err(damaged(format!("{} bytes", bytes.len()))),
         }
@@ -136,6 +153,11 @@ impl<'a> Taken<'a> {
         let mut array = [0; N];
         array.copy_from_slice(self.take(N)?);
         Ok(array)
+    }
+
+    pub(crate) fn bytes(&mut self) -> Result<&'a [u8], FormatError> {
+        let length = self.u32()?;
+        self.take(length as usize)
     }
 
     pub(crate) fn text(&mut self) -> Result<String, FormatError> {

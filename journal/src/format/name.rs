@@ -32,6 +32,27 @@ pub enum FileName {
         /// Counts the spares of the epoch.
         count: u64,
     },
+    /// A damaged segment that was set aside once what could be read of it was written anew: `quarantine-EPOCH-NUMBER.log`.
+    Quarantine {
+        /// The epoch that created the file.
+        epoch: Epoch,
+        /// Its number as a segment.
+        number: u64,
+    },
+    /// A part of an epoch's index, written once: `index-EPOCH-NUMBER.run`.
+    Run {
+        /// The epoch that created the file.
+        epoch: Epoch,
+        /// Counts the runs of the epoch.
+        number: u64,
+    },
+    /// What the index and everything else in memory was at a place of the log: `checkpoint-EPOCH-NUMBER.point`.
+    Checkpoint {
+        /// The epoch that created the file.
+        epoch: Epoch,
+        /// Counts the checkpoints of the epoch.
+        number: u64,
+    },
 }
 
 /// What the names of files under way end with; a left-over is swept at the next take-over.
@@ -47,6 +68,13 @@ impl fmt::Display for FileName {
             Self::Seal(epoch) => write!(formatter, "epoch-{:010}.seal", epoch.0),
             Self::Segment { epoch, number } => write!(formatter, "journal-{:010}-{number:010}.log", epoch.0),
             Self::Spare { epoch, count } => write!(formatter, "spare-{:010}-{count:010}.log", epoch.0),
+            Self::Quarantine { epoch, number } => {
+                write!(formatter, "quarantine-{:010}-{number:010}.log", epoch.0)
+            }
+            Self::Run { epoch, number } => write!(formatter, "index-{:010}-{number:010}.run", epoch.0),
+            Self::Checkpoint { epoch, number } => {
+                write!(formatter, "checkpoint-{:010}-{number:010}.point", epoch.0)
+            }
         }
     }
 }
@@ -83,12 +111,16 @@ impl FileName {
                 _ => None,
             };
         }
-        let (kind, rest) = text.strip_suffix(".log")?.split_once('-')?;
+        let (rest, ending) = text.split_once('.')?;
+        let (kind, rest) = rest.split_once('-')?;
         let (first, second) = rest.split_once('-')?;
         let (epoch, number) = (Epoch(number(first)?), number(second)?);
-        match kind {
-            "journal" => Some(Self::Segment { epoch, number }),
-            "spare" => Some(Self::Spare { epoch, count: number }),
+        match (kind, ending) {
+            ("journal", "log") => Some(Self::Segment { epoch, number }),
+            ("spare", "log") => Some(Self::Spare { epoch, count: number }),
+            ("quarantine", "log") => Some(Self::Quarantine { epoch, number }),
+            ("index", "run") => Some(Self::Run { epoch, number }),
+            ("checkpoint", "point") => Some(Self::Checkpoint { epoch, number }),
             _ => None,
         }
     }
@@ -108,6 +140,9 @@ mod tests {
             FileName::Seal(Epoch(1)),
             FileName::Segment { epoch: Epoch(3), number: 12_345_678_901 },
             FileName::Spare { epoch: Epoch(3), count: 0 },
+            FileName::Quarantine { epoch: Epoch(3), number: 9 },
+            FileName::Run { epoch: Epoch(3), number: 9 },
+            FileName::Checkpoint { epoch: Epoch(3), number: 9 },
         ];
         for name in names {
             assert_eq!(name.to_string().parse(), Ok(name));

@@ -36,6 +36,13 @@ pub(crate) enum Kind {
     Release = 4,
     /// Nothing: the log was closed in good order.
     Close = 5,
+    /// Live messages of a segment that is to be given up, once more; see [`super::relocation`].
+    Relocation = 6,
+    /// What is prepared and undecided in a segment that is to be given up, once more: a batch of one `Prepare`, as
+    /// `kahawai_store::codec` encodes it, then which chunk of its transaction it is (4 bytes, from 0).
+    Prepared = 7,
+    /// Messages that lived in a damaged segment and cannot be read; see [`super::relocation`].
+    Lost = 8,
 }
 
 impl Kind {
@@ -46,6 +53,9 @@ impl Kind {
             3 => Self::Idle,
             4 => Self::Release,
             5 => Self::Close,
+            6 => Self::Relocation,
+            7 => Self::Prepared,
+            8 => Self::Lost,
             _ => return None,
         })
     }
@@ -80,29 +90,37 @@ impl RecordHeader {
 /// What follows the batch in its record: what the store knew when it took the batch, and replay may not.
 ///
 /// ```text
-/// n  the transactions that the batch decides, as a batch of `kahawai_store::codec`: for each, in order, what was prepared, chunk by
-///    chunk, with empty messages, then its decision; nothing where the batch decides none
-/// 4  n
-/// 8  arrival number of the batch's first message
+/// n   the transactions that the batch decides, as a batch of `kahawai_store::codec`: for each, in order, what was prepared, chunk
+///     by chunk, with empty messages, then its decision; nothing where the batch decides none
+/// 4p  for each `Prepare` of the batch, in order: which chunk of its transaction it is, from 0
+/// 4   p
+/// 4   n
+/// 8   arrival number of the batch's first message
 /// ```
-/// What was prepared may stand in segments that are released by the time the decision is replayed: no message of theirs is left
-/// then, but what else the transaction did still counts.
+/// What was prepared may stand in segments that are released by the time the decision is replayed: what was live of its
+/// messages then stands in a relocation record, and what else the transaction did still counts. The chunks' numbers tell which of them
+/// are there, and in which order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Trailer<D> {
     pub(crate) decided: D,
+    pub(crate) chunks: Vec<u32>,
     pub(crate) arrival_first: u64,
 }
 
-const TRAILER_END_LENGTH: usize = 12;
+const TRAILER_END_LENGTH: usize = 16;
 
 impl<D: AsRef<[u8]>> Trailer<D> {
     pub(crate) fn length(&self) -> usize {
-        self.decided.as_ref().len() + TRAILER_END_LENGTH
+        self.decided.as_ref().len() + 4 * self.chunks.len() + TRAILER_END_LENGTH
     }
 
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let decided = self.decided.as_ref();
         out.extend_from_slice(decided);
+        for chunk in &self.chunks {
+            out.extend_from_slice(&chunk.to_le_bytes());
+        }
+        out.extend_from_slice(&(self.chunks.len() as u32).to_le_bytes());
         out.extend_from_slice(&(decided.len() as u32).to_le_bytes());
         out.extend_from_slice(&self.arrival_first.to_le_bytes());
     }
@@ -113,9 +131,14 @@ impl<'a> Trailer<&'a [u8]> {
     pub(crate) fn split(body: &'a [u8]) -> Option<(&'a [u8], Self)> {
         let (body, arrival) = body.split_last_chunk()?;
         let (body, length) = body.split_last_chunk()?;
+        let (body, count) = body.split_last_chunk()?;
+        let chunks_length = (u32::from_le_bytes(*count) as usize).checked_mul(4)?;
+        let (body, chunks) = body.split_at_checked(body.len().checked_sub(chunks_length)?)?;
         let (batch, decided) =
             body.split_at_checked(body.len().checked_sub(u32::from_le_bytes(*length) as usize)?)?;
-        Some((batch, Self { decided, arrival_first: u64::from_le_bytes(*arrival) }))
+        let (chunks, _) = chunks.as_chunks();
+        let chunks = chunks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
+        Some((batch, Self { decided, chunks, arrival_first: u64::from_le_bytes(*arrival) }))
     }
 }
 

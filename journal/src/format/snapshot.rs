@@ -5,17 +5,21 @@
 //! 8   8  next message id
 //! 16  8  next destination id
 //! 24  8  next subscription id
-//! 32  4  count of subscriptions
-//! 36  8  for each subscription, in the order of their ids: the arrival number from which on it gets messages
-//!  …     a batch, as `kahawai_store::codec` encodes it, of create destination, subscribe and put
+//! 32  4  count of subscriptions, s
+//! 36  4  count of prepared chunks, p
+//! 40 8s  for each subscription, in the order of their ids: the arrival number from which on it gets messages
+//!  … 16p for each `Prepare` of an undecided transaction, by transaction and chunk: the number of the segment (8) and
+//!        the offset (8) of the record that holds it
+//!  …     a batch, as `kahawai_store::codec` encodes it, of create destination, subscribe, put, and for each prepared chunk a
+//!        `Prepare` of nothing that names its transaction
 //! ```
 
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::codec::{self, Span};
 
-const NUMBERS_LENGTH: usize = 36;
+const NUMBERS_LENGTH: usize = 40;
 
-/// What exists, but for messages and prepared transactions, which are kept by the segments that hold them.
+/// What exists, but for messages, which are kept by the segments that hold them.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Snapshot {
     pub(crate) arrival_next: u64,
@@ -24,22 +28,24 @@ pub(crate) struct Snapshot {
     pub(crate) subscription_id_next: u64,
     /// For each subscription, in the order of their ids.
     pub(crate) starts: Vec<u64>,
+    /// For each prepared chunk, by transaction and chunk: the segment and the offset of its record.
+    pub(crate) prepared: Vec<(u64, u64)>,
     pub(crate) operations: Vec<Operation>,
 }
 
 pub(crate) fn encode(snapshot: Snapshot) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for number in [
+    let numbers = [
         snapshot.arrival_next,
         snapshot.message_id_next,
         snapshot.destination_id_next,
         snapshot.subscription_id_next,
-    ] {
+    ];
+    let counts = snapshot.starts.len() as u64 | (snapshot.prepared.len() as u64) << 32;
+    let places = snapshot.prepared.iter().flat_map(|&(segment, offset)| [segment, offset]);
+    let all = numbers.into_iter().chain([counts]).chain(snapshot.starts.iter().copied()).chain(places);
+    for number in all {
         bytes.extend_from_slice(&number.to_le_bytes());
-    }
-    bytes.extend_from_slice(&(snapshot.starts.len() as u32).to_le_bytes());
-    for start in &snapshot.starts {
-        bytes.extend_from_slice(&start.to_le_bytes());
     }
     codec::encode_batch(Batch::new(snapshot.operations), &mut bytes);
     bytes
@@ -47,25 +53,23 @@ pub(crate) fn encode(snapshot: Snapshot) -> Vec<u8> {
 
 /// The numbers, and the operations as they stand (none of them holds a message).
 pub(crate) fn decode(bytes: &[u8]) -> Option<(Snapshot, Vec<Operation<Span>>)> {
-    let u64_at = |at: usize| Some(u64::from_le_bytes(bytes.get(at..at + 8)?.try_into().ok()?));
-    let count = u32::from_le_bytes(bytes.get(32..NUMBERS_LENGTH)?.try_into().ok()?) as usize;
-    let starts_end = NUMBERS_LENGTH.checked_add(count.checked_mul(8)?)?;
-    let starts = bytes.get(NUMBERS_LENGTH..starts_end)?;
-    let operations = codec::decode_batch(bytes.get(starts_end..)?).ok()?;
+    let numbers = bytes.get(..NUMBERS_LENGTH)?;
+    let u64_at = |at: usize| Some(u64::from_le_bytes(numbers.get(at..at + 8)?.try_into().ok()?));
+    let counts = u64_at(32)?;
+    let (starts, prepared) = (counts as u32 as usize, (counts >> 32) as usize);
+    let lists = bytes.get(NUMBERS_LENGTH..)?;
+    let (starts, lists) = lists.split_at_checked(starts.checked_mul(8)?)?;
+    let (prepared, operations) = lists.split_at_checked(prepared.checked_mul(16)?)?;
+    let u64s = |bytes: &[u8]| bytes.as_chunks().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+    let places: Vec<u64> = u64s(prepared);
     let snapshot = Snapshot {
         arrival_next: u64_at(0)?,
         message_id_next: u64_at(8)?,
         destination_id_next: u64_at(16)?,
         subscription_id_next: u64_at(24)?,
-        starts: starts
-            .chunks_exact(8)
-            .map(|start| {
-                u64::from_le_bytes([
-                    start[0], start[1], start[2], start[3], start[4], start[5], start[6], start[7],
-                ])
-            })
-            .collect(),
+        starts: u64s(starts),
+        prepared: places.as_chunks().0.iter().map(|&[segment, offset]| (segment, offset)).collect(),
         operations: Vec::new(),
     };
-    Some((snapshot, operations))
+    Some((snapshot, codec::decode_batch(operations).ok()?))
 }

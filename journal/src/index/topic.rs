@@ -1,40 +1,36 @@
-//! A topic's messages, each held once, and for each subscription which of them it has acknowledged.
+//! A topic's subscriptions: for each, which of the topic's messages it has acknowledged.
 //!
 //! A subscription is a position and exceptions: every live message that arrived before `floor` is acknowledged (or was there
-//! before the subscription), and beyond it those in `beyond`. Acknowledging in order keeps `beyond` empty.
+//! before the subscription), and beyond it those in `beyond`. Acknowledging in order keeps `beyond` empty. Nothing is kept for each message
+//! but how many subscriptions hold it in `beyond`, and nothing is done for each subscription when a message arrives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kahawai_store::names::{Cursor, MessageId, SubscriptionId};
+use kahawai_store::names::SubscriptionId;
 
-use super::queue::beyond;
-use super::{Found, Location};
-
-/// The live messages of one topic and its subscriptions.
-#[derive(Debug, Default)]
-pub(super) struct Topic {
-    order: BTreeMap<Cursor, Message>,
-    /// Arrival to rank: the other half of each cursor, to walk in the order of arrival.
-    arrivals: BTreeMap<u64, u8>,
+/// The subscriptions of one topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Topic {
+    /// How many messages were kept here, ever.
+    inserted: u64,
     subscriptions: BTreeMap<SubscriptionId, Position>,
+    /// How many subscriptions have each floor.
+    floors: BTreeMap<u64, u64>,
+    /// How many subscriptions have each live message in `beyond`, by arrival.
+    exceptions: BTreeMap<u64, u64>,
 }
 
-#[derive(Debug)]
-struct Message {
-    id: MessageId,
-    location: Location,
-    /// How many subscriptions have not acknowledged it; at zero it goes.
-    waiting: usize,
-}
-
-#[derive(Debug)]
-struct Position {
-    /// The arrival from which on the subscription gets messages.
-    start: u64,
-    floor: u64,
-    beyond: BTreeSet<u64>,
-    /// How many live messages it has not acknowledged.
-    waiting: u64,
+/// How far a subscription is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Position {
+    /// The arrival from which on there may be messages it has not acknowledged.
+    pub(crate) floor: u64,
+    /// Arrivals at or above the floor that it has acknowledged, of messages that live.
+    pub(crate) beyond: BTreeSet<u64>,
+    /// What `inserted` was when it began.
+    pub(crate) inserted_at_start: u64,
+    /// How many messages inserted since then do not wait for it any more.
+    pub(crate) acknowledged: u64,
 }
 
 impl Position {
@@ -45,103 +41,218 @@ impl Position {
 
 impl Topic {
     pub(super) fn subscribe(&mut self, id: SubscriptionId, start: u64) {
-        self.subscriptions.insert(id, Position { start, floor: start, beyond: BTreeSet::new(), waiting: 0 });
-    }
-
-    pub(super) fn has(&self, id: SubscriptionId) -> bool {
-        self.subscriptions.contains_key(&id)
-    }
-
-    pub(super) fn start_of(&self, id: SubscriptionId) -> Option<u64> {
-        self.subscriptions.get(&id).map(|position| position.start)
-    }
-
-    /// Takes a message for every subscription; tells whether there is any, for otherwise it is not kept.
-    pub(super) fn insert(&mut self, found: Found) -> bool {
-        let arrival = found.cursor.arrival;
-        let mut waiting = 0;
-        for position in self.subscriptions.values_mut().filter(|position| position.waits_for(arrival)) {
-            position.waiting += 1;
-            waiting += 1;
-        }
-        if waiting > 0 {
-            self.order.insert(found.cursor, Message { id: found.id, location: found.location, waiting });
-            self.arrivals.insert(arrival, found.cursor.rank);
-        }
-        waiting > 0
-    }
-
-    /// Notes an acknowledgement; gives the message back when it was the last that was waited for.
-    pub(super) fn acknowledge(&mut self, id: SubscriptionId, cursor: Cursor) -> Option<Found> {
-        let position = self.subscriptions.get_mut(&id)?;
-        if !self.order.contains_key(&cursor) || !position.waits_for(cursor.arrival) {
-            return None;
-        }
-        position.waiting -= 1;
-        position.beyond.insert(cursor.arrival);
-        // The floor rises to the first live message that is still waited for; what is below needs no mention.
-        let next = self.arrivals.range(position.floor..).map(|(&arrival, _)| arrival);
-        let mut floor = cursor.arrival.saturating_add(1);
-        for arrival in next {
-            if !position.beyond.contains(&arrival) {
-                floor = arrival;
-                break;
-            }
-            floor = floor.max(arrival.saturating_add(1));
-        }
-        if floor > position.floor {
-            position.floor = floor;
-            position.beyond = position.beyond.split_off(&floor);
-        }
-        self.release(cursor)
-    }
-
-    /// Removes a subscription; gives the messages back that were waiting for it alone.
-    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) -> Vec<Found> {
-        let Some(position) = self.subscriptions.remove(&id) else { return Vec::new() };
-        let waited: Vec<Cursor> = self
-            .arrivals
-            .range(position.floor..)
-            .filter(|(arrival, _)| position.waits_for(**arrival))
-            .map(|(&arrival, &rank)| Cursor { rank, arrival })
-            .collect();
-        waited.into_iter().filter_map(|cursor| self.release(cursor)).collect()
-    }
-
-    /// One subscription less waits for a message.
-    fn release(&mut self, cursor: Cursor) -> Option<Found> {
-        let message = self.order.get_mut(&cursor)?;
-        message.waiting -= 1;
-        if message.waiting > 0 {
-            return None;
-        }
-        let message = self.order.remove(&cursor)?;
-        self.arrivals.remove(&cursor.arrival);
-        Some(Found { id: message.id, cursor, location: message.location })
-    }
-
-    pub(super) fn after(&self, id: SubscriptionId, after: Option<Cursor>) -> impl Iterator<Item = Found> {
-        let position = self.subscriptions.get(&id);
-        self.order
-            .range(beyond(after))
-            .filter(move |(cursor, _)| position.is_some_and(|position| position.waits_for(cursor.arrival)))
-            .map(|(&cursor, message)| Found { id: message.id, cursor, location: message.location })
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.order.len() as u64
-    }
-
-    pub(super) fn count_for(&self, id: SubscriptionId) -> u64 {
-        self.subscriptions.get(&id).map_or(0, |position| position.waiting)
-    }
-
-    pub(super) fn into_found(self) -> Vec<Found> {
-        let found = |(cursor, message): (Cursor, Message)| Found {
-            id: message.id,
-            cursor,
-            location: message.location,
+        let position = Position {
+            floor: start,
+            beyond: BTreeSet::new(),
+            inserted_at_start: self.inserted,
+            acknowledged: 0,
         };
-        self.order.into_iter().map(found).collect()
+        if self.subscriptions.insert(id, position).is_none() {
+            *self.floors.entry(start).or_default() += 1;
+        }
+    }
+
+    /// The subscriptions and their floors, in the order of their ids.
+    pub(super) fn floors(&self) -> impl Iterator<Item = (SubscriptionId, u64)> {
+        self.subscriptions.iter().map(|(&id, position)| (id, position.floor))
+    }
+
+    pub(super) fn floor_of(&self, id: SubscriptionId) -> Option<u64> {
+        self.subscriptions.get(&id).map(|position| position.floor)
+    }
+
+    /// What is below this is waited for by nobody.
+    pub(super) fn floor_lowest(&self) -> u64 {
+        self.floors.first_key_value().map_or(u64::MAX, |(&floor, _)| floor)
+    }
+
+    /// Whether a message that arrives is kept: some subscription gets it.
+    pub(super) fn takes(&self, arrival: u64) -> bool {
+        self.floor_lowest() <= arrival
+    }
+
+    /// Counts a message that is kept.
+    pub(super) fn insert(&mut self, arrival: u64) {
+        // Nothing arrives below a floor, but for what is replayed in another order than it was written.
+        if self.floors.last_key_value().is_some_and(|(&floor, _)| floor > arrival) {
+            self.restore(arrival, &[]);
+        } else {
+            self.inserted += 1;
+        }
+    }
+
+    /// Counts a message of earlier that is found again: only those that are at or below it and not among `acknowledged` wait for it.
+    /// Tells whether anyone does.
+    pub(super) fn restore(&mut self, arrival: u64, acknowledged: &[SubscriptionId]) -> bool {
+        self.inserted += 1;
+        for position in self.subscriptions.values_mut().filter(|position| position.floor > arrival) {
+            position.acknowledged += 1;
+        }
+        for id in acknowledged {
+            if let Some(position) = self.subscriptions.get_mut(id)
+                && position.floor <= arrival
+                && position.beyond.insert(arrival)
+            {
+                position.acknowledged += 1;
+                *self.exceptions.entry(arrival).or_default() += 1;
+            }
+        }
+        !self.is_done(arrival)
+    }
+
+    /// Whether a subscription has not acknowledged a message that lives.
+    pub(super) fn waits_for(&self, id: SubscriptionId, arrival: u64) -> bool {
+        self.subscriptions.get(&id).is_some_and(|position| position.waits_for(arrival))
+    }
+
+    /// The subscriptions at or above whose floor a message lies and that have acknowledged it.
+    pub(super) fn acknowledged_by(&self, arrival: u64) -> Vec<SubscriptionId> {
+        if !self.exceptions.contains_key(&arrival) {
+            return Vec::new();
+        }
+        let have = self.subscriptions.iter().filter(|(_, position)| position.beyond.contains(&arrival));
+        have.map(|(&id, _)| id).collect()
+    }
+
+    /// Notes the acknowledgement of a message that lives; tells whether the subscription waited for it.
+    pub(super) fn acknowledge(&mut self, id: SubscriptionId, arrival: u64) -> bool {
+        let Some(position) = self.subscriptions.get_mut(&id) else { return false };
+        if !position.waits_for(arrival) {
+            return false;
+        }
+        position.acknowledged += 1;
+        position.beyond.insert(arrival);
+        *self.exceptions.entry(arrival).or_default() += 1;
+        true
+    }
+
+    /// Whether nobody waits for a message: of those at or below it, as many have acknowledged it as there are.
+    pub(super) fn is_done(&self, arrival: u64) -> bool {
+        let have = self.exceptions.get(&arrival).copied().unwrap_or_default();
+        let mut could = 0;
+        for count in self.floors.range(..=arrival).map(|(_, count)| count) {
+            could += count;
+            if could > have {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Notes that nobody waits for a message any more.
+    pub(super) fn acknowledge_for_all(&mut self, arrival: u64) {
+        for position in self.subscriptions.values_mut().filter(|position| position.waits_for(arrival)) {
+            position.acknowledged += 1;
+        }
+    }
+
+    /// What is kept of this: how many messages there ever were, and the positions.
+    pub(crate) fn parts(&self) -> (u64, &BTreeMap<SubscriptionId, Position>) {
+        (self.inserted, &self.subscriptions)
+    }
+
+    /// The topic of which this was kept.
+    pub(crate) fn of_parts(inserted: u64, subscriptions: BTreeMap<SubscriptionId, Position>) -> Self {
+        let mut topic = Self { inserted, subscriptions, ..Self::default() };
+        for position in topic.subscriptions.values() {
+            *topic.floors.entry(position.floor).or_default() += 1;
+            for &arrival in &position.beyond {
+                *topic.exceptions.entry(arrival).or_default() += 1;
+            }
+        }
+        topic
+    }
+
+    /// Forgets a message that is done. As much work as the acknowledgements that made it so.
+    pub(super) fn forget(&mut self, arrival: u64) {
+        if self.exceptions.remove(&arrival).is_some() {
+            for position in self.subscriptions.values_mut() {
+                position.beyond.remove(&arrival);
+            }
+        }
+    }
+
+    /// Whether a subscription has acknowledged a message that is not below its floor.
+    pub(super) fn has_exception(&self, id: SubscriptionId, arrival: u64) -> bool {
+        self.subscriptions.get(&id).is_some_and(|position| position.beyond.contains(&arrival))
+    }
+
+    /// Raises a subscription's floor; every message below it is acknowledged.
+    pub(super) fn raise_floor(&mut self, id: SubscriptionId, floor: u64) {
+        let Some(position) = self.subscriptions.get_mut(&id) else { return };
+        if floor <= position.floor {
+            return;
+        }
+        drop_floor(&mut self.floors, position.floor);
+        *self.floors.entry(floor).or_default() += 1;
+        position.floor = floor;
+        let kept = position.beyond.split_off(&floor);
+        for arrival in std::mem::replace(&mut position.beyond, kept) {
+            drop_exception(&mut self.exceptions, arrival);
+        }
+    }
+
+    /// Lowers a subscription's floor. `between` are the arrivals of the live messages that it passes; the subscription has acknowledged
+    /// them.
+    pub(super) fn lower_floor(
+        &mut self,
+        id: SubscriptionId,
+        floor: u64,
+        between: impl IntoIterator<Item = u64>,
+    ) {
+        let Some(position) = self.subscriptions.get_mut(&id) else { return };
+        drop_floor(&mut self.floors, position.floor);
+        *self.floors.entry(floor).or_default() += 1;
+        position.floor = floor;
+        for arrival in between {
+            if position.beyond.insert(arrival) {
+                *self.exceptions.entry(arrival).or_default() += 1;
+            }
+        }
+    }
+
+    /// Forgets a message that some still wait for.
+    pub(super) fn lose(&mut self, arrival: u64) {
+        for position in self.subscriptions.values_mut().filter(|position| position.waits_for(arrival)) {
+            position.acknowledged += 1;
+        }
+        self.forget(arrival);
+    }
+
+    /// Removes a subscription; gives the arrivals that are done with it, beside those below the lowest floor.
+    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) -> Option<Vec<u64>> {
+        let position = self.subscriptions.remove(&id)?;
+        drop_floor(&mut self.floors, position.floor);
+        for &arrival in &position.beyond {
+            drop_exception(&mut self.exceptions, arrival);
+        }
+        let candidates = self.exceptions.range(position.floor..).map(|(&arrival, _)| arrival);
+        Some(candidates.filter(|&arrival| self.is_done(arrival)).collect())
+    }
+
+    /// How many live messages a subscription has not acknowledged.
+    pub(super) fn waiting(&self, id: SubscriptionId) -> u64 {
+        let waiting = |position: &Position| {
+            self.inserted.saturating_sub(position.inserted_at_start).saturating_sub(position.acknowledged)
+        };
+        self.subscriptions.get(&id).map_or(0, waiting)
+    }
+}
+
+fn drop_floor(floors: &mut BTreeMap<u64, u64>, floor: u64) {
+    if let Some(count) = floors.get_mut(&floor) {
+        *count -= 1;
+        if *count == 0 {
+            floors.remove(&floor);
+        }
+    }
+}
+
+fn drop_exception(exceptions: &mut BTreeMap<u64, u64>, arrival: u64) {
+    if let Some(count) = exceptions.get_mut(&arrival) {
+        *count -= 1;
+        if *count == 0 {
+            exceptions.remove(&arrival);
+        }
     }
 }

@@ -18,7 +18,9 @@ use roaring::RoaringTreemap;
 use super::finding::{Lost, name};
 use super::read::{Met, Standing};
 use crate::format::record::{Kind, Trailer};
+use crate::format::relocation::{self, Relocated, Relocation};
 use crate::format::snapshot::{self, Snapshot};
+use crate::log::apply::decode_prepared;
 use crate::log::replay::decode_batch_body;
 
 /// Where in the order a message stands whose place there is not that of its record.
@@ -37,6 +39,8 @@ pub(crate) struct Contents {
     waiting: HashMap<SubscriptionId, Waiting>,
     /// Messages that were moved, or committed after they were prepared.
     pub(crate) late: HashMap<MessageId, Late>,
+    /// Where messages stand whose first record is gone: segment, offset, span.
+    pub(crate) relocated: HashMap<MessageId, (u64, u64, Span)>,
     pub(crate) tables: BTreeMap<(ByteString, Bytes), Bytes>,
     pub(crate) prepared: BTreeMap<Xid, Vec<Chunk>>,
     pub(crate) arrival_next: u64,
@@ -54,6 +58,8 @@ struct Waiting {
 /// One `Prepare` of a transaction.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunk {
+    /// Which chunk of its transaction it is, from 0.
+    pub(crate) number: u32,
     pub(crate) segment: u64,
     pub(crate) offset: u64,
     pub(crate) operations: Vec<Operation<Span>>,
@@ -92,8 +98,90 @@ impl Contents {
                 }
                 None => Applied::Unreadable,
             },
+            Kind::Relocation => match relocation::decode(met.body) {
+                Some(relocation) => {
+                    self.follow(relocation, met.segment, met.offset);
+                    Applied::Whole
+                }
+                None => Applied::Unreadable,
+            },
+            Kind::Prepared => match decode_prepared(met.body) {
+                Some((xid, number, operations)) => {
+                    let prepare = [Operation::Prepare { xid: xid.clone(), operations: operations.clone() }];
+                    let skipped = self.admit(&prepare);
+                    let (segment, offset) = (met.segment, met.offset);
+                    self.keep_chunk(xid, Chunk { number, segment, offset, operations });
+                    if skipped.is_empty() { Applied::Whole } else { Applied::Skipped(skipped) }
+                }
+                None => Applied::Unreadable,
+            },
+            Kind::Lost => match relocation::decode_lost(met.body) {
+                Some((_, messages)) => {
+                    messages.into_iter().for_each(|(_, id)| self.lose(id));
+                    Applied::Whole
+                }
+                None => Applied::Unreadable,
+            },
             Kind::Release | Kind::Idle | Kind::Close => Applied::Whole,
         }
+    }
+
+    /// Takes in the messages of a relocation that are not known, since the segment that held them is gone.
+    fn follow(&mut self, relocation: Relocation, segment: u64, offset: u64) {
+        let floors: HashMap<_, _> = relocation.floors.into_iter().collect();
+        for message in relocation.messages {
+            let Relocated { id, destination, cursor, acknowledged, span } = message;
+            let waits = self.waiting.values().any(|waiting| waiting.ids.contains(id.0));
+            if waits || self.queues.values().any(|queue| queue.contains(id.0)) {
+                continue;
+            }
+            if let Some(queue) = self.queues.get_mut(&destination) {
+                queue.insert(id.0);
+            }
+            for subscription in self.catalog.subscriptions_of(destination) {
+                if floors.get(subscription).is_some_and(|floor| *floor <= cursor.arrival)
+                    && !acknowledged.contains(subscription)
+                    && let Some(waiting) = self.waiting.get_mut(subscription)
+                {
+                    waiting.ids.insert(id.0);
+                }
+            }
+            let (arrival, rank) = (cursor.arrival, cursor.rank);
+            self.late.insert(id, Late { arrival, rank, destination });
+            self.relocated.insert(id, (segment, offset, span));
+        }
+    }
+
+    fn lose(&mut self, id: MessageId) {
+        self.queues.values_mut().for_each(|queue| {
+            queue.remove(id.0);
+        });
+        self.waiting.values_mut().for_each(|waiting| {
+            waiting.ids.remove(id.0);
+        });
+        self.late.remove(&id);
+        self.relocated.remove(&id);
+    }
+
+    fn keep_chunk(&mut self, xid: Xid, chunk: Chunk) {
+        let chunks = self.prepared.entry(xid).or_default();
+        match chunks.binary_search_by_key(&chunk.number, |chunk| chunk.number) {
+            Ok(found) => chunks[found] = chunk,
+            Err(place) => chunks.insert(place, chunk),
+        }
+    }
+
+    fn prepare(&mut self, xid: Xid, chunk: Chunk) {
+        for operation in &chunk.operations {
+            if let Operation::Enqueue { id, .. } = operation {
+                self.message_id_next = self.message_id_next.max(id.0.saturating_add(1));
+            }
+        }
+        if chunk.number == 0 {
+            // What is left of that name was decided, and that was lost.
+            self.prepared.remove(&xid);
+        }
+        self.keep_chunk(xid, chunk);
     }
 
     fn admit(&mut self, operations: &[Operation<Span>]) -> Vec<Lost> {
@@ -117,8 +205,13 @@ impl Contents {
     ) {
         self.arrival_next = self.arrival_next.max(trailer.arrival_first);
         let mut decided = trailer.decided.into_iter();
+        let mut numbers = trailer.chunks.into_iter();
         for operation in operations {
             match operation {
+                Operation::Prepare { xid, operations } => {
+                    let number = numbers.next().unwrap_or(0);
+                    self.prepare(xid, Chunk { number, segment, offset, operations });
+                }
                 Operation::Decide { xid, outcome } => {
                     let remembered = decided.by_ref().map_while(|operation| match operation {
                         Operation::Prepare { operations, .. } => Some(operations),
@@ -137,12 +230,20 @@ impl Contents {
         if outcome == Outcome::Rollback {
             return;
         }
-        let gone = remembered.len().saturating_sub(chunks.len());
-        for operation in remembered.into_iter().take(gone).flatten() {
-            if let Operation::Enqueue { .. } = operation {
-                self.take_arrival();
-            } else {
-                self.apply_one(operation, 0, 0, true);
+        let mut chunks = chunks.into_iter().peekable();
+        for (number, operations) in remembered.into_iter().enumerate() {
+            if let Some(chunk) = chunks.next_if(|chunk| chunk.number as usize == number) {
+                for operation in chunk.operations {
+                    self.apply_one(operation, chunk.segment, chunk.offset, true);
+                }
+                continue;
+            }
+            for operation in operations {
+                if let Operation::Enqueue { .. } = operation {
+                    self.take_arrival();
+                } else {
+                    self.apply_one(operation, 0, 0, true);
+                }
             }
         }
         for chunk in chunks {
@@ -208,12 +309,7 @@ impl Contents {
                 }
             }
             Operation::Prepare { xid, operations } => {
-                for operation in &operations {
-                    if let Operation::Enqueue { id, .. } = operation {
-                        self.message_id_next = self.message_id_next.max(id.0.saturating_add(1));
-                    }
-                }
-                self.prepared.entry(xid).or_default().push(Chunk { segment, offset, operations });
+                self.prepare(xid, Chunk { number: 0, segment, offset, operations });
             }
             Operation::Decide { xid, outcome } => self.decide(&xid, outcome, Vec::new()),
             Operation::Put { table, key, value } => {

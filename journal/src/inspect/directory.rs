@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::disk::{Disk, KeptFile, LockGuard, SMALL_FILE_MAX, SegmentFile, check_range};
+use crate::disk::{
+    Disk, FinishedFile, KeptFile, LockGuard, NewFile, SMALL_FILE_MAX, SegmentFile, check_range,
+};
 use crate::format::name::FileName;
 
 /// A directory that is only read.
@@ -180,6 +182,15 @@ impl Disk for ReadOnlyDirectory {
     }
 
     fn look_again(&self) -> io::Result<()> {
+        refused()
+    }
+
+    fn create_file(&self, _name: FileName) -> io::Result<Box<dyn NewFile>> {
+        refused()
+    }
+
+    fn open_file(&self, _name: FileName) -> io::Result<Arc<dyn FinishedFile>> {
+        // The tools read the journal itself, and no index.
         refused()
     }
 

@@ -8,7 +8,8 @@ use super::examine::{InspectError, Inspection, OnProgress};
 use super::finding::Finding;
 use super::read::{Met, Standing};
 use crate::format::record::Kind;
-use crate::format::snapshot;
+use crate::format::{relocation, snapshot};
+use crate::log::apply::decode_prepared;
 use crate::log::replay::decode_batch_body;
 
 /// A record.
@@ -53,6 +54,23 @@ pub enum Content {
     },
     /// Segments up to this number hold nothing live.
     Release(u64),
+    /// Messages of a segment that was given up, once more, each as if it arrived.
+    Relocation {
+        /// They.
+        operations: Vec<Operation<Span>>,
+    },
+    /// A part of an undecided transaction, once more.
+    Prepared {
+        /// It.
+        operations: Vec<Operation<Span>>,
+    },
+    /// Messages that lived in this damaged segment and cannot be read.
+    Lost {
+        /// The segment.
+        segment: u64,
+        /// How many.
+        messages: u64,
+    },
     /// How far the log is durable.
     Idle,
     /// The log was closed in good order.
@@ -93,6 +111,20 @@ fn record<'a>(met: &Met<'a>) -> Record<'a> {
             .map(|(operations, trailer)| Content::Batch { operations, arrival_first: trailer.arrival_first }),
         Kind::Snapshot => snapshot::decode(met.body).map(|(_, operations)| Content::Snapshot { operations }),
         Kind::Release => met.body.try_into().map(u64::from_le_bytes).map(Content::Release).ok(),
+        Kind::Relocation => relocation::decode(met.body).map(|found| {
+            let again = found.messages.into_iter().map(|again| Operation::Enqueue {
+                id: again.id,
+                destination: again.destination,
+                rank: again.cursor.rank,
+                message: again.span,
+            });
+            Content::Relocation { operations: again.collect() }
+        }),
+        Kind::Prepared => decode_prepared(met.body).map(|(xid, _, operations)| Content::Prepared {
+            operations: vec![Operation::Prepare { xid, operations }],
+        }),
+        Kind::Lost => relocation::decode_lost(met.body)
+            .map(|(segment, messages)| Content::Lost { segment, messages: messages.len() as u64 }),
         Kind::Idle => Some(Content::Idle),
         Kind::Close => Some(Content::Close),
     };

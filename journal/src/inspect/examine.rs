@@ -20,6 +20,7 @@ use crate::format::claim::Beat;
 use crate::format::fields::FormatError;
 use crate::format::name::FileName;
 use crate::format::record::Kind;
+use crate::format::relocation;
 use crate::log::replay::decode_batch_body;
 
 /// Why a store cannot be examined.
@@ -263,7 +264,21 @@ impl Inspection {
                     "a record verifies and holds nothing this program can read",
                 )),
             };
-            if let Some(finding) = finding {
+            let lost_with = || match (met.header.kind, relocation::decode_lost(met.body)) {
+                (Kind::Lost, Some((segment, messages))) => {
+                    let problem = format!(
+                        "it says that these lived in segment {segment}, which was damaged, and are lost"
+                    );
+                    let lost = messages.into_iter().map(|(destination, id)| Lost::Message {
+                        id,
+                        destination,
+                        acknowledged: false,
+                    });
+                    Some(Finding { lost: lost.collect(), ..Finding::damage(met.name, problem) })
+                }
+                _ => None,
+            };
+            if let Some(finding) = finding.or_else(lost_with) {
                 let sequence = met.header.sequence;
                 let end = met.offset + met.header.record_length();
                 odd.push(finding.in_segment(met.segment).at(met.offset, end).records(sequence, sequence));

@@ -6,6 +6,8 @@ use kahawai_store::batch::Operation;
 use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
 
 use crate::format::record::Kind;
+use crate::format::relocation;
+use crate::log::apply::decode_prepared;
 use crate::log::replay::decode_batch_body;
 
 /// How bad it is.
@@ -141,6 +143,21 @@ impl Finding {
             (Kind::Batch, None) => self.unreadable = true,
             (Kind::Snapshot, _) => {
                 self.lost.push(Lost::Other("the list of what existed when the segment was begun".to_owned()));
+            }
+            (Kind::Relocation, _) => match relocation::decode(body) {
+                Some(found) => self.lost.extend(found.messages.iter().map(|again| Lost::Message {
+                    id: again.id,
+                    destination: again.destination,
+                    acknowledged: false,
+                })),
+                None => self.unreadable = true,
+            },
+            (Kind::Prepared, _) => match decode_prepared(body) {
+                Some((_, _, operations)) => self.lost.extend(name(&operations)),
+                None => self.unreadable = true,
+            },
+            (Kind::Lost, _) => {
+                self.lost.push(Lost::Other("the list of what was lost with a damaged segment".to_owned()));
             }
             (Kind::Idle | Kind::Close, _) => {}
             (Kind::Release, _) => {

@@ -17,7 +17,7 @@ use crate::format::fields::FormatError;
 use crate::format::name::FileName;
 use crate::format::seal::{LogEnd, Seal};
 use crate::format::segment::{self, HEADER_LENGTH, SegmentHeader};
-use crate::log::chain::EpochLog;
+use crate::log::chain::{self, EpochLog};
 
 /// The log, oldest epoch first.
 #[derive(Debug, Default)]
@@ -27,7 +27,17 @@ pub(crate) struct Lineage {
     pub(crate) before: Option<LogEnd>,
     /// What the seal is missing of, and where that log ends: damage unless it was released.
     pub(crate) seal_missing: Option<LogEnd>,
+    /// Names of segments that were set aside.
+    pub(crate) set_aside: Vec<FileName>,
     pub(crate) findings: Vec<Finding>,
+}
+
+impl Lineage {
+    /// How far the log is released, where it says so much of that itself; and what bears the name of a segment set aside and is none.
+    pub(crate) fn released(&self, said: u64) -> (u64, Vec<FileName>) {
+        let numbers = self.logs.iter().flat_map(|(_, found)| found).map(|found| found.number);
+        chain::released_with_set_aside(said, &self.set_aside, numbers)
+    }
 }
 
 /// A segment that is there.
@@ -52,7 +62,9 @@ pub(crate) enum LineageError {
 
 /// Finds the log that stands now.
 pub(crate) fn find(disk: &dyn Disk, names: &[FileName], small: &SmallFiles) -> Result<Lineage, LineageError> {
-    let mut lineage = Lineage::default();
+    let set_aside =
+        names.iter().filter(|name| matches!(name, FileName::Quarantine { .. })).copied().collect();
+    let mut lineage = Lineage { set_aside, ..Lineage::default() };
     let mut epochs: BTreeSet<Epoch> = names
         .iter()
         .filter_map(|name| match name {

@@ -96,7 +96,19 @@ pub(crate) fn read(
         None => Survey::default(),
     };
     let headers = lineage.logs.iter().flat_map(|(_, found)| found).filter_map(|found| found.header.as_ref());
-    reading.released = headers.map(|header| header.released).max().unwrap_or_default().max(survey.released);
+    let said = headers.map(|header| header.released).max().unwrap_or_default().max(survey.released);
+    let (released, odd) = lineage.released(said);
+    reading.released = released;
+    for &name in &lineage.set_aside {
+        let FileName::Quarantine { number, .. } = name else { continue };
+        let problem = match odd.contains(&name) {
+            true => "not set aside from this log: it does not count",
+            false => {
+                "damaged, and set aside: what could be read of it was kept, and no broker reads it any more"
+            }
+        };
+        reading.findings.push(Finding::damage(name, problem).in_segment(number));
+    }
     reading.durable = survey.durable_through;
     for missing in [lineage.before, lineage.seal_missing].into_iter().flatten() {
         if missing.number > reading.released {
@@ -189,7 +201,7 @@ pub(crate) fn released_now(lineage: &Lineage) -> Result<u64, ReadError> {
     for (log, found) in backwards.take(2) {
         released = released.max(survey(found, log.log, log.epoch)?.released);
     }
-    Ok(released)
+    Ok(lineage.released(released).0)
 }
 
 /// As recovery does: a last segment with its name and without its header was being begun when its master died, unless a record in

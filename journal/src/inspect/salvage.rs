@@ -19,6 +19,7 @@ use super::examine::{Examination, InspectError, Inspection, OnProgress};
 use super::read::{Met, Standing};
 use crate::format::record::Kind;
 use crate::format::snapshot;
+use crate::log::apply::decode_prepared;
 use crate::log::replay::decode_batch_body;
 use crate::log::segment::{Body, Segment};
 
@@ -62,7 +63,7 @@ impl Inspection {
         for (log, there) in &lineage.logs {
             for segment in there {
                 let (epoch, number, file) = (log.epoch, segment.number, Arc::clone(&segment.file));
-                segments.insert(number, Segment { epoch, number, log: log.log, file });
+                segments.insert(number, Segment::new(epoch, number, log.log, file));
             }
         }
         let contents = &found.contents;
@@ -76,7 +77,7 @@ impl Inspection {
             contents,
             live,
             order,
-            stands: HashMap::new(),
+            stands: contents.relocated.clone(),
             segments,
             created: HashSet::new(),
             subscribed: HashSet::new(),
@@ -171,7 +172,16 @@ impl Copier<'_> {
                     }
                 }
             }
-            Kind::Idle | Kind::Release | Kind::Close => {}
+            Kind::Prepared => {
+                let Some((_, _, operations)) = decode_prepared(met.body) else { return Ok(()) };
+                for operation in operations {
+                    if let Operation::Enqueue { id, message, .. } = operation {
+                        self.stands.insert(id, (met.segment, met.offset, message));
+                    }
+                }
+            }
+            // Where its messages stand is known already, as they may have to go over before it is read.
+            Kind::Relocation | Kind::Lost | Kind::Idle | Kind::Release | Kind::Close => {}
         }
         Ok(())
     }

@@ -13,6 +13,8 @@ use roaring::RoaringTreemap;
 use super::examine::{Examination, InspectError, Inspection, OnProgress};
 use super::read::{Met, Standing};
 use crate::format::record::Kind;
+use crate::format::relocation;
+use crate::log::apply::decode_prepared;
 use crate::log::replay::decode_batch_body;
 
 /// How much of the log lives.
@@ -81,10 +83,31 @@ impl Inspection {
             said.or_else(|| queues.iter().find(there)).map(|at| at.0)
         };
         let mut visit = |met: Met<'_>| {
-            if met.header.kind != Kind::Batch || met.standing == Standing::Doubtful {
+            if met.standing == Standing::Doubtful {
                 return;
             }
-            let Some((operations, _)) = decode_batch_body(met.body) else { return };
+            // Of what was written twice, the first that is still there counts.
+            let is_first_here = |id: MessageId, span: Span| {
+                contents.relocated.get(&id) == Some(&(met.segment, met.offset, span))
+            };
+            let operations = match met.header.kind {
+                Kind::Batch => decode_batch_body(met.body).map(|(operations, _)| operations),
+                Kind::Prepared => decode_prepared(met.body)
+                    .map(|(xid, _, operations)| vec![Operation::Prepare { xid, operations }]),
+                Kind::Relocation => relocation::decode(met.body).map(|found| {
+                    let first =
+                        found.messages.into_iter().filter(|again| is_first_here(again.id, again.span));
+                    let again = first.map(|again| Operation::Enqueue {
+                        id: again.id,
+                        destination: again.destination,
+                        rank: again.cursor.rank,
+                        message: again.span,
+                    });
+                    again.collect()
+                }),
+                _ => None,
+            };
+            let Some(operations) = operations else { return };
             let segment = usage.segments.entry(met.segment).or_default();
             for operation in &operations {
                 let (enqueued, transaction) = match operation {

@@ -45,6 +45,33 @@ pub(crate) enum ChainError {
     Seal { name: FileName, problem: String },
 }
 
+/// How far a log is released, where `said` is what the log says of that and these segments were set aside: each was at the front of the log
+/// then, and segments after it were there. A name that does not fit, as from a file that was put here, does not count: it is given back.
+pub(crate) fn released_with_set_aside(
+    said: u64,
+    names: &[FileName],
+    present: impl Iterator<Item = u64> + Clone,
+) -> (u64, Vec<FileName>) {
+    let mut aside: Vec<_> = names
+        .iter()
+        .filter_map(|&name| match name {
+            FileName::Quarantine { number, .. } => Some((number, name)),
+            _ => None,
+        })
+        .collect();
+    aside.sort_unstable();
+    let (mut released, mut odd) = (said, Vec::new());
+    for (number, name) in aside {
+        let is_front = !present.clone().any(|found| found > released && found <= number);
+        if number <= released || is_front && present.clone().any(|found| found > number) {
+            released = released.max(number);
+        } else {
+            odd.push(name);
+        }
+    }
+    (released, odd)
+}
+
 /// Finds the log that stands before `epoch`.
 pub(crate) fn find(disk: &dyn Disk, store: &RandomId, epoch: Epoch) -> Result<Chain, ChainError> {
     let names = disk.list()?;

@@ -4,10 +4,14 @@
 //! |---|---|
 //! | [`segment`] | a segment that is part of the log |
 //! | [`scan`] | walks the records of one segment, over damage too |
+//! | [`apply`] | brings a record into the index |
 //! | [`chain`] | follows the seals back and finds the segments |
 //! | [`unsealed`] | finds a log whose seal is missing though it was in use |
+//! | [`adopt`] | finds the youngest checkpoint that may be used, and takes it up |
 //! | [`replay`] | reads the chain into an index; keeps torn tail, damage and I/O error apart |
 
+pub(crate) mod adopt;
+pub(crate) mod apply;
 pub(crate) mod chain;
 pub(crate) mod replay;
 pub(crate) mod scan;

@@ -1,4 +1,4 @@
-//! Reads the chain into an index, and keeps the three outcomes apart.
+//! Reads the chain into an index, from the youngest checkpoint on, and keeps the three outcomes apart.
 //!
 //! *Durable* is the highest sequence that any record says was on the disk. What is invalid up to it is **damage**: reported
 //! with its place, pinned, and read past. What is invalid after it is a **torn tail**: cut. A valid record after that is
@@ -10,16 +10,22 @@ use std::sync::Arc;
 
 use kahawai_store::batch::Operation;
 use kahawai_store::codec::{self, Span};
+use kahawai_store::names::{DestinationId, MessageId};
 
-use super::chain::{Chain, EpochLog};
+use super::adopt;
+use super::apply::{self, decode_prepared};
+use super::chain::{self, Chain, EpochLog};
 use super::scan::{Item, Scanner};
-use super::segment::Segment;
+use super::segment::{Bounds, Segment};
 use crate::disk::Disk;
 use crate::format::fields::FormatError;
+use crate::format::name::FileName;
 use crate::format::record::{HEADER_LENGTH, Kind, RecordHeader, Trailer};
 use crate::format::seal::LogEnd;
 use crate::format::segment::SegmentHeader;
-use crate::format::{self, RandomId, segment, snapshot};
+use crate::format::{RandomId, relocation, segment};
+use crate::index::run::RunError;
+use crate::index::write_run::RunsOf;
 use crate::index::{Index, RecordAt};
 
 /// What the log before a new epoch adds up to.
@@ -32,12 +38,18 @@ pub(crate) struct Replayed {
     pub(crate) end: Option<LogEnd>,
     /// The sequence of that record.
     pub(crate) sequence_last: u64,
-    /// The bodies of the batches that were found valid after it, in order: to be written anew by the new epoch.
-    pub(crate) tail: Vec<Vec<u8>>,
+    /// The bodies of the records that were found valid after it and change what lives, in order: to be written anew by the new epoch.
+    pub(crate) tail: Vec<(Kind, Vec<u8>)>,
+    /// Segments in which damage was found, and that are set aside rather than removed in the end.
+    pub(crate) damaged: BTreeSet<u64>,
     /// The highest segment number that the log says was released.
     pub(crate) released: u64,
     /// What was found damaged or doubtful, in words.
     pub(crate) damage: Vec<String>,
+    /// The checkpoint from which it was read, if there was one.
+    pub(crate) checkpoint: Option<FileName>,
+    /// The runs that one names.
+    pub(crate) checkpoint_runs: BTreeSet<FileName>,
     /// The number for the new epoch's first segment.
     pub(crate) number_next: u64,
 }
@@ -49,12 +61,33 @@ pub(crate) enum ReplayError {
     Io { number: u64, error: io::Error },
     #[error("the seal of epoch {epoch} is missing, though segments up to {number} were not released", epoch = .0.epoch, number = .0.number)]
     SealMissing(LogEnd),
+    #[error("cannot write the index: {0}")]
+    Index(#[from] RunError),
     #[error("segment {number}: {error}")]
     Newer { number: u64, error: FormatError },
 }
 
-/// Replays a chain.
-pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result<Replayed, ReplayError> {
+/// Replays a chain: from the youngest checkpoint that may be used, or from its beginning.
+pub(crate) fn replay(
+    disk: &dyn Disk,
+    store: &RandomId,
+    chain: &Chain,
+    runs: &mut RunsOf,
+) -> Result<Replayed, ReplayError> {
+    let replayed = attempt(disk, store, chain, runs, true)?;
+    let Some(problem) = replayed.index.messages.fault().get() else { return Ok(replayed) };
+    tracing::warn!(%problem, "the index is damaged: the whole journal is read instead");
+    attempt(disk, store, chain, runs, false)
+}
+
+/// Replays a chain, from a checkpoint or not.
+fn attempt(
+    disk: &dyn Disk,
+    store: &RandomId,
+    chain: &Chain,
+    runs: &mut RunsOf,
+    uses_checkpoints: bool,
+) -> Result<Replayed, ReplayError> {
     let mut replayed = Replayed { number_next: 1, ..Replayed::default() };
     let mut logs = Vec::new();
     for log in &chain.epochs {
@@ -70,16 +103,50 @@ pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result
     // What is released is not read at all: a power failure may have brought back some of those segments and not others.
     let said = logs.iter().flatten().filter_map(|found| found.header.as_ref()).map(|header| header.released);
     replayed.released = said.max().unwrap_or_default().max(survey.released);
+    // Damaged segments are set aside when nothing lives in them or before them.
+    let mut names = disk.list().map_err(|error| ReplayError::Io { number: 0, error })?;
+    names.sort_unstable();
+    let numbers = logs.iter().flatten().map(|found| found.segment.number);
+    let (released, odd) = chain::released_with_set_aside(replayed.released, &names, numbers);
+    replayed.released = released;
+    for name in names {
+        let FileName::Quarantine { number, .. } = name else { continue };
+        replayed.damage.push(match odd.contains(&name) {
+            true => format!("{name} was not set aside from this log: it does not count"),
+            false => format!(
+                "segment {number} was damaged: what could be read of it was kept, and it is set aside as {name}"
+            ),
+        });
+    }
     if let Some(before) = chain.before.filter(|before| before.number > replayed.released) {
         return Err(ReplayError::SealMissing(before));
     }
     report_missing(&mut replayed, chain, &logs);
+    let present: BTreeMap<u64, Arc<Segment>> =
+        logs.iter().flatten().map(|found| (found.segment.number, Arc::clone(&found.segment))).collect();
+    let log =
+        adopt::Log { chain, present: &present, durable: survey.durable_through, released: replayed.released };
+    let adopted = if uses_checkpoints { adopt::adopt(disk, store, &log)? } else { None };
+    let mut through = None;
+    if let Some(adopted) = adopted {
+        replayed.checkpoint_runs = adopted.index.messages.run_names().into_iter().collect();
+        replayed.index = adopted.index;
+        replayed.damage.extend(adopted.damage);
+        let released = replayed.released;
+        replayed.damaged.extend(adopted.damaged.into_iter().filter(|number| *number > released));
+        replayed.checkpoint = Some(adopted.name);
+        if adopted.through.segment > replayed.released {
+            replayed.sequence_last = adopted.through.sequence;
+        }
+        through = Some(adopted.through);
+    }
 
     let youngest = logs.len().saturating_sub(1);
     for (position, (log, segments)) in chain.epochs.iter().zip(&logs).enumerate() {
         for (index, found) in segments.iter().enumerate() {
             let number = found.segment.number;
-            replayed.number_next = replayed.number_next.max(number.saturating_add(1));
+            let number_next = replayed.number_next;
+            replayed.number_next = number_next.max(number.saturating_add(1));
             if number <= replayed.released {
                 continue;
             }
@@ -90,16 +157,38 @@ pub(crate) fn replay(disk: &dyn Disk, store: &RandomId, chain: &Chain) -> Result
             let is_tail = position == youngest && next.is_none();
             if found.header.is_none() {
                 replayed.damage.push(format!("segment {number}: its header is damaged"));
-                replayed.index.pin(number);
+                replayed.damaged.insert(number);
             }
             let durable = if is_tail { survey.durable_through } else { u64::MAX };
-            SegmentReader { replayed: &mut replayed, found }.read(end, durable)?;
+            let from = match through {
+                Some(through) if number < through.segment => {
+                    if let Some(end) = end {
+                        found.segment.bound(Bounds { start: segment::HEADER_LENGTH, end });
+                    }
+                    replayed.segments.insert(number, Arc::clone(&found.segment));
+                    continue;
+                }
+                Some(through) if number == through.segment => through.offset,
+                _ => segment::HEADER_LENGTH,
+            };
+            let before = (replayed.end, number_next);
+            SegmentReader { replayed: &mut replayed, found }.read(from, end, durable)?;
+            let follows = before.0.is_some_and(|end| end.epoch == log.epoch);
+            if is_tail && follows && found.segment.end() == Some(segment::HEADER_LENGTH) {
+                // Begun, and nothing of it is known to be on the disk, not even its header: the log ends before it. What was found
+                // in it is written anew.
+                (replayed.end, replayed.number_next) = before;
+                replayed.segments.remove(&number);
+            }
+            runs.bound(disk, &mut replayed.index.messages)?;
         }
         if let Some(end) = log.end {
             replayed.number_next = replayed.number_next.max(end.number.saturating_add(1));
         }
         replayed.number_next = replayed.number_next.max(log.first_number.saturating_add(1));
     }
+    let mut said = BTreeSet::new();
+    replayed.damage.retain(|line| said.insert(line.clone()));
     Ok(replayed)
 }
 
@@ -132,7 +221,7 @@ fn read_headers(disk: &dyn Disk, store: &RandomId, log: &EpochLog) -> Result<Vec
     let mut segments = Vec::new();
     for &number in &log.present {
         let io = |error| ReplayError::Io { number, error };
-        let name = format::name::FileName::Segment { epoch: log.epoch, number };
+        let name = FileName::Segment { epoch: log.epoch, number };
         let file = match disk.open_segment(name) {
             // A stale master may still give up what it released; if it did not, the segment is reported as missing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -154,7 +243,7 @@ fn read_headers(disk: &dyn Disk, store: &RandomId, log: &EpochLog) -> Result<Vec
                 && header.log == log.log
                 && header.number == number
         });
-        let segment = Arc::new(Segment { epoch: log.epoch, number, log: log.log, file });
+        let segment = Arc::new(Segment::new(log.epoch, number, log.log, file));
         segments.push(Found { segment, header });
     }
     Ok(segments)
@@ -244,7 +333,7 @@ struct SegmentReader<'a> {
 
 impl SegmentReader<'_> {
     /// Reads one segment to its end, or, as the last of the log, to where it is torn: after `durable`.
-    fn read(mut self, end: Option<u64>, durable: u64) -> Result<(), ReplayError> {
+    fn read(mut self, from: u64, end: Option<u64>, durable: u64) -> Result<(), ReplayError> {
         let number = self.number();
         let bytes = self.found.bytes()?;
         self.replayed.segments.insert(number, Arc::clone(&self.found.segment));
@@ -260,8 +349,9 @@ impl SegmentReader<'_> {
         }
         // That a segment was begun proves that everything before it was flushed.
         let durable = durable.max(self.replayed.sequence_last);
-        let mut scanner = self.found.scanner(&bytes, end);
+        let mut scanner = self.found.scanner(&bytes, end).from(from);
         let mut sealed_at = scanner.offset();
+        let mut start = segment::HEADER_LENGTH;
         // The sequence of the record before, also where that one is not durable.
         let mut sequence = self.replayed.sequence_last;
         while let Some(item) = scanner.next() {
@@ -279,6 +369,9 @@ impl SegmentReader<'_> {
                         self.replayed.sequence_last = self.replayed.sequence_last.max(lost);
                     }
                     sequence = header.sequence;
+                    if header.kind == Kind::Snapshot {
+                        start = scanner.offset();
+                    }
                     let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
                     if header.sequence <= durable {
                         self.apply(&header, offset, body);
@@ -286,7 +379,9 @@ impl SegmentReader<'_> {
                         sealed_at = scanner.offset();
                     } else {
                         match header.kind {
-                            Kind::Batch => self.replayed.tail.push(body.to_vec()),
+                            Kind::Batch | Kind::Relocation | Kind::Prepared | Kind::Lost => {
+                                self.replayed.tail.push((header.kind, body.to_vec()));
+                            }
                             // It says nothing new where the log before it is there, and everything where that was released.
                             Kind::Snapshot => self.apply(&header, offset, body),
                             Kind::Idle | Kind::Release | Kind::Close => {}
@@ -317,6 +412,7 @@ impl SegmentReader<'_> {
                 }
             }
         }
+        self.found.segment.bound(Bounds { start, end: sealed_at });
         self.replayed.end = Some(LogEnd { epoch: self.found.segment.epoch, number, offset: sealed_at });
         Ok(())
     }
@@ -327,36 +423,27 @@ impl SegmentReader<'_> {
 
     fn apply(&mut self, header: &RecordHeader, offset: u64, body: &[u8]) {
         let at = RecordAt { segment: self.number(), offset };
-        let index = &mut self.replayed.index;
-        match header.kind {
-            Kind::Batch => match decode_batch_body(body) {
-                Some((operations, trailer)) => {
-                    let skipped = index.admit_replayed(&operations);
-                    index.apply(operations, at, trailer);
-                    if skipped > 0 {
-                        self.report(
-                            offset,
-                            &format!("{skipped} operations name what an earlier loss left unknown"),
-                        );
-                    }
-                }
-                None => self.report(offset, "a record that verifies holds no batch this program can read"),
-            },
-            Kind::Snapshot => match snapshot::decode(body) {
-                Some((snapshot, operations)) => index.adopt(&snapshot, &operations),
-                None => self.report(offset, "a record that verifies holds no snapshot this program can read"),
-            },
-            // Known before anything was read.
-            Kind::Release | Kind::Idle | Kind::Close => {}
+        let applied = apply::apply(&mut self.replayed.index, header.kind, body, at);
+        if applied.skipped > 0 {
+            let skipped = applied.skipped;
+            self.report(offset, &format!("{skipped} operations name what an earlier loss left unknown"));
+        }
+        if let Some(what) = applied.unreadable {
+            self.report(offset, &format!("a record that verifies holds no {what} this program can read"));
+        }
+        if let Some((segment, messages)) = applied.lost {
+            self.replayed.damage.push(lost_with(segment, &messages));
         }
     }
 
     fn damaged_body(&mut self, header: &RecordHeader, offset: u64, body: &[u8]) {
-        let lost = match (header.kind, decode_batch_body(body)) {
-            (Kind::Batch, Some((operations, _))) => {
-                format!("; as far as it can be read, it holds {}", name(&operations))
+        let lost = match (header.kind, held_by(header.kind, body)) {
+            (Kind::Batch | Kind::Relocation | Kind::Prepared, Some(held)) => {
+                format!("; as far as it can be read, it holds {held}")
             }
-            (Kind::Batch, None) => "; which messages it holds cannot be read".to_owned(),
+            (Kind::Batch | Kind::Relocation | Kind::Prepared, None) => {
+                "; which messages it holds cannot be read".to_owned()
+            }
             _ => String::new(),
         };
         let what =
@@ -369,11 +456,10 @@ impl SegmentReader<'_> {
         let body = bytes.get(HEADER_LENGTH..).unwrap_or_default();
         let decoded = (0..8).find_map(|padding| {
             let body = body.get(..body.len().checked_sub(padding)?)?;
-            decode_batch_body(body)
+            [Kind::Batch, Kind::Relocation, Kind::Prepared].into_iter().find_map(|kind| held_by(kind, body))
         });
-        let held = decoded.map_or(String::new(), |(operations, _)| {
-            format!("; as far as it can be read, it holds {}", name(&operations))
-        });
+        let held =
+            decoded.map_or(String::new(), |held| format!("; as far as it can be read, it holds {held}"));
         self.report(from, &format!("{} bytes are no record{held}", to - from));
     }
 
@@ -391,7 +477,7 @@ impl SegmentReader<'_> {
 
     /// Reports damage, and keeps the segment.
     fn report(&mut self, offset: u64, what: &str) {
-        self.replayed.index.pin(self.number());
+        self.replayed.damaged.insert(self.number());
         self.replayed.damage.push(format!("segment {}, offset {offset}: {what}", self.number()));
     }
 }
@@ -406,17 +492,43 @@ pub(crate) fn decode_batch_body(body: &[u8]) -> Option<DecodedBatch> {
         [] => Vec::new(),
         decided => codec::decode_batch(decided).ok()?,
     };
-    Some((codec::decode_batch(batch).ok()?, Trailer { decided, arrival_first: trailer.arrival_first }))
+    Some((
+        codec::decode_batch(batch).ok()?,
+        Trailer { decided, chunks: trailer.chunks, arrival_first: trailer.arrival_first },
+    ))
+}
+
+/// What a damaged body holds, in words, if it can be told.
+fn held_by(kind: Kind, body: &[u8]) -> Option<String> {
+    match kind {
+        Kind::Batch => decode_batch_body(body).map(|(operations, _)| name(&operations)),
+        Kind::Prepared => decode_prepared(body).map(|(_, _, operations)| name(&operations)),
+        Kind::Relocation => {
+            let messages = relocation::decode(body)?.messages;
+            let names = messages.iter().map(|held| name_message(held.destination, held.id));
+            Some(some_of(names.collect()))
+        }
+        _ => None,
+    }
+}
+
+/// Tells of messages that are lost with a damaged segment.
+pub(crate) fn lost_with(segment: u64, messages: &[(DestinationId, MessageId)]) -> String {
+    let names = messages.iter().map(|(destination, id)| name_message(*destination, *id));
+    format!("segment {segment} was damaged and held, where it cannot be read: {}", some_of(names.collect()))
+}
+
+fn name_message(destination: DestinationId, id: MessageId) -> String {
+    format!("message {id} to destination {destination}")
 }
 
 /// The messages of a batch, in words, at most a few.
 fn name(operations: &[Operation<Span>]) -> String {
-    const SHOWN_MAX: usize = 16;
     let mut names = Vec::new();
     for operation in operations {
         match operation {
             Operation::Enqueue { id, destination, .. } => {
-                names.push(format!("message {id} to destination {destination}"))
+                names.push(name_message(*destination, *id));
             }
             Operation::Acknowledge { id, destination, .. } => {
                 names.push(format!("the acknowledgement of message {id} in destination {destination}"));
@@ -425,6 +537,12 @@ fn name(operations: &[Operation<Span>]) -> String {
             _ => {}
         }
     }
+    some_of(names)
+}
+
+/// A few of many names, and how many more there are.
+fn some_of(mut names: Vec<String>) -> String {
+    const SHOWN_MAX: usize = 16;
     let more = names.len().saturating_sub(SHOWN_MAX);
     names.truncate(SHOWN_MAX);
     match (names.is_empty(), more) {

@@ -32,6 +32,12 @@ impl<'a> Scanner<'a> {
         Self { bytes, log, epoch, number, offset: segment::HEADER_LENGTH, end }
     }
 
+    /// The same walk from a place at which a record is known to begin, or the records to end.
+    pub(crate) fn from(mut self, offset: u64) -> Self {
+        self.offset = offset;
+        self
+    }
+
     /// Where the walk stands: after the last item, or before the first.
     pub(crate) fn offset(&self) -> u64 {
         self.offset

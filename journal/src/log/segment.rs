@@ -1,14 +1,15 @@
 //! A segment that is part of the log.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use kahawai_store::names::Epoch;
 
 use crate::disk::SegmentFile;
 use crate::format::RandomId;
 use crate::format::name::FileName;
-use crate::format::record::{self, Place, RecordHeader};
+use crate::format::record::{self, Kind, Place, RecordHeader};
 
 /// A segment: whose it is, which, and its bytes.
 #[derive(Debug)]
@@ -17,18 +18,47 @@ pub(crate) struct Segment {
     pub(crate) number: u64,
     pub(crate) log: RandomId,
     pub(crate) file: Arc<dyn SegmentFile>,
+    bounds: OnceLock<Bounds>,
+}
+
+/// Between which offsets a segment that is full holds records, but for the snapshot at its start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Bounds {
+    pub(crate) start: u64,
+    pub(crate) end: u64,
 }
 
 /// What was found where a record should be.
 #[derive(Debug)]
 pub(crate) enum Body {
     /// The record's body, verified.
-    Whole(Vec<u8>),
+    Whole(Bytes),
     /// Not what was written.
     Damaged,
 }
 
 impl Segment {
+    pub(crate) fn new(epoch: Epoch, number: u64, log: RandomId, file: Arc<dyn SegmentFile>) -> Self {
+        Self { epoch, number, log, file, bounds: OnceLock::new() }
+    }
+
+    /// Notes where its records begin and end, once that is known.
+    pub(crate) fn bound(&self, bounds: Bounds) {
+        // Known twice, it is the same.
+        let _ = self.bounds.set(bounds);
+    }
+
+    /// Where its records end, if that is known.
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.bounds.get().map(|bounds| bounds.end)
+    }
+
+    /// How many of its bytes can hold no message.
+    pub(crate) fn overhead(&self) -> u64 {
+        let held = self.bounds.get().map(|bounds| bounds.end.saturating_sub(bounds.start));
+        held.map_or(0, |held| self.file.length().saturating_sub(held))
+    }
+
     pub(crate) fn name(&self) -> FileName {
         FileName::Segment { epoch: self.epoch, number: self.number }
     }
@@ -39,10 +69,19 @@ impl Segment {
 
     /// Reads a record's body and verifies it.
     pub(crate) fn read_record(&self, offset: u64) -> io::Result<Body> {
+        Ok(self.read_record_of_any_kind(offset)?.map_or(Body::Damaged, |(_, body)| body))
+    }
+
+    /// The same, and of which kind the record is; `None` where its header is not what was written.
+    pub(crate) fn read_record_of_any_kind(&self, offset: u64) -> io::Result<Option<(Kind, Body)>> {
         let mut header = [0; record::HEADER_LENGTH];
-        self.file.read(offset, &mut header)?;
-        let Some(header) = record::decode(&header, &self.place(offset)) else { return Ok(Body::Damaged) };
-        self.read_body(offset, &header)
+        match self.file.read(offset, &mut header) {
+            // The file was cut.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        let Some(header) = record::decode(&header, &self.place(offset)) else { return Ok(None) };
+        Ok(Some((header.kind, self.read_body(offset, &header)?)))
     }
 
     fn read_body(&self, offset: u64, header: &RecordHeader) -> io::Result<Body> {
@@ -52,6 +91,6 @@ impl Segment {
         }
         let mut body = vec![0; header.body_length as usize];
         self.file.read(start, &mut body)?;
-        Ok(if crc32fast::hash(&body) == header.body_crc { Body::Whole(body) } else { Body::Damaged })
+        Ok(if crc32fast::hash(&body) == header.body_crc { Body::Whole(body.into()) } else { Body::Damaged })
     }
 }

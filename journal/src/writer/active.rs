@@ -9,7 +9,7 @@ use crate::format::seal::LogEnd;
 use crate::format::segment::{self, SegmentHeader};
 use crate::format::snapshot;
 use crate::index::RecordAt;
-use crate::log::segment::Segment;
+use crate::log::segment::{Bounds, Segment};
 use crate::steps::Step;
 
 /// The segment being written.
@@ -18,6 +18,8 @@ pub(super) struct Active {
     segment: Arc<Segment>,
     /// Where the next record goes.
     offset: u64,
+    /// Where the records behind the snapshot begin.
+    start: u64,
     /// Records that are not given to the file yet; they end at `offset`.
     gathered: Vec<Vec<u8>>,
     gathered_bytes: u64,
@@ -30,7 +32,7 @@ impl Active {
     pub(super) fn begin(segment: Arc<Segment>, header: &SegmentHeader) -> Self {
         let gathered = vec![segment::encode(header).to_vec()];
         let length = segment::HEADER_LENGTH;
-        Self { segment, offset: length, gathered, gathered_bytes: length, flushed: 0 }
+        Self { segment, offset: length, start: length, gathered, gathered_bytes: length, flushed: 0 }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -41,12 +43,32 @@ impl Active {
         self.offset
     }
 
+    /// Whether records were added that are not given to the file.
+    pub(super) fn has_gathered(&self) -> bool {
+        !self.gathered.is_empty()
+    }
+
+    /// Notes that what was added so far is no message's.
+    pub(super) fn starts_here(&mut self) {
+        self.start = self.offset;
+    }
+
+    /// Where the records behind the snapshot begin.
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// How many bytes are left in the segment.
+    pub(super) fn left(&self) -> u64 {
+        self.segment.file.length() - self.offset
+    }
+
     pub(super) fn flushed(&self) -> u64 {
         self.flushed
     }
 
     pub(super) fn has_room_for(&self, record_length: u64) -> bool {
-        record_length <= self.segment.file.length() - self.offset
+        record_length <= self.left()
     }
 
     /// Adds one record: `record` is room for the header, then the body. It is written with the next [`Active::write`].
@@ -91,6 +113,12 @@ impl Active {
         Ok(())
     }
 
+    /// Notes that nothing more comes; gives the segment.
+    fn seal(&self) -> &Segment {
+        self.segment.bound(Bounds { start: self.start, end: self.offset });
+        &self.segment
+    }
+
     /// Where the log stands.
     pub(super) fn end(&self) -> LogEnd {
         LogEnd { epoch: self.segment.epoch, number: self.segment.number, offset: self.offset }
@@ -113,7 +141,7 @@ impl Writer {
 
     /// Begins the next segment. The one before is flushed to its end first: that the next one's header exists proves it.
     fn roll(&mut self, record_length: u64, freeing: bool) -> Result<(), Refusal> {
-        let snapshot = snapshot::encode(self.shared.index().snapshot());
+        let snapshot = snapshot::encode(self.shared.index().state.snapshot());
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + record_length;
         let taken = self.spares.take(needed, freeing);
         let taken = taken.map_err(|error| Refusal::Failed(self.failed("prepare a successor of", &error)))?;
@@ -123,7 +151,7 @@ impl Writer {
 
         let before = self.active.end();
         let epoch = self.hold.epoch();
-        let segment = Arc::new(Segment { epoch, number: before.number + 1, log: self.log, file });
+        let segment = Arc::new(Segment::new(epoch, before.number + 1, self.log, file));
         let named = self.disk.rename(spare, segment.name()).and_then(|()| self.disk.sync_names());
         named.map_err(|error| Refusal::Failed(self.failed("name the successor of", &error)))?;
         self.options.watch.reached(Step::RollRenamed);
@@ -139,10 +167,15 @@ impl Writer {
             before: Some(before),
             released: self.released,
         };
+        // An end that is too short for the next record is used up.
+        self.used_up += self.active.left();
+        self.full.add(self.active.seal());
         self.shared.segments_mut().insert(segment.number, Arc::clone(&segment));
         self.active_is_reserve = is_reserve;
         self.active = Active::begin(segment, &header);
         self.add_record(Kind::Snapshot, &snapshot);
+        self.active.starts_here();
+        self.used_up += self.active.start();
         Ok(())
     }
 

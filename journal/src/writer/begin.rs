@@ -13,9 +13,12 @@ use kahawai_store::election::{Hold, Lost};
 use kahawai_store::names::Epoch;
 
 use super::active::Active;
-use super::spare::{Spares, is_full};
-use super::{Shared, Writer};
-use crate::disk::{Disk, SegmentFile};
+use super::checkpoint::{Checkpoints, Published};
+use super::spare::Spares;
+use super::{Full, Shared, Writer};
+use crate::compact::cleaner::Cleaning;
+use crate::compact::pace::Pace;
+use crate::disk::{Disk, SegmentFile, is_full};
 use crate::election::random_id;
 use crate::format::RandomId;
 use crate::format::name::FileName;
@@ -23,6 +26,8 @@ use crate::format::record::{self, Kind};
 use crate::format::seal::{self, Seal};
 use crate::format::segment::{self, SegmentHeader};
 use crate::format::snapshot;
+use crate::index::write_run::{RunName, RunsOf};
+use crate::log::apply;
 use crate::log::chain::{self, Chain, ChainError};
 use crate::log::replay::{self, ReplayError, Replayed};
 use crate::log::segment::Segment;
@@ -93,13 +98,15 @@ impl Writer {
     ) -> Result<Self, BeginError> {
         let epoch = hold.epoch();
         let chain = chain::find(disk.as_ref(), &store, epoch)?;
-        let mut replayed = replay::replay(disk.as_ref(), &store, &chain)?;
+        let next = RunName { store, epoch, number: 1 };
+        let mut runs = RunsOf { next, table_max: options.index_table_max };
+        let mut replayed = replay::replay(disk.as_ref(), &store, &chain, &mut runs)?;
         options.watch.reached(Step::SealRead);
 
         let log = random_id().map_err(cannot("get random bytes"))?;
         let number = replayed.number_next;
-        let snapshot = snapshot::encode(replayed.index.snapshot());
-        let copied: u64 = replayed.tail.iter().map(|body| record::record_length(body.len())).sum();
+        let snapshot = snapshot::encode(replayed.index.state.snapshot());
+        let copied: u64 = replayed.tail.iter().map(|(_, body)| record::record_length(body.len())).sum();
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + copied;
         let length = options.small_segment_length().max(needed);
         let name = FileName::Segment { epoch, number };
@@ -117,7 +124,7 @@ impl Writer {
             result => result,
         };
         let file = file.map_err(cannot("make room for the journal"))?;
-        let first = Arc::new(Segment { epoch, number, log, file });
+        let first = Arc::new(Segment::new(epoch, number, log, file));
         let header = SegmentHeader {
             store,
             epoch,
@@ -128,14 +135,33 @@ impl Writer {
             released: replayed.released,
         };
         let active = Active::begin(Arc::clone(&first), &header);
-        let Replayed { index, mut segments, end, sequence_last, tail, released, damage, .. } =
-            std::mem::take(&mut replayed);
+        let Replayed {
+            index,
+            mut segments,
+            end,
+            sequence_last,
+            tail,
+            released,
+            damage,
+            damaged,
+            checkpoint,
+            ..
+        } = std::mem::take(&mut replayed);
+        let mut full = Full::default();
+        segments.values().for_each(|segment| full.add(segment));
         segments.insert(number, first);
+        let used = index.messages.run_names();
+        let adopted = checkpoint.map(|name| Published { name, runs: replayed.checkpoint_runs });
+        let kept = adopted.iter().flat_map(|adopted| adopted.runs.iter().copied());
+        let files: Vec<_> = kept.chain(used).collect();
+        let checkpoints = Checkpoints::new(runs, threaded, adopted, files);
         let shared = Arc::new(Shared {
             index: RwLock::new(index),
             segments: RwLock::new(segments),
             visible: AtomicU64::new(0),
             ended: OnceLock::new(),
+            at_risk: AtomicU64::new(0),
+            cleaning: Cleaning::default(),
         });
         let spares =
             Spares::new(Arc::clone(&disk), epoch, &options, threaded).map_err(cannot("start a thread"))?;
@@ -152,8 +178,18 @@ impl Writer {
             sequence_next: sequence_last + 1,
             durable: sequence_last,
             durable_said: sequence_last,
+            said_flushed: 0,
+            appended: 0,
+            checkpoints,
             released,
             damage,
+            damaged,
+            moved: Vec::new(),
+            pace: Pace::default(),
+            used_up: 0,
+            full,
+            small_files: 0,
+            owes_flush: false,
         };
         writer.write_first_records(&snapshot, tail)?;
         writer.options.watch.reached(Step::SealWritten);
@@ -166,28 +202,29 @@ impl Writer {
         }
         writer.options.watch.reached(Step::SealPublished);
         writer.durable = writer.sequence_next - 1;
-        let visible = writer.shared.index().arrival_next();
+        let visible = writer.shared.index().state.arrival_next();
         writer.shared.visible.store(visible, std::sync::atomic::Ordering::Release);
         // From here on files of older epochs go: only if nobody has claimed the store meanwhile.
         writer.hold.prove()?;
         writer.sweep(&chain).map_err(cannot("sweep the store directory"))?;
         writer.spares.replenish();
+        writer.pace();
         Ok(writer)
     }
 
     /// The snapshot, then what was found beyond the end of the log before; all of it on the disk on return.
-    fn write_first_records(&mut self, snapshot: &[u8], tail: Vec<Vec<u8>>) -> Result<(), BeginError> {
+    fn write_first_records(&mut self, snapshot: &[u8], tail: Vec<(Kind, Vec<u8>)>) -> Result<(), BeginError> {
         self.add_record(Kind::Snapshot, snapshot);
-        for body in tail {
-            let Some((operations, trailer)) = replay::decode_batch_body(&body) else {
-                self.damage
-                    .push("a record in the last flush holds no batch this program can read".to_owned());
-                continue;
-            };
-            let at = self.add_record(Kind::Batch, &body);
-            let mut index = self.shared.index_mut();
-            index.admit_replayed(&operations);
-            index.apply(operations, at, trailer);
+        self.active.starts_here();
+        for (kind, body) in tail {
+            let at = self.add_record(kind, &body);
+            let applied = apply::apply(&mut self.shared.index_mut(), kind, &body, at);
+            if let Some(what) = applied.unreadable {
+                self.damage.push(format!("a record in the last flush holds no {what} this program can read"));
+            }
+            if let Some((segment, messages)) = applied.lost {
+                self.damage.push(replay::lost_with(segment, &messages));
+            }
         }
         self.active.flush().map_err(cannot("flush the journal"))?;
         self.disk.sync_names().map_err(cannot("sync the store directory"))
@@ -198,20 +235,27 @@ impl Writer {
     ///
     /// Claims stay for ever. Were one deleted, a candidate that was stopped between its look and its claim could make it anew:
     /// it would take itself for master, and so would the one whose claim it was, if that one was stopped too.
-    fn sweep(&self, chain: &Chain) -> io::Result<()> {
+    fn sweep(&mut self, chain: &Chain) -> io::Result<()> {
         let epoch = self.hold.epoch();
-        let kept: BTreeSet<FileName> =
+        let mut kept: BTreeSet<FileName> =
             self.shared.segments().values().map(|segment| segment.name()).collect();
+        kept.extend(self.checkpoints.names());
         let sealed: BTreeSet<Epoch> =
             chain.epochs.iter().filter(|log| !log.present.is_empty()).map(|log| log.epoch).collect();
+        const SMALL_FILE: u64 = 128;
         let mut names = self.disk.list()?;
         names.sort_unstable();
+        self.small_files = names.len() as u64 * SMALL_FILE;
         for name in names {
             let goes = match name {
                 FileName::Beat(found) | FileName::Spare { epoch: found, .. } => found < epoch,
                 FileName::Seal(found) => found < epoch && !sealed.contains(&found),
-                FileName::Segment { epoch: found, .. } => found < epoch && !kept.contains(&name),
-                FileName::Identity | FileName::Lock | FileName::Claim(_) => false,
+                FileName::Segment { epoch: found, .. }
+                | FileName::Run { epoch: found, .. }
+                | FileName::Checkpoint { epoch: found, .. } => found < epoch && !kept.contains(&name),
+                FileName::Identity | FileName::Lock | FileName::Claim(_) | FileName::Quarantine { .. } => {
+                    false
+                }
             };
             if goes {
                 self.disk.remove(name)?;

@@ -7,35 +7,45 @@
 //! |---|---|
 //! | [`begin`] | begins an epoch's log: replays, seals the log before, sweeps |
 //! | [`active`] | the segment being written, and rolling to the next |
+//! | [`checkpoint`], [`background`] | keeps the index on disk, beside the rounds |
 //! | [`spare`] | segments prepared beforehand |
+//! | [`relocate`] | writes what lives at the head once more |
 //! | [`release`] | gives up segments that nothing live holds |
 
 mod active;
+mod background;
 mod begin;
+mod checkpoint;
 mod release;
+mod relocate;
 mod spare;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use kahawai_store::batch::{Batch, Operation, Urgency};
+use kahawai_store::batch::{Batch, Durability, Operation, Urgency};
 use kahawai_store::catalog::Rejection;
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
 use kahawai_store::election::{Hold, Lost};
 
+use crate::compact::cleaner::Cleaning;
+use crate::compact::head::Piece;
+use crate::compact::pace::Pace;
 use crate::disk::Disk;
 use crate::format::RandomId;
-use crate::format::record::{HEADER_LENGTH, Kind, Trailer};
+use crate::format::record::{self, HEADER_LENGTH, Kind, Trailer};
 use crate::index::{Index, RecordAt};
 use crate::log::segment::Segment;
 use crate::options::JournalOptions;
 use crate::steps::Step;
 use active::Active;
+use checkpoint::Checkpoints;
+use relocate::Moved;
 use spare::Spares;
 
 pub(crate) use begin::BeginError;
@@ -48,6 +58,8 @@ pub(crate) enum Submission {
     Reject(Rejection, Completion<Committed>),
     /// A question for what the store holds.
     Recover(Completion<Recovered>),
+    /// What lives in a part of the head, from the cleaner.
+    Relocate(Box<Piece>, Completion<()>),
 }
 
 impl Submission {
@@ -55,6 +67,7 @@ impl Submission {
     pub(crate) fn length(&self) -> usize {
         match self {
             Self::Commit(batch, _) => batch.record.len(),
+            Self::Relocate(piece, _) => piece.length(),
             Self::Reject(..) | Self::Recover(_) => 0,
         }
     }
@@ -63,7 +76,7 @@ impl Submission {
     pub(crate) fn is_urgent(&self) -> bool {
         match self {
             Self::Commit(batch, _) => batch.urgency == Urgency::Now,
-            Self::Reject(..) | Self::Recover(_) => true,
+            Self::Reject(..) | Self::Recover(_) | Self::Relocate(..) => true,
         }
     }
 }
@@ -74,6 +87,8 @@ pub(crate) struct EncodedBatch {
     pub(crate) record: Vec<u8>,
     /// Whether somebody waits for it.
     pub(crate) urgency: Urgency,
+    /// How durable it is to be when it completes.
+    durability: Option<Durability>,
     /// The checksum of the batch.
     pub(crate) crc: u32,
     /// The operations, with their messages as spans of the batch.
@@ -85,10 +100,10 @@ impl EncodedBatch {
     pub(crate) fn of(batch: Batch) -> Self {
         let mut record = Vec::with_capacity(HEADER_LENGTH + codec::batch_size(&batch.operations));
         record.resize(HEADER_LENGTH, 0);
-        let urgency = batch.urgency;
+        let (urgency, durability) = (batch.urgency, batch.durability);
         let operations = codec::encode_batch(batch, &mut record);
         let crc = crc32fast::hash(&record[HEADER_LENGTH..]);
-        Self { record, urgency, crc, operations }
+        Self { record, urgency, durability, crc, operations }
     }
 }
 
@@ -97,10 +112,14 @@ impl EncodedBatch {
 pub(crate) struct Shared {
     index: RwLock<Index>,
     segments: RwLock<BTreeMap<u64, Arc<Segment>>>,
-    /// Arrivals below this number are durable and may be read.
+    /// Arrivals below this number may be read: they are as durable as was asked.
     visible: AtomicU64,
     /// Why nothing works any more, once it does not.
     ended: OnceLock<StoreError>,
+    /// How many bytes of the log are completed and not on the disk.
+    at_risk: AtomicU64,
+    /// What the cleaner is asked for.
+    pub(crate) cleaning: Cleaning,
 }
 
 impl Shared {
@@ -122,6 +141,11 @@ impl Shared {
 
     pub(crate) fn visible(&self) -> u64 {
         self.visible.load(Ordering::Acquire)
+    }
+
+    /// How many bytes of the log are completed and not on the disk.
+    pub(crate) fn at_risk(&self) -> u64 {
+        self.at_risk.load(Ordering::Relaxed)
     }
 
     /// Why nothing works any more.
@@ -159,18 +183,57 @@ pub(crate) struct Writer {
     sequence_next: u64,
     /// Every record up to this sequence is on the disk.
     durable: u64,
+    /// How far the log itself says so, in records that are on the disk.
+    said_flushed: u64,
+    /// Bytes of records of this epoch.
+    appended: u64,
+    checkpoints: Checkpoints,
     /// How far the log itself says so.
     durable_said: u64,
     /// Segments up to this number are released, as the log says.
     released: u64,
     /// What recovery found damaged.
     damage: Vec<String>,
+    /// Segments in which damage was found.
+    damaged: BTreeSet<u64>,
+    /// What was written again and is not known to be durable.
+    moved: Vec<Moved>,
+    pace: Pace,
+    /// Every byte of the log that was used up, but for what was only written again.
+    used_up: u64,
+    /// The segments that are full.
+    full: Full,
+    /// About how many bytes the small files take.
+    small_files: u64,
+    /// Whether something was completed that is to be flushed within the interval.
+    owes_flush: bool,
+}
+
+/// How much there is of full segments.
+#[derive(Clone, Copy, Debug, Default)]
+struct Full {
+    bytes: u64,
+    /// What of it can hold no message.
+    overhead: u64,
+}
+
+impl Full {
+    fn add(&mut self, segment: &Segment) {
+        self.bytes += segment.file.length();
+        self.overhead += segment.overhead();
+    }
+
+    fn remove(&mut self, segment: &Segment) {
+        self.bytes -= segment.file.length();
+        self.overhead -= segment.overhead();
+    }
 }
 
 /// What to answer at the end of a round.
 enum Answer {
     Commit(Completion<Committed>, Result<Committed, StoreError>),
     Recover(Completion<Recovered>),
+    Relocate(Completion<()>, Result<(), StoreError>),
 }
 
 impl Writer {
@@ -181,26 +244,42 @@ impl Writer {
     /// Takes what was submitted, in its order, and answers all of it, in its order.
     pub(crate) fn round(&mut self, submissions: impl IntoIterator<Item = Submission>) {
         let mut answers = Vec::new();
+        // The strongest level of all: completions come in order, so the weaker ones would have to wait in any case.
+        let mut level: Option<Durability> = None;
         for submission in submissions {
             answers.push(match submission {
-                Submission::Commit(batch, done) => Answer::Commit(done, self.append_batch(batch)),
+                Submission::Commit(batch, done) => {
+                    level =
+                        level.max(Some(batch.durability.unwrap_or(self.options.journal_disk_sync_strategy)));
+                    Answer::Commit(done, self.append_batch(batch))
+                }
                 Submission::Reject(rejection, done) => Answer::Commit(done, Err(rejection.into())),
                 Submission::Recover(done) => Answer::Recover(done),
+                Submission::Relocate(piece, done) => Answer::Relocate(done, self.relocate(*piece)),
             });
         }
         let release = self.append_release();
-        if self.reaches_beyond_durable() {
+        // What is written again, and what is given up, is never left to chance.
+        let is_weak = level.is_some_and(|level| level < Durability::Always);
+        if is_weak && release.is_none() && self.moved.is_empty() {
+            self.write_and_prove(level == Some(Durability::Periodic));
+        } else if self.reaches_beyond_durable() && (level.is_some() || self.active.has_gathered()) {
             self.flush_and_prove();
         }
+        self.settle_moved();
         self.answer(answers);
         if let Some(release) = release {
             self.release(release);
         }
+        self.set_aside();
+        self.pace();
+        self.advance_checkpoints();
     }
 
     /// To be called when nothing has been submitted for a while: notes how far the log is durable, without a flush of its
-    /// own, so that damage to the last batch can be told from a torn tail.
-    pub(crate) fn idle(&mut self) {
+    /// own, so that damage to the last batch can be told from a torn tail. Tells whether there will be more to do though
+    /// nothing is submitted.
+    pub(crate) fn idle(&mut self) -> bool {
         if self.shared.ended().is_none() && self.durable_said < self.durable {
             // Nobody waits for it: where there is no room, it is left out.
             if self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, true).is_ok()
@@ -210,15 +289,23 @@ impl Writer {
             }
             self.durable_said = self.durable;
         }
+        // A checkpoint waits until the log says on the disk that it is durable.
+        if self.shared.ended().is_none()
+            && self.checkpoints.waits_for_more_than(self.said_flushed)
+            && self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, true).is_ok()
+        {
+            self.flush_and_prove();
+        }
+        self.advance_checkpoints();
         self.spares.replenish();
+        self.spares.is_being_made() || self.has_checkpoint_work()
     }
 
     /// Writes and flushes the log's good end.
     pub(crate) fn close(&mut self) {
         // A courtesy to the next master, who does as well without.
-        if self.shared.ended().is_none() && self.append(Kind::Close, vec![0; HEADER_LENGTH], 0, true).is_ok()
-        {
-            self.flush_and_prove();
+        if self.shared.ended().is_none() {
+            self.close_with_checkpoint();
         }
         self.shared.end(StoreError::Closed);
     }
@@ -231,21 +318,21 @@ impl Writer {
         if let Some(error) = self.shared.ended() {
             return Err(error.clone());
         }
-        let EncodedBatch { mut record, crc, operations, urgency: _ } = batch;
-        let (decided, arrival_first) = {
-            let index = self.shared.index();
-            (index.decided_by(&operations), index.arrival_next())
+        let EncodedBatch { mut record, crc, operations, .. } = batch;
+        let (decided, chunks, arrival_first) = {
+            let state = &self.shared.index().state;
+            (state.decided_by(&operations), state.chunk_numbers(&operations), state.arrival_next())
         };
         let mut encoded = Vec::new();
         let decided = match decided.is_empty() {
             true => Vec::new(),
             false => codec::encode_batch(Batch::new(decided), &mut encoded),
         };
-        let trailer = Trailer { decided: encoded, arrival_first };
+        let trailer = Trailer { decided: encoded, chunks, arrival_first };
         // Room first, and only then the catalogue: a batch that finds no room leaves nothing behind.
         self.make_room(record.len() + trailer.length(), is_freeing(&operations))
             .map_err(|refusal| self.refused(refusal))?;
-        self.shared.index_mut().catalog().admit(&operations)?;
+        self.shared.index_mut().state.catalog_mut().admit(&operations)?;
         let batch_end = record.len();
         trailer.encode(&mut record);
         let mut hasher = crc32fast::Hasher::new_with_initial(crc);
@@ -253,7 +340,8 @@ impl Writer {
         let at = self
             .append(Kind::Batch, record, hasher.finalize(), true)
             .map_err(|refusal| self.refused(refusal))?;
-        self.shared.index_mut().apply(operations, at, Trailer { decided, arrival_first });
+        let chunks = trailer.chunks;
+        self.shared.index_mut().apply(operations, at, Trailer { decided, chunks, arrival_first });
         Ok(Committed { arrival_first })
     }
 
@@ -273,6 +361,8 @@ impl Writer {
             }
             return Err(refusal);
         }
+        self.used_up += record::record_length(record.len() - HEADER_LENGTH);
+        self.appended += record.len() as u64;
         let at = self.active.add(kind, record, body_crc, self.sequence_next, self.durable);
         self.sequence_next += 1;
         self.durable_said = self.durable;
@@ -319,10 +409,51 @@ impl Writer {
         self.prove();
         self.options.watch.reached(Step::CommitProven);
         if self.shared.ended().is_none() {
+            self.said_flushed = self.durable_said;
             self.durable = through;
-            let arrivals = self.shared.index().arrival_next();
-            self.shared.visible.store(arrivals, Ordering::Release);
+            self.owes_flush = false;
+            self.shared.at_risk.store(0, Ordering::Relaxed);
+            self.show_all();
         }
+    }
+
+    /// Writes what was added, without a flush, and asks whether this is still the master.
+    ///
+    /// It survives this process: whoever takes over reads it from the operating system, and makes it durable.
+    fn write_and_prove(&mut self, owes_flush: bool) {
+        if self.shared.ended().is_some() {
+            return;
+        }
+        if let Err(error) = self.active.write() {
+            self.shared.end(self.failed("write to", &error));
+            return;
+        }
+        self.options.watch.reached(Step::CommitWritten);
+        self.prove();
+        self.options.watch.reached(Step::CommitProven);
+        if self.shared.ended().is_none() {
+            self.owes_flush |= owes_flush;
+            self.shared.at_risk.store(self.active.offset() - self.active.flushed(), Ordering::Relaxed);
+            self.show_all();
+        }
+    }
+
+    /// Whether something was completed that is to be flushed within the interval.
+    pub(crate) fn owes_flush(&self) -> bool {
+        self.owes_flush && self.shared.ended().is_none()
+    }
+
+    /// Flushes what was completed and not flushed.
+    pub(crate) fn flush_owed(&mut self) {
+        if self.reaches_beyond_durable() {
+            self.flush_and_prove();
+        }
+        self.owes_flush = false;
+    }
+
+    fn show_all(&self) {
+        let arrivals = self.shared.index().state.arrival_next();
+        self.shared.visible.store(arrivals, Ordering::Release);
     }
 
     fn prove(&self) {
@@ -338,6 +469,8 @@ impl Writer {
                 // A batch that was written but not proven must not be answered with what it would have got.
                 (Answer::Commit(done, Ok(_)), Some(error)) => done.complete(Err(error.clone())),
                 (Answer::Commit(done, result), _) => done.complete(result),
+                (Answer::Relocate(done, Ok(())), Some(error)) => done.complete(Err(error.clone())),
+                (Answer::Relocate(done, result), _) => done.complete(result),
                 (Answer::Recover(done), Some(error)) => done.complete(Err(error.clone())),
                 (Answer::Recover(done), None) => {
                     let recovered = self.shared.index().recovered(self.hold.epoch(), self.damage.clone());

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::Writer;
+use crate::format::name::FileName;
 use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::log::segment::Segment;
 use crate::steps::Step;
@@ -22,9 +23,9 @@ impl Writer {
         }
         let last = {
             let (segments, index) = (self.shared.segments(), self.shared.index());
-            let empty = segments
-                .keys()
-                .take_while(|&&number| number < self.active.number() && index.live_in(number) == 0);
+            let empty = segments.keys().take_while(|&&number| {
+                number < self.active.number() && !self.damaged.contains(&number) && !index.is_live(number)
+            });
             *empty.last()?
         };
         let body = last.to_le_bytes();
@@ -52,12 +53,57 @@ impl Writer {
             }) else {
                 break;
             };
+            self.count_out(&segment);
             if let Err(error) = self.give_up(segment) {
                 self.shared.end(self.failed("give up a segment before", &error));
                 return;
             }
         }
         self.options.watch.reached(Step::ReleaseDone);
+    }
+
+    /// Sets a damaged segment at the front aside once nothing lives in it. To be called after everything before is durable and
+    /// mastership proven: what was read of it stands at the log's end by then.
+    pub(super) fn set_aside(&mut self) {
+        if self.shared.ended().is_some() || self.damaged.is_empty() || self.reaches_beyond_durable() {
+            return;
+        }
+        let Some(segment) = ({
+            let segments = self.shared.segments();
+            let front = segments.first_key_value().filter(|(number, _)| {
+                **number < self.active.number()
+                    && self.damaged.contains(number)
+                    && !self.shared.index().is_live(**number)
+            });
+            front.map(|(_, segment)| Arc::clone(segment))
+        }) else {
+            return;
+        };
+        let aside = FileName::Quarantine { epoch: segment.epoch, number: segment.number };
+        let renamed = match self.disk.rename(segment.name(), aside) {
+            // An earlier master did it late.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        };
+        if let Err(error) = renamed.and_then(|()| self.disk.sync_names()) {
+            self.shared.end(self.failed("set aside a segment before", &error));
+            return;
+        }
+        tracing::error!(
+            "segment {} was damaged: what could be read of it was kept, and it is set aside as {aside}; \
+             see `kahawai store verify`",
+            segment.number
+        );
+        self.damage.push(format!("segment {} is set aside as {aside}", segment.number));
+        self.damaged.remove(&segment.number);
+        self.released = self.released.max(segment.number);
+        self.shared.segments_mut().remove(&segment.number);
+        self.count_out(&segment);
+    }
+
+    fn count_out(&mut self, segment: &Segment) {
+        self.full.remove(segment);
+        self.pace.read(segment.file.length());
     }
 
     /// A segment is recycled only if it is of this epoch, has one name (a second is a backup's) and nobody reads it.
@@ -75,6 +121,10 @@ impl Writer {
             self.spares.give((spare, segment.file));
             return Ok(());
         }
-        self.disk.remove(name)
+        self.disk.remove(name)?;
+        if self.spares.is_short() {
+            self.spares.room_was_made();
+        }
+        Ok(())
     }
 }

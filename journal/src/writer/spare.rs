@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use kahawai_store::names::Epoch;
 
-use crate::disk::{Disk, SegmentFile};
+use crate::disk::{Disk, SegmentFile, is_full};
 use crate::format::name::FileName;
 use crate::options::JournalOptions;
 
@@ -30,6 +30,8 @@ pub(super) struct Spares {
     reserve: Option<Spare>,
     /// Whether the last one found no room.
     short: bool,
+    /// Whether that was said since there was room last.
+    short_said: bool,
     maker: Option<Maker>,
 }
 
@@ -46,7 +48,7 @@ struct Maker {
     made: Receiver<io::Result<Spare>>,
     /// What the spare under way is for.
     ordered: Option<Purpose>,
-    /// Closed to end the thread while it rests.
+    /// Closed to end the thread while it rests; told where there is no need to.
     ending: Option<Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -78,10 +80,12 @@ impl Spares {
             epoch,
             count: 0,
             length: options.journal_max_file_length,
-            reserve_length: options.small_segment_length(),
+            // The head of a full log must fit into it, so that room can be won.
+            reserve_length: options.journal_max_file_length,
             ready: None,
             reserve: None,
             short: false,
+            short_said: false,
             maker,
         })
     }
@@ -118,6 +122,48 @@ impl Spares {
     pub(super) fn has_reserve(&self) -> bool {
         // Made in place, there is no reserve to keep.
         self.reserve.is_some() || self.maker.is_none()
+    }
+
+    /// Whether a spare is under way, to be taken in later.
+    pub(super) fn is_being_made(&self) -> bool {
+        self.maker.as_ref().is_some_and(|maker| maker.ordered.is_some())
+    }
+
+    /// How much could be written to the reserve.
+    pub(super) fn reserve_left(&self) -> u64 {
+        self.reserve.as_ref().map_or(0, |(_, file)| file.length())
+    }
+
+    /// How much could be written to the segment that is ready; one under way is waited for. Made in place, there is always one.
+    pub(super) fn ready_length(&mut self) -> u64 {
+        if self.maker.is_none() {
+            return self.length;
+        }
+        // What is under way may be the reserve; then comes the other.
+        for _ in 0..2 {
+            if self.ready.is_some() || self.short {
+                break;
+            }
+            self.order();
+            if let Err(error) = self.take_in(true) {
+                tracing::warn!(%error, "cannot prepare another segment of the journal");
+            }
+        }
+        self.ready.as_ref().map_or(0, |(_, file)| file.length())
+    }
+
+    /// To be told that a segment was removed: then there is room again.
+    pub(super) fn room_was_made(&mut self) {
+        self.short = false;
+        if let Some(ending) = self.maker.as_ref().and_then(|maker| maker.ending.as_ref()) {
+            // It has ended, or does not rest: then it finds out by itself.
+            let _ = ending.send(());
+        }
+    }
+
+    /// Whether the last one found no room.
+    pub(super) fn is_short(&self) -> bool {
+        self.short
     }
 
     /// A segment of at least `needed` bytes, and whether it is the reserve; `None` where there is no room for one now but may be
@@ -163,6 +209,16 @@ impl Spares {
         if let Some(reserve) = self.reserve.take_if(|(_, file)| needed <= file.length()) {
             return Ok(Some(reserve));
         }
+        // It may be under way, with the room that was made: then there is none for another.
+        if self.maker.as_ref().is_some_and(|maker| maker.ordered.is_some()) {
+            self.room_was_made();
+            self.take_in(true)?;
+            for made in [&mut self.reserve, &mut self.ready] {
+                if let Some(made) = made.take_if(|(_, file)| needed <= file.length()) {
+                    return Ok(Some(made));
+                }
+            }
+        }
         match self.make(self.reserve_length.max(needed)) {
             Ok(spare) => Ok(Some(spare)),
             Err(error) if is_full(&error) => Ok(None),
@@ -173,11 +229,10 @@ impl Spares {
     /// Whether another spare is wanted, so that an empty segment had better be recycled than removed.
     pub(super) fn wants(&self, length: u64) -> bool {
         let under_way = self.maker.as_ref().and_then(|maker| maker.ordered);
-        // Where the reserve is missing the room is needed for that.
-        length == self.length
-            && self.has_reserve()
-            && self.ready.is_none()
-            && under_way != Some(Purpose::Ready)
+        let wants_reserve = self.maker.is_some() && self.reserve.is_none();
+        // What found no room before may be still trying.
+        let wants_ready = self.ready.is_none() && (under_way != Some(Purpose::Ready) || self.short);
+        length == self.length && (wants_reserve || wants_ready)
     }
 
     /// The name under which a recycled segment may be given.
@@ -188,7 +243,11 @@ impl Spares {
 
     /// Takes a recycled segment.
     pub(super) fn give(&mut self, spare: Spare) {
-        self.ready = Some(spare);
+        if self.maker.is_some() && self.reserve.is_none() {
+            self.reserve = Some(spare);
+        } else {
+            self.ready = Some(spare);
+        }
     }
 
     fn make(&mut self, length: u64) -> io::Result<Spare> {
@@ -203,13 +262,17 @@ impl Spares {
         let made = if wait { maker.made.recv().ok() } else { maker.made.try_recv().ok() };
         let Some(made) = made else { return Ok(()) };
         maker.ordered = None;
-        let was_short = std::mem::replace(&mut self.short, made.is_err());
+        self.short = made.is_err();
+        let was_said = std::mem::replace(&mut self.short_said, made.is_err());
         match made {
-            Ok(spare) if purpose == Purpose::Ready => self.ready = Some(spare),
-            Ok(spare) => self.reserve = Some(spare),
-            // It is tried again every second, and said once.
+            Ok(spare) if purpose == Purpose::Reserve && self.reserve.is_none() => self.reserve = Some(spare),
+            Ok(spare) if self.ready.is_none() => self.ready = Some(spare),
+            Ok(spare) if self.reserve.is_none() => self.reserve = Some(spare),
+            // A segment was recycled meanwhile.
+            Ok((name, _)) => self.disk.remove(name)?,
+            // It is tried again and again, and said once.
             Err(error) if is_full(&error) => {
-                if !was_short {
+                if !was_said {
                     tracing::warn!(%error, "no room to prepare another segment of the journal; free disk space or consume messages");
                 }
             }
@@ -217,11 +280,6 @@ impl Spares {
         }
         Ok(())
     }
-}
-
-/// Whether an error says that there is no room.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 impl Maker {
@@ -233,6 +291,7 @@ impl Maker {
             let mut failed_at: Option<Instant> = None;
             while let Ok((name, length)) = ordered.recv() {
                 if let Some(failed_at) = failed_at.take() {
+                    while ended.try_recv().is_ok() {}
                     let rest = REST_AFTER_FAILURE.saturating_sub(failed_at.elapsed());
                     if ended.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected) {
                         return;

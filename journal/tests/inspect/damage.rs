@@ -8,7 +8,7 @@ use kahawai_journal::disk::Disk;
 use kahawai_journal::disk::memory::MemoryDisk;
 use kahawai_journal::inspect::{Examination, Finding, Lost, Severity};
 use kahawai_store::batch::{Batch, DestinationKind};
-use kahawai_store::contract::StoreWait as _;
+use kahawai_store::contract::{Store as _, StoreWait as _};
 use kahawai_store::names::Epoch;
 
 use super::support::{
@@ -488,4 +488,42 @@ fn a_lost_message_that_was_acknowledged_and_a_lost_acknowledgement_are_told_apar
     assert!(matches!(damage(&found)[0].lost[..], [Lost::Acknowledgement { .. }]), "{found:#?}");
     assert_eq!(waiting(&found), 3, "it is delivered again");
     assert!(inspect(&damaged).usage(&found, &mut |_| {}, &mut |_| {}).is_ok());
+}
+
+#[test]
+fn a_segment_that_was_set_aside_is_told_of_and_is_not_missed() {
+    let disk = MemoryDisk::new();
+    let open = Open::on(&disk);
+    open.journal.commit_wait(create(1, DestinationKind::Queue).into()).expect("it commits");
+    for id in 1..=60 {
+        open.journal.commit_wait(enqueue(id, 1, 300).into()).expect("it commits");
+    }
+    open.close();
+    let records = records(&disk);
+    let hit = records.iter().find(|record| record.is_batch && !record.ids.is_empty()).expect("a message");
+    let at = (hit.offset + RECORD_HEADER + 60) as usize;
+    disk.damage(hit.name, at, |bytes| bytes[0] ^= 1);
+    for name in disk.list().expect("a list") {
+        if matches!(name, FileName::Run { .. } | FileName::Checkpoint { .. }) {
+            disk.remove(name).expect("it goes");
+        }
+    }
+    let open = Open::on(&disk);
+    for id in (1..=60).filter(|id| !hit.ids.contains(id)) {
+        open.journal.commit_wait(acknowledge(id, 1).into()).expect("it commits");
+    }
+    let FileName::Segment { epoch, number } = hit.name else { panic!("{}", hit.name) };
+    let aside = FileName::Quarantine { epoch, number };
+    assert!(disk.ask(aside).expect("an answer") && !disk.ask(hit.name).expect("an answer"));
+    // As it is now, and after the log itself says so.
+    for closes in [false, true] {
+        let found = examine(&copy(&disk));
+        let told: Vec<_> = damage(&found);
+        assert_eq!(told.len(), 1, "closes {closes}: {told:#?}");
+        assert_eq!((told[0].file.as_str(), told[0].segment), (aside.to_string().as_str(), Some(number)));
+        assert!(found.released >= number && !told[0].prevents_start);
+        if !closes {
+            open.journal.close();
+        }
+    }
 }

@@ -9,7 +9,7 @@ use kahawai_journal::FileName;
 use kahawai_journal::directory::StoreDirectory;
 use kahawai_journal::disk::directory::SegmentIo;
 use kahawai_journal::disk::memory::MemoryDisk;
-use kahawai_journal::disk::{Disk, KeptFile, LockGuard, SegmentFile};
+use kahawai_journal::disk::{Disk, FinishedFile, KeptFile, LockGuard, NewFile, SegmentFile};
 use kahawai_journal::election::ElectionOptions;
 use kahawai_journal::election::candidate::FileElection;
 use kahawai_journal::journal::Journal;
@@ -82,6 +82,13 @@ impl Disk for Lame {
     }
     fn look_again(&self) -> std::io::Result<()> {
         self.inner.look_again()
+    }
+
+    fn create_file(&self, name: FileName) -> std::io::Result<Box<dyn NewFile>> {
+        self.inner.create_file(name)
+    }
+    fn open_file(&self, name: FileName) -> std::io::Result<Arc<dyn FinishedFile>> {
+        self.inner.open_file(name)
     }
     fn try_lock(&self) -> std::io::Result<Option<Box<dyn LockGuard>>> {
         self.inner.try_lock()

@@ -25,6 +25,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Long enough that a living master on a busy machine is not taken for a silent one.
 pub(crate) const LEASE: Duration = Duration::from_millis(500);
 pub(crate) const QUEUE: DestinationId = DestinationId(1);
+const STUCK: DestinationId = DestinationId(2);
+const STUCK_MESSAGE: u64 = 1 << 40;
 
 /// Everything that was sent and everything that was answered.
 #[derive(Default)]
@@ -35,6 +37,8 @@ pub(crate) struct Ledger {
     pub(crate) acknowledged: Mutex<BTreeSet<u64>>,
     /// Messages that were ever asked to be acknowledged: they may be gone.
     tried: Mutex<BTreeSet<u64>>,
+    /// Whether the one that nobody acknowledges was sent.
+    stuck: AtomicBool,
 }
 
 /// A master under load until it ends.
@@ -61,6 +65,8 @@ pub(crate) fn journal_options(watch: Watch) -> JournalOptions {
     JournalOptions {
         journal_max_file_length: 8 << 10,
         idle_interval: Duration::from_millis(5),
+        checkpoint_bytes: 4 << 10,
+        index_table_max: 8,
         watch,
         ..JournalOptions::default()
     }
@@ -119,6 +125,21 @@ pub(crate) fn load(journal: &Journal, ledger: &Arc<Ledger>, enough: &AtomicBool)
     let queue = Destination { id: QUEUE, kind: DestinationKind::Queue, name: "queue".into() };
     match journal.commit_wait(Operation::CreateDestination(queue).into()) {
         Ok(_) | Err(StoreError::Rejected(_)) => {}
+        Err(error) => return error,
+    }
+    // One that nobody ever acknowledges: the head of the log holds it again and again, and has to be cleaned.
+    let stuck = Destination { id: STUCK, kind: DestinationKind::Queue, name: "stuck".into() };
+    match journal.commit_wait(Operation::CreateDestination(stuck).into()) {
+        Ok(_) => {
+            let message = Arc::new(Message { body: vec![1; 100].into(), ..Message::default() });
+            let id = MessageId(STUCK_MESSAGE);
+            let operation = Operation::Enqueue { id, destination: STUCK, rank: 0, message };
+            if let Err(error) = journal.commit_wait(operation.into()) {
+                return error;
+            }
+            ledger.stuck.store(true, Ordering::SeqCst);
+        }
+        Err(StoreError::Rejected(_)) => {}
         Err(error) => return error,
     }
     let (ends, ended) = channel();
@@ -194,8 +215,12 @@ pub(crate) fn submit(
 
 /// What waits in the store, by its own answer.
 pub(crate) fn waiting(journal: &Journal) -> Result<BTreeSet<u64>, StoreError> {
+    waiting_in(journal, QUEUE)
+}
+
+fn waiting_in(journal: &Journal, destination: DestinationId) -> Result<BTreeSet<u64>, StoreError> {
     let request = ReadRequest {
-        destination: QUEUE,
+        destination,
         subscription: None,
         after: None,
         messages_max: usize::MAX - 1,
@@ -230,6 +255,10 @@ pub(crate) fn judge(disk: Arc<dyn Disk>, ledger: &Ledger, at: &str) {
     assert!(lost.is_empty(), "{at}: acknowledged to the sender and lost: {lost:?}");
     let back: Vec<_> = found.intersection(&acknowledged).collect();
     assert!(back.is_empty(), "{at}: acknowledged by the consumer and back: {back:?}");
+    if ledger.stuck.load(Ordering::SeqCst) {
+        let stuck = waiting_in(&journal, STUCK).expect("it can be read");
+        assert!(stuck.contains(&STUCK_MESSAGE), "{at}: what nobody acknowledged is lost");
+    }
     journal.close();
     hold.release();
 }

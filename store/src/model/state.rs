@@ -241,7 +241,8 @@ impl State {
             Some(DestinationKind::Topic) => {
                 self.progress.values().any(|progress| progress.wants(destination, arrival))
             }
-            None => false,
+            // A later operation of the batch removes it; it is there until then, and what arrives may be moved away before.
+            None => self.messages.contains_key(&destination),
         }
     }
 

@@ -23,6 +23,8 @@ struct Known {
     completed: AtomicUsize,
     /// How many recoveries were looked at.
     visited: AtomicU64,
+    /// How many messages were written again by the cleaner.
+    relocated: AtomicU64,
 }
 
 impl Known {
@@ -31,6 +33,7 @@ impl Known {
             states: Mutex::new(vec![(state, None)]),
             completed: AtomicUsize::new(0),
             visited: AtomicU64::new(0),
+            relocated: AtomicU64::new(0),
         })
     }
 
@@ -149,11 +152,11 @@ fn watched(
 }
 
 /// Several lives of a store, each of which ends with a power failure and begins where the one before was recovered.
-fn live(seed: u64, lives: u64, rounds: usize, looks: Looks) -> u64 {
+fn live(seed: u64, lives: u64, rounds: usize, looks: Looks) -> (u64, u64) {
     let mut script = Script::new(seed);
     let mut disk = MemoryDisk::new();
     let mut state = State::default();
-    let mut visited = 0;
+    let (mut visited, mut relocated) = (0, 0);
     for life in 0..lives {
         let at = format!("seed {seed}, life {life}");
         // Each life may have recovered three times within itself.
@@ -191,38 +194,49 @@ fn live(seed: u64, lives: u64, rounds: usize, looks: Looks) -> u64 {
             if script.random.one_in(3) {
                 store.idle();
             }
+            // Now and then the whole head, whether it is due or not.
+            if script.random.one_in(2) {
+                let head = store.head_number();
+                store.clean(|writer| writer.head_number() == head);
+            }
         }
         if script.random.one_in(4) {
             kahawai_store::contract::Store::close(&store);
         }
+        known.relocated.fetch_add(store.found.load(Ordering::Relaxed), Ordering::Relaxed);
         drop(store);
         let random = &mut script.random;
         disk = disk.crash(&mut || random.one_in(2));
         let (_, recovered) = recover(&known, &disk, epoch + 5, &format!("{at}, at its end"));
         state = recovered;
         visited += known.visited.load(Ordering::Relaxed);
+        relocated += known.relocated.load(Ordering::Relaxed);
     }
-    visited
+    (visited, relocated)
 }
 
 #[test]
 fn a_power_failure_at_any_call_loses_nothing_completed_and_is_not_damage() {
-    let mut visited = 0;
+    let (mut visited, mut relocated) = (0, 0);
     for seed in 0..8 * scale() {
         let looks = Looks { copies: 2, again_one_in: 20, exhaustive_bits: 2 };
-        visited += live(seed, 3, 14, looks);
+        let (more, again) = live(seed, 3, 14, looks);
+        visited += more;
+        relocated += again;
     }
-    println!("{visited} recoveries");
-    assert!(visited > 500);
+    println!("{visited} recoveries; {relocated} messages written again");
+    assert!(visited > 500 && relocated > 50);
 }
 
 #[test]
 fn every_choice_of_what_a_power_failure_keeps_is_survived() {
-    let mut visited = 0;
+    let (mut visited, mut relocated) = (0, 0);
     for seed in 0..8 * scale() {
         let looks = Looks { copies: 4, again_one_in: 200, exhaustive_bits: 9 };
-        visited += live(1000 + seed, 1, 8, looks);
+        let (more, again) = live(1000 + seed, 1, 8, looks);
+        visited += more;
+        relocated += again;
     }
-    println!("{visited} recoveries");
-    assert!(visited > 500);
+    println!("{visited} recoveries; {relocated} messages written again");
+    assert!(visited > 500 && relocated > 10);
 }

@@ -1,5 +1,6 @@
 //! A store over one writer without threads, and the model as a store.
 
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kahawai_store::batch::Batch;
@@ -10,6 +11,7 @@ use kahawai_store::contract::{
 use kahawai_store::model::{Contents, State};
 use kahawai_store::names::Epoch;
 
+use crate::compact::head::HeadReader;
 use crate::directory::StoreDirectory;
 use crate::disk::Disk;
 use crate::journal::read_page;
@@ -18,13 +20,26 @@ use crate::writer::{BeginError, EncodedBatch, Submission, Writer};
 
 /// Segments so small that a few batches fill one.
 pub(super) fn options() -> JournalOptions {
-    JournalOptions { journal_max_file_length: 4 << 10, ..JournalOptions::default() }
+    JournalOptions {
+        journal_max_file_length: 4 << 10,
+        checkpoint_bytes: 2 << 10,
+        index_table_max: 4,
+        ..JournalOptions::default()
+    }
+}
+
+/// The same without checkpoints.
+pub(super) fn without_checkpoints() -> JournalOptions {
+    JournalOptions { checkpoint_bytes: u64::MAX, index_table_max: usize::MAX, ..options() }
 }
 
 /// One writer, driven by whoever calls.
 pub(super) struct Driven {
     pub(super) writer: Mutex<Writer>,
     pub(super) hold: Arc<FixedHold>,
+    head: Mutex<HeadReader>,
+    /// How many messages and chunks the cleaner found so far.
+    pub(super) found: AtomicU64,
 }
 
 /// The answers of one round, in the order in which they came.
@@ -44,7 +59,10 @@ impl Driven {
             .map_err(|error| BeginError::Io { doing: "begin the store", error })?;
         let hold = Arc::new(FixedHold::new(Epoch(epoch)));
         let writer = Writer::begin(disk, Arc::clone(&hold) as _, directory.id(), options, false)?;
-        Ok(Self { writer: Mutex::new(writer), hold })
+        let store =
+            Self { writer: Mutex::new(writer), hold, head: Mutex::default(), found: AtomicU64::new(0) };
+        store.clean(|writer| writer.owed() > 0);
+        Ok(store)
     }
 
     /// Commits batches in one round, telling of each answer as it comes.
@@ -68,9 +86,43 @@ impl Driven {
             })
             .collect();
         self.writer.lock().expect("no panic").round(submissions);
+        self.clean(|writer| writer.owed() > 0);
         let answers = std::mem::take(&mut *answers.lock().expect("no panic"));
         assert_eq!(answers.len(), batches.len(), "every batch is answered once");
         answers
+    }
+
+    pub(super) fn head_number(&self) -> Option<u64> {
+        self.writer.lock().expect("no panic").head_number()
+    }
+
+    /// Cleans for as long as this is wanted and the head can be read, as the cleaner's thread does.
+    pub(super) fn clean(&self, wanted: impl Fn(&Writer) -> bool) {
+        let mut writer = self.writer.lock().expect("no panic");
+        let shared = Arc::clone(writer.shared());
+        let mut head = self.head.lock().expect("no panic");
+        while shared.ended().is_none() && wanted(&writer) {
+            match head.next(&shared) {
+                Ok(Some(piece)) => {
+                    let found = piece.messages.len() + usize::from(piece.chunk.is_some());
+                    self.found.fetch_add(found as u64, Ordering::Relaxed);
+                    let full = Arc::new(AtomicBool::new(false));
+                    let told = Arc::clone(&full);
+                    let done = Completion::new(move |result: Result<(), StoreError>| {
+                        told.store(result.is_err(), Ordering::SeqCst);
+                    });
+                    writer.round([Submission::Relocate(Box::new(piece), done)]);
+                    if full.load(Ordering::SeqCst) {
+                        *head = HeadReader::default();
+                        break;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    shared.end(StoreError::Failed(error.to_string().into()));
+                }
+            }
+        }
     }
 
     pub(super) fn idle(&self) {
@@ -86,6 +138,7 @@ impl Store for Driven {
     fn commit(&self, batch: Batch, done: Completion<Committed>) {
         let submission = Submission::Commit(EncodedBatch::of(batch), done);
         self.writer.lock().expect("no panic").round([submission]);
+        self.clean(|writer| writer.owed() > 0);
     }
 
     fn read(&self, request: ReadRequest, done: Completion<Page>) {
@@ -195,6 +248,9 @@ pub(super) fn dump(disk: &dyn Disk) -> String {
                     let shown = match header.kind {
                         crate::format::record::Kind::Batch => format!("{:?}", decode_batch_body(body)),
                         crate::format::record::Kind::Release => format!("{body:?}"),
+                        crate::format::record::Kind::Relocation => {
+                            format!("{:?}", crate::format::relocation::decode(body))
+                        }
                         _ => String::new(),
                     };
                     writeln!(

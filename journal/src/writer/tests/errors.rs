@@ -143,6 +143,11 @@ fn fails_at(seed: u64, number: u64, kind: io::ErrorKind) -> bool {
             if script.random.one_in(2) {
                 store.idle();
             }
+            if script.random.one_in(2) {
+                // Whatever fails there ends the store, as the next round finds.
+                let head = store.head_number();
+                store.clean(|writer| writer.head_number() == head);
+            }
         }
         store.close();
     }
@@ -180,7 +185,7 @@ fn whatever_call_fails_nothing_is_answered_that_is_not_durable() {
 #[test]
 fn whatever_segment_finds_no_room_nothing_is_lost_or_damaged() {
     let mut runs = 0;
-    for seed in 0..6 * scale() {
+    for seed in 0..10 * scale() {
         let mut number = 0;
         while fails_at(seed, number, io::ErrorKind::StorageFull) {
             number += 1;

@@ -6,16 +6,22 @@
 //! |---|---|
 //! | [`driver`] | a store over one writer without threads, and the model beside it |
 //! | [`script`] | random batches with some of everything |
+//! | [`bound`] | how much disk a store takes, whatever is acknowledged |
+//! | [`checkpoint`] | checkpoints that spare work, and that are deleted, damaged or of another future |
 //! | [`crash`] | power failure at every call |
 //! | [`damage`] | bytes and files that are not what was written |
 //! | [`errors`] | an error at every call, and a full disk |
 //! | [`order`] | write, flush, prove, answer, destroy |
+//! | [`levels`] | durability levels weaker than always |
 //! | [`long`] | long random lives with reopening among them; how much disk they take |
 
+mod bound;
+mod checkpoint;
 mod crash;
 mod damage;
 mod driver;
 mod errors;
+mod levels;
 mod long;
 mod order;
 mod script;

@@ -1,0 +1,118 @@
+//! The thread that cleans: reads the head, and leaves what lives there with the writer, piece by piece.
+//!
+//! One piece is under way at a time, and joins whatever round comes next: a writer never waits for more than that. When the
+//! cleaner falls behind what the bound on the disk asks for, rounds wait for it, and take little else.
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use kahawai_store::contract::{Completion, StoreError};
+
+use super::head::HeadReader;
+use crate::queue::Queue;
+use crate::writer::{Shared, Submission};
+
+/// How long the cleaner rests when there is no room, or nothing to be had though there should be.
+const REST: Duration = Duration::from_millis(100);
+
+/// Ends the journal where the thread that holds this panics: without a cleaner the disk has no bound.
+struct EndOnPanic<'a>(&'a Shared);
+
+impl Drop for EndOnPanic<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.end(StoreError::Failed("the thread that cleans the journal panicked".into()));
+        }
+    }
+}
+
+/// Cleans until the journal ends.
+pub(crate) fn clean(shared: &Shared, queue: &Queue) {
+    let _ending = EndOnPanic(shared);
+    let mut head = HeadReader::default();
+    while shared.cleaning.wait() && shared.ended().is_none() {
+        let piece = match head.next(shared) {
+            Ok(Some(piece)) => piece,
+            Ok(None) => {
+                shared.cleaning.rest(REST);
+                continue;
+            }
+            Err(error) => {
+                shared
+                    .end(StoreError::Failed(format!("cannot read the head of the journal: {error}").into()));
+                return;
+            }
+        };
+        let (sender, answer) = sync_channel(1);
+        let done = Completion::new(move |result| {
+            let _ = sender.send(result);
+        });
+        if queue.push(Submission::Relocate(Box::new(piece), done)).is_err() {
+            return;
+        }
+        match answer.recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(StoreError::Full(_))) => {
+                // What found no room is to be found again.
+                head = HeadReader::default();
+                shared.cleaning.rest(REST);
+            }
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// What the cleaner is asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Cleaning {
+    asked: Mutex<Asked>,
+    changed: Condvar,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Asked {
+    wanted: bool,
+    behind: bool,
+    ended: bool,
+}
+
+impl Cleaning {
+    fn asked(&self) -> MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whether there is something to clean, and whether the cleaner is behind.
+    pub(crate) fn tell(&self, wanted: bool, behind: bool) {
+        let mut asked = self.asked();
+        let now = Asked { wanted, behind, ended: asked.ended };
+        if *asked != now {
+            *asked = now;
+            drop(asked);
+            self.changed.notify_all();
+        }
+    }
+
+    /// Whether the cleaner is so far behind that rounds wait for it.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.asked().behind
+    }
+
+    /// Waits for so long, or until the end.
+    fn rest(&self, time: Duration) {
+        drop(self.changed.wait_timeout_while(self.asked(), time, |asked| !asked.ended));
+    }
+
+    /// Ends the cleaner.
+    pub(crate) fn end(&self) {
+        self.asked().ended = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits until there is something to clean; `false` when there never will be.
+    pub(crate) fn wait(&self) -> bool {
+        let idle = |asked: &mut Asked| !asked.wanted && !asked.ended;
+        let asked = self.changed.wait_while(self.asked(), idle).unwrap_or_else(PoisonError::into_inner);
+        !asked.ended
+    }
+}
