@@ -168,7 +168,8 @@ impl Store for Journal {
             Err(Submission::Commit(_, done) | Submission::Reject(_, done)) => {
                 done.complete(Err(self.ended()))
             }
-            Err(Submission::Recover(_) | Submission::Relocate(..)) | Ok(()) => {}
+            Err(Submission::Recover(_) | Submission::Relocate(..) | Submission::NothingToClean(_))
+            | Ok(()) => {}
         }
     }
 
@@ -209,9 +210,15 @@ impl Store for Journal {
         let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         // A completion may hold the last handle, and drop it on a thread of ours.
         let own = thread::current().id();
-        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
+        let (ours, others): (Vec<_>, Vec<_>) =
+            threads.into_iter().partition(|thread| thread.thread().id() == own);
+        for thread in others {
             // A thread that panicked has answered its callers by dropping their completions.
             let _ = thread.join();
+        }
+        if ours.is_empty() {
+            // Whoever opens the store next may remove segments, and needs their room.
+            self.shared.let_go();
         }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use kahawai_store::contract::{Completion, StoreError};
 
-use super::head::HeadReader;
+use super::head::{HeadReader, head_of};
 use crate::queue::Queue;
 use crate::writer::{Shared, Submission};
 
@@ -32,9 +32,17 @@ pub(crate) fn clean(shared: &Shared, queue: &Queue) {
     let _ending = EndOnPanic(shared);
     let mut head = HeadReader::default();
     while shared.cleaning.wait() && shared.ended().is_none() {
+        let before = head_of(shared);
         let piece = match head.next(shared) {
             Ok(Some(piece)) => piece,
             Ok(None) => {
+                // Whoever waits for it is told, unless the head went meanwhile.
+                if let Some((_, number)) = head_of(shared).filter(|_| shared.cleaning.is_waited_for())
+                    && before.is_some_and(|(_, before)| before == number)
+                    && queue.push(Submission::NothingToClean(number)).is_err()
+                {
+                    return;
+                }
                 shared.cleaning.rest(REST);
                 continue;
             }
@@ -73,6 +81,7 @@ pub(crate) struct Cleaning {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Asked {
     wanted: bool,
+    waited_for: bool,
     behind: bool,
     ended: bool,
 }
@@ -82,10 +91,10 @@ impl Cleaning {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whether there is something to clean, and whether the cleaner is behind.
-    pub(crate) fn tell(&self, wanted: bool, behind: bool) {
+    /// Says whether there is something to clean, whether somebody waits for that, and whether the cleaner is behind.
+    pub(crate) fn tell(&self, wanted: bool, waited_for: bool, behind: bool) {
         let mut asked = self.asked();
-        let now = Asked { wanted, behind, ended: asked.ended };
+        let now = Asked { wanted, waited_for, behind, ended: asked.ended };
         if *asked != now {
             *asked = now;
             drop(asked);
@@ -93,14 +102,22 @@ impl Cleaning {
         }
     }
 
+    /// Whether somebody waits for the room that is won.
+    pub(crate) fn is_waited_for(&self) -> bool {
+        self.asked().waited_for
+    }
+
     /// Whether the cleaner is so far behind that rounds wait for it.
     pub(crate) fn is_behind(&self) -> bool {
         self.asked().behind
     }
 
-    /// Waits for so long, or until the end.
+    /// Waits for so long, or until somebody begins to wait, or the end.
     fn rest(&self, time: Duration) {
-        drop(self.changed.wait_timeout_while(self.asked(), time, |asked| !asked.ended));
+        let asked = self.asked();
+        let waited_for = asked.waited_for;
+        let rests = |asked: &mut Asked| !asked.ended && (waited_for || !asked.waited_for);
+        drop(self.changed.wait_timeout_while(asked, time, rests));
     }
 
     /// Ends the cleaner.

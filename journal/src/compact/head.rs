@@ -153,7 +153,7 @@ impl HeadReader {
 }
 
 /// The head of the log, unless it is being written.
-fn head_of(shared: &Shared) -> Option<(Epoch, u64)> {
+pub(crate) fn head_of(shared: &Shared) -> Option<(Epoch, u64)> {
     let segments = shared.segments();
     let (&number, head) = segments.first_key_value()?;
     (segments.len() > 1).then_some((head.epoch, number))

@@ -4,7 +4,7 @@
 //!
 //! **The argument.** Let `L` be the live bytes and `S` everything in the directory. The *margin* is what is left up to the bound,
 //! `2 L + 8 segments - S`. An appended byte takes one from it; a byte that dies takes two; nothing else does, since cleaning
-//! appends no more than it gives up (two segments of delay are put aside for that). When the log exceeds 1.4 `L` and two segments, a
+//! appends no more than it gives up (two segments of delay are put aside for that). When the log exceeds 1.4 `L` and a segment, a
 //! *lap* begins: all of the log as it stands is to be read once, from the head on, and what lives there appended. After a lap the log holds
 //! what lived when it was read, and what came since. For each byte that the margin loses, so many bytes are *owed* as the rest
 //! of the lap has for each byte of the margin's rest: so the lap ends before the margin does, whatever dies, wherever. At the
@@ -35,8 +35,9 @@ pub(crate) struct Holding {
     pub(crate) is_full: bool,
 }
 
-/// Segments that are there whatever the log holds: what is left of the one being written, one prepared, the reserve.
-const SEGMENTS_PREPARED: u64 = 3;
+/// Segments that are there whatever the log holds: what is left of the one being written, one prepared, the reserve of batches that make
+/// room, and the cleaner's.
+const SEGMENTS_PREPARED: u64 = 4;
 
 /// What is promised: two times what lives and this many segments.
 pub(crate) const SEGMENTS_BOUND: u64 = 8;
@@ -65,7 +66,7 @@ impl Holding {
             let head_pays = self.head.is_some_and(|(length, live)| live <= length - length / 4);
             return garbage > self.segment / 8 && (head_pays || garbage > 2 * self.segment);
         }
-        held > self.live + self.live * 2 / 5 + 2 * self.segment && garbage > self.live / 7 + self.segment
+        held > self.live + self.live * 2 / 5 + self.segment && garbage > self.live / 7 + self.segment
     }
 
     /// Whether the head alone is: little of it lives.
@@ -117,6 +118,11 @@ impl Pace {
             // Never more than the lap, so it fits.
             self.owed = (i128::from(self.owed) + owed).min(lap) as u64;
         }
+    }
+
+    /// Whether cleaning wins something, however dearly: for those who wait for it.
+    pub(crate) fn wins(&self, holding: &Holding) -> bool {
+        holding.garbage().saturating_sub(self.tight[0].max(self.tight[1])) > holding.segment / 8
     }
 
     /// Whether there is something to clean.

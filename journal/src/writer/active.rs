@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 
-use super::{Refusal, Writer};
+use super::{Access, Refusal, Writer};
 use crate::format::record::{self, HEADER_LENGTH, Kind, RecordHeader};
 use crate::format::seal::LogEnd;
 use crate::format::segment::{self, SegmentHeader};
@@ -11,6 +11,9 @@ use crate::format::snapshot;
 use crate::index::RecordAt;
 use crate::log::segment::{Bounds, Segment};
 use crate::steps::Step;
+
+/// What a release record takes.
+pub(super) const RELEASE_LENGTH: u64 = HEADER_LENGTH as u64 + 8;
 
 /// The segment being written.
 #[derive(Debug)]
@@ -127,23 +130,29 @@ impl Active {
 
 impl Writer {
     /// Makes sure that a record of this length (with its header) fits into the active segment, rolling to the next where it
-    /// does not.
-    pub(super) fn make_room(&mut self, length: usize, freeing: bool) -> Result<(), Refusal> {
+    /// does not. On a full disk senders get nothing, what makes room gets all but what the cleaner needs, and the cleaner all.
+    pub(super) fn make_room(&mut self, length: usize, access: Access) -> Result<(), Refusal> {
         let record_length = record::record_length(length - HEADER_LENGTH);
-        // What acknowledgements were given from the reserve, senders do not fill up.
-        let may_write = freeing || !self.active_is_reserve || self.spares.has_reserve();
-        if may_write && self.active.has_room_for(record_length) {
+        let counts = access < Access::Cleaner && self.spares.is_lacking(self.active_is_reserve);
+        if counts && access == Access::Freeing && self.is_for_the_cleaner(record_length) {
+            return Err(Refusal::Wait);
+        }
+        // Of what was given from the reserves, senders fill up nothing.
+        let may_write = !counts || access > Access::Sender;
+        // Each segment keeps room to say that those before it are released: without, a full disk would stay so.
+        let kept = if access == Access::Release { 0 } else { RELEASE_LENGTH };
+        if may_write && self.active.has_room_for(record_length + kept) {
             Ok(())
         } else {
-            self.roll(record_length, freeing)
+            self.roll(record_length + RELEASE_LENGTH, access)
         }
     }
 
     /// Begins the next segment. The one before is flushed to its end first: that the next one's header exists proves it.
-    fn roll(&mut self, record_length: u64, freeing: bool) -> Result<(), Refusal> {
+    fn roll(&mut self, record_length: u64, access: Access) -> Result<(), Refusal> {
         let snapshot = snapshot::encode(self.shared.index().state.snapshot());
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + record_length;
-        let taken = self.spares.take(needed, freeing);
+        let taken = self.spares.take(needed, access > Access::Sender);
         let taken = taken.map_err(|error| Refusal::Failed(self.failed("prepare a successor of", &error)))?;
         let Some(((spare, file), is_reserve)) = taken else { return Err(Refusal::Full) };
         self.active.flush().map_err(|error| Refusal::Failed(self.failed("flush", &error)))?;

@@ -14,6 +14,7 @@ use kahawai_store::names::Epoch;
 
 use super::active::Active;
 use super::checkpoint::{Checkpoints, Published};
+use super::relocate::Waiting;
 use super::spare::Spares;
 use super::{Full, Shared, Writer};
 use crate::compact::cleaner::Cleaning;
@@ -190,6 +191,8 @@ impl Writer {
             full,
             small_files: 0,
             owes_flush: false,
+            waiting: Waiting::default(),
+            leaving: Vec::new(),
         };
         writer.write_first_records(&snapshot, tail)?;
         writer.options.watch.reached(Step::SealWritten);

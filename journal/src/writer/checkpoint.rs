@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use kahawai_store::contract::StoreError;
 
-use super::Writer;
 use super::background::{Background, Task};
+use super::{Access, Writer};
 use crate::disk::is_full;
 use crate::format::checkpoint::{self, Checkpoint, RunKept, Through};
 use crate::format::name::FileName;
@@ -187,7 +187,7 @@ impl Writer {
                 Some(result) => self.take_in_run(captured, table, result)?,
             },
             Stage::NoRoom { table } => {
-                if self.checkpoints.rests() {
+                if self.checkpoints.rests() || self.spares.has_lacked() {
                     self.checkpoints.stage = Stage::NoRoom { table };
                 } else {
                     self.write_run(None, table);
@@ -215,7 +215,8 @@ impl Writer {
             || self.shared.index().messages.table_count() >= table_max
             || (bytes >= LOG_WORTH_IT.min(self.options.checkpoint_bytes)
                 && self.checkpoints.captured_when.elapsed() >= self.options.checkpoint_interval);
-        if due && !self.checkpoints.rests() {
+        // What room there is, is for the reserves.
+        if due && !self.checkpoints.rests() && !self.spares.has_lacked() {
             self.capture();
         }
     }
@@ -366,7 +367,10 @@ impl Writer {
                     self.shared.index_mut().messages.install_merged(&inputs, run);
                 }
             }
-        } else if matches!(self.checkpoints.stage, Stage::Rest) && !self.checkpoints.rests() {
+        } else if matches!(self.checkpoints.stage, Stage::Rest)
+            && !self.checkpoints.rests()
+            && !self.spares.has_lacked()
+        {
             let inputs = self.shared.index_mut().messages.choose_merge();
             if inputs.is_empty() {
                 return Ok(());
@@ -400,7 +404,7 @@ impl Writer {
         if self.shared.ended().is_none() && self.appended - self.checkpoints.captured_at >= worth_it {
             self.capture();
         }
-        if self.append(Kind::Close, vec![0; HEADER_LENGTH], 0, true).is_ok() {
+        if self.append(Kind::Close, vec![0; HEADER_LENGTH], 0, Access::Freeing).is_ok() {
             self.flush_and_prove();
         }
         self.settle();

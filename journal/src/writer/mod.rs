@@ -45,7 +45,7 @@ use crate::options::JournalOptions;
 use crate::steps::Step;
 use active::Active;
 use checkpoint::Checkpoints;
-use relocate::Moved;
+use relocate::{Moved, Waiting};
 use spare::Spares;
 
 pub(crate) use begin::BeginError;
@@ -60,6 +60,8 @@ pub(crate) enum Submission {
     Recover(Completion<Recovered>),
     /// What lives in a part of the head, from the cleaner.
     Relocate(Box<Piece>, Completion<()>),
+    /// The cleaner finds nothing to do in the head of this number.
+    NothingToClean(u64),
 }
 
 impl Submission {
@@ -68,7 +70,7 @@ impl Submission {
         match self {
             Self::Commit(batch, _) => batch.record.len(),
             Self::Relocate(piece, _) => piece.length(),
-            Self::Reject(..) | Self::Recover(_) => 0,
+            Self::Reject(..) | Self::Recover(_) | Self::NothingToClean(_) => 0,
         }
     }
 
@@ -76,7 +78,7 @@ impl Submission {
     pub(crate) fn is_urgent(&self) -> bool {
         match self {
             Self::Commit(batch, _) => batch.urgency == Urgency::Now,
-            Self::Reject(..) | Self::Recover(_) | Self::Relocate(..) => true,
+            Self::Reject(..) | Self::Recover(_) | Self::Relocate(..) | Self::NothingToClean(_) => true,
         }
     }
 }
@@ -139,6 +141,11 @@ impl Shared {
         self.segments.write().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Closes the files of the log. To be called when nobody writes or reads any more.
+    pub(crate) fn let_go(&self) {
+        self.segments_mut().clear();
+    }
+
     pub(crate) fn visible(&self) -> u64 {
         self.visible.load(Ordering::Acquire)
     }
@@ -163,8 +170,23 @@ impl Shared {
 enum Refusal {
     /// There is no room; nothing was written.
     Full,
+    /// There is none but the cleaner's, who makes some; nothing was written.
+    Wait,
     /// The disk failed.
     Failed(StoreError),
+}
+
+/// Who asks for room, in the order of what they may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+    /// What takes room.
+    Sender,
+    /// What makes room: acknowledgements and such.
+    Freeing,
+    /// What is written again, so that the head can be given up; and what was given room already.
+    Cleaner,
+    /// The word that the head is given up.
+    Release,
 }
 
 /// The one that writes.
@@ -176,7 +198,7 @@ pub(crate) struct Writer {
     log: RandomId,
     shared: Arc<Shared>,
     active: Active,
-    /// Whether the active segment was the reserve.
+    /// Whether the active segment was a reserve.
     active_is_reserve: bool,
     spares: Spares,
     /// The sequence of the next record.
@@ -207,6 +229,9 @@ pub(crate) struct Writer {
     small_files: u64,
     /// Whether something was completed that is to be flushed within the interval.
     owes_flush: bool,
+    waiting: Waiting,
+    /// Segments that are released and will be recycled when nobody reads them any more.
+    leaving: Vec<Arc<Segment>>,
 }
 
 /// How much there is of full segments.
@@ -241,23 +266,53 @@ impl Writer {
         &self.shared
     }
 
-    /// Takes what was submitted, in its order, and answers all of it, in its order.
+    /// Takes what was submitted, in its order, and answers it, in its order: all of it, but for what waits for the cleaner and what
+    /// comes behind that.
     pub(crate) fn round(&mut self, submissions: impl IntoIterator<Item = Submission>) {
+        let mut changed = self.pass(submissions);
+        // What waits is answered as soon as that is possible, or hopeless.
+        while changed && self.waiting.is_any() {
+            changed = self.pass([]);
+        }
+    }
+
+    /// One round; whether room was made, or it turned out that there will be none.
+    fn pass(&mut self, submissions: impl IntoIterator<Item = Submission>) -> bool {
         let mut answers = Vec::new();
         // The strongest level of all: completions come in order, so the weaker ones would have to wait in any case.
         let mut level: Option<Durability> = None;
-        for submission in submissions {
+        let was_hopeless = self.waiting.hopeless();
+        let waited = self.waiting.begin();
+        for submission in waited.into_iter().chain(submissions) {
             answers.push(match submission {
+                Submission::Relocate(piece, done) => Answer::Relocate(done, self.relocate(*piece)),
+                Submission::NothingToClean(head) => {
+                    self.waiting.give_up(head, u64::MAX);
+                    continue;
+                }
+                // Only what does not wait overtakes nobody.
+                behind if self.waiting.is_any() => {
+                    self.waiting.push(behind);
+                    continue;
+                }
                 Submission::Commit(batch, done) => {
-                    level =
-                        level.max(Some(batch.durability.unwrap_or(self.options.journal_disk_sync_strategy)));
-                    Answer::Commit(done, self.append_batch(batch))
+                    let asked = batch.durability.unwrap_or(self.options.journal_disk_sync_strategy);
+                    match self.append_batch(batch) {
+                        Ok(result) => {
+                            level = level.max(Some(asked));
+                            Answer::Commit(done, result)
+                        }
+                        Err(batch) => {
+                            self.waiting.first(Submission::Commit(batch, done), self.active.number());
+                            continue;
+                        }
+                    }
                 }
                 Submission::Reject(rejection, done) => Answer::Commit(done, Err(rejection.into())),
                 Submission::Recover(done) => Answer::Recover(done),
-                Submission::Relocate(piece, done) => Answer::Relocate(done, self.relocate(*piece)),
             });
         }
+        self.waiting.end();
         let release = self.append_release();
         // What is written again, and what is given up, is never left to chance.
         let is_weak = level.is_some_and(|level| level < Durability::Always);
@@ -268,21 +323,27 @@ impl Writer {
         }
         self.settle_moved();
         self.answer(answers);
+        let made_room = release.is_some();
         if let Some(release) = release {
             self.release(release);
         }
+        let recycled = self.recycle_leaving();
         self.set_aside();
         self.pace();
         self.advance_checkpoints();
+        made_room || recycled || self.waiting.hopeless() != was_hopeless || self.shared.ended().is_some()
     }
 
     /// To be called when nothing has been submitted for a while: notes how far the log is durable, without a flush of its
     /// own, so that damage to the last batch can be told from a torn tail. Tells whether there will be more to do though
     /// nothing is submitted.
     pub(crate) fn idle(&mut self) -> bool {
+        if self.waiting.is_any() || !self.leaving.is_empty() {
+            self.round([]);
+        }
         if self.shared.ended().is_none() && self.durable_said < self.durable {
             // Nobody waits for it: where there is no room, it is left out.
-            if self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, true).is_ok()
+            if self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, Access::Freeing).is_ok()
                 && let Err(error) = self.active.write()
             {
                 self.shared.end(self.failed("write to", &error));
@@ -292,13 +353,14 @@ impl Writer {
         // A checkpoint waits until the log says on the disk that it is durable.
         if self.shared.ended().is_none()
             && self.checkpoints.waits_for_more_than(self.said_flushed)
-            && self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, true).is_ok()
+            && self.append(Kind::Idle, vec![0; HEADER_LENGTH], 0, Access::Freeing).is_ok()
         {
             self.flush_and_prove();
         }
         self.advance_checkpoints();
         self.spares.replenish();
-        self.spares.is_being_made() || self.has_checkpoint_work()
+        let is_waited_for = self.waiting.is_any() || !self.leaving.is_empty();
+        self.spares.is_being_made() || self.has_checkpoint_work() || is_waited_for
     }
 
     /// Writes and flushes the log's good end.
@@ -314,14 +376,15 @@ impl Writer {
         self.active.flushed() < self.active.offset() && self.shared.ended().is_none()
     }
 
-    fn append_batch(&mut self, batch: EncodedBatch) -> Result<Committed, StoreError> {
+    /// Adds a batch to the log; gives it back where it is to wait for the cleaner.
+    fn append_batch(&mut self, batch: EncodedBatch) -> Result<Result<Committed, StoreError>, EncodedBatch> {
         if let Some(error) = self.shared.ended() {
-            return Err(error.clone());
+            return Ok(Err(error.clone()));
         }
-        let EncodedBatch { mut record, crc, operations, .. } = batch;
         let (decided, chunks, arrival_first) = {
             let state = &self.shared.index().state;
-            (state.decided_by(&operations), state.chunk_numbers(&operations), state.arrival_next())
+            let operations = &batch.operations;
+            (state.decided_by(operations), state.chunk_numbers(operations), state.arrival_next())
         };
         let mut encoded = Vec::new();
         let decided = match decided.is_empty() {
@@ -330,17 +393,31 @@ impl Writer {
         };
         let trailer = Trailer { decided: encoded, chunks, arrival_first };
         // Room first, and only then the catalogue: a batch that finds no room leaves nothing behind.
-        self.make_room(record.len() + trailer.length(), is_freeing(&operations))
-            .map_err(|refusal| self.refused(refusal))?;
+        let access = if is_freeing(&batch.operations) { Access::Freeing } else { Access::Sender };
+        match self.make_room(batch.record.len() + trailer.length(), access) {
+            Ok(()) => Ok(self.add_batch(batch, decided, trailer)),
+            Err(Refusal::Wait) => Err(batch),
+            Err(refusal) => Ok(Err(self.refused(refusal))),
+        }
+    }
+
+    /// Adds a batch for which room was made.
+    fn add_batch(
+        &mut self,
+        batch: EncodedBatch,
+        decided: Vec<Operation<Span>>,
+        trailer: Trailer<Vec<u8>>,
+    ) -> Result<Committed, StoreError> {
+        let EncodedBatch { mut record, crc, operations, .. } = batch;
         self.shared.index_mut().state.catalog_mut().admit(&operations)?;
         let batch_end = record.len();
         trailer.encode(&mut record);
         let mut hasher = crc32fast::Hasher::new_with_initial(crc);
         hasher.update(&record[batch_end..]);
         let at = self
-            .append(Kind::Batch, record, hasher.finalize(), true)
+            .append(Kind::Batch, record, hasher.finalize(), Access::Cleaner)
             .map_err(|refusal| self.refused(refusal))?;
-        let chunks = trailer.chunks;
+        let Trailer { chunks, arrival_first, .. } = trailer;
         self.shared.index_mut().apply(operations, at, Trailer { decided, chunks, arrival_first });
         Ok(Committed { arrival_first })
     }
@@ -353,9 +430,9 @@ impl Writer {
         kind: Kind,
         record: Vec<u8>,
         body_crc: u32,
-        freeing: bool,
+        access: Access,
     ) -> Result<RecordAt, Refusal> {
-        if let Err(refusal) = self.make_room(record.len(), freeing) {
+        if let Err(refusal) = self.make_room(record.len(), access) {
             if let Refusal::Failed(error) = &refusal {
                 self.shared.end(error.clone());
             }
@@ -371,7 +448,7 @@ impl Writer {
 
     fn refused(&self, refusal: Refusal) -> StoreError {
         match refusal {
-            Refusal::Full => {
+            Refusal::Full | Refusal::Wait => {
                 let text = format!(
                     "no room for another segment of {} bytes; free disk space or consume messages",
                     self.options.journal_max_file_length

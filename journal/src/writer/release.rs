@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::Writer;
+use super::{Access, Writer};
 use crate::format::name::FileName;
 use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::log::segment::Segment;
@@ -32,7 +32,7 @@ impl Writer {
         let mut record = vec![0; HEADER_LENGTH];
         record.extend_from_slice(&body);
         // Where there is no room, it is tried again with the next round.
-        self.append(Kind::Release, record, crc32fast::hash(&body), true).ok()?;
+        self.append(Kind::Release, record, crc32fast::hash(&body), Access::Release).ok()?;
         self.released = last;
         Some(Release(last))
     }
@@ -106,20 +106,42 @@ impl Writer {
         self.pace.read(segment.file.length());
     }
 
+    /// Recycles what was still read when it was released; whether there was some.
+    pub(super) fn recycle_leaving(&mut self) -> bool {
+        if self.leaving.is_empty() || self.shared.ended().is_some() {
+            return false;
+        }
+        let leaving = std::mem::take(&mut self.leaving);
+        let count = leaving.len();
+        for segment in leaving {
+            if let Err(error) = self.give_up(segment) {
+                self.shared.end(self.failed("give up a segment before", &error));
+                return true;
+            }
+        }
+        self.leaving.len() < count
+    }
+
     /// A segment is recycled only if it is of this epoch, has one name (a second is a backup's) and nobody reads it.
     fn give_up(&mut self, segment: Arc<Segment>) -> std::io::Result<()> {
         let name = segment.name();
         let ours = segment.epoch == self.hold.epoch();
         let length = segment.file.length();
-        if ours
-            && self.spares.wants(length)
-            && segment.file.has_one_name()?
-            && let Some(segment) = Arc::into_inner(segment)
-        {
-            let spare = self.spares.name_next();
-            self.disk.rename(name, spare)?;
-            self.spares.give((spare, segment.file));
-            return Ok(());
+        if ours && self.spares.wants(length) && segment.file.has_one_name()? {
+            match Arc::try_unwrap(segment) {
+                Ok(segment) => {
+                    let spare = self.spares.name_next();
+                    self.disk.rename(name, spare)?;
+                    self.spares.give((spare, segment.file));
+                    return Ok(());
+                }
+                // Removed, it would keep its room until its reader is done with it, and that is needed here.
+                Err(segment) if self.spares.has_lacked() => {
+                    self.leaving.push(segment);
+                    return Ok(());
+                }
+                Err(_) => {}
+            }
         }
         self.disk.remove(name)?;
         if self.spares.is_short() {

@@ -4,10 +4,13 @@
 //! the cleaner found do. Where they are read from changes only when the new place is on the disk and mastership was
 //! proven; and only after that the head is given up.
 
+use std::collections::VecDeque;
+
 use kahawai_store::contract::StoreError;
 use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 
-use super::{Refusal, Writer};
+use super::active::RELEASE_LENGTH;
+use super::{Access, Refusal, Submission, Writer};
 use crate::compact::head::{ChunkAgain, Living, Piece};
 use crate::compact::pace::Holding;
 use crate::format::record::{self, HEADER_LENGTH, Kind};
@@ -25,6 +28,53 @@ const RECORD_BYTES: usize = 64 << 10;
 pub(super) enum Moved {
     Message { id: MessageId, from: Location, to: Location },
     Chunk { xid: Xid, from: RecordAt, chunk: PreparedChunk },
+}
+
+/// What makes room, found none but the cleaner's, and waits for what that will make; and all that came behind.
+#[derive(Default)]
+pub(super) struct Waiting {
+    submissions: VecDeque<Submission>,
+    /// The segment that was written when the first of them came: when the head is beyond, a whole lap was for nothing.
+    until: Option<u64>,
+    /// The head that the cleaner cannot give up with so much room.
+    hopeless: Option<(u64, u64)>,
+}
+
+impl Waiting {
+    pub(super) fn is_any(&self) -> bool {
+        !self.submissions.is_empty()
+    }
+
+    pub(super) fn hopeless(&self) -> Option<(u64, u64)> {
+        self.hopeless
+    }
+
+    /// Notes that the cleaner cannot give this head up with so much room.
+    pub(super) fn give_up(&mut self, head: u64, room: u64) {
+        self.hopeless = Some((head, room));
+    }
+
+    /// Gives what waits, to be tried again.
+    pub(super) fn begin(&mut self) -> VecDeque<Submission> {
+        std::mem::take(&mut self.submissions)
+    }
+
+    /// Puts back the one that all others wait behind.
+    pub(super) fn first(&mut self, submission: Submission, written: u64) {
+        self.until.get_or_insert(written);
+        self.submissions.push_back(submission);
+    }
+
+    pub(super) fn push(&mut self, submission: Submission) {
+        self.submissions.push_back(submission);
+    }
+
+    /// To be called when all were tried.
+    pub(super) fn end(&mut self) {
+        if self.submissions.is_empty() {
+            self.until = None;
+        }
+    }
 }
 
 /// A message to be written again.
@@ -55,12 +105,22 @@ impl Writer {
             return Err(StoreError::Failed(problem.into()));
         }
         self.options.watch.reached(Step::RelocationFound);
-        let needed = self.room_to_clean(&piece);
-        let may_use_reserve = needed <= self.active.left() + self.spares.reserve_left();
-        if !may_use_reserve && !self.may_clean_without(needed) {
-            // Begun and not ended, it would only take from acknowledgements what room there is.
-            return Err(self.refused(Refusal::Full));
+        let largest = piece.messages.iter().map(|living| living.message.len() as u64).max();
+        let needed = self.room_to_move(piece.segment, largest.unwrap_or_default());
+        let segment = piece.segment;
+        // Begun and not ended, it would only take from acknowledgements what room there is.
+        let moved = match self.may_move(needed) {
+            true => self.move_living(piece),
+            false => Err(self.refused(Refusal::Full)),
+        };
+        if moved.is_err() {
+            let room = self.room();
+            self.waiting.give_up(segment, room);
         }
+        moved
+    }
+
+    fn move_living(&mut self, piece: Piece) -> Result<(), StoreError> {
         let Piece { segment, read, messages, chunk, lost } = piece;
         // Small beside a segment, so that the end of one is not left unused for them.
         let record_bytes = RECORD_BYTES.min(self.options.journal_max_file_length as usize / 16);
@@ -68,18 +128,20 @@ impl Writer {
         let mut bytes = 0;
         for living in messages {
             let Some(again) = self.still_living(living) else { continue };
-            bytes += again.length();
-            some.push(again);
-            if bytes >= record_bytes {
-                self.append_relocation(&std::mem::take(&mut some), may_use_reserve)?;
+            // The end of a segment is filled up.
+            let taken = (HEADER_LENGTH + 16 + bytes + again.length()) as u64 + RELEASE_LENGTH;
+            if !some.is_empty() && (bytes >= record_bytes || taken > self.active.left()) {
+                self.append_relocation(&std::mem::take(&mut some))?;
                 bytes = 0;
             }
+            bytes += again.length();
+            some.push(again);
         }
         if !some.is_empty() {
-            self.append_relocation(&some, may_use_reserve)?;
+            self.append_relocation(&some)?;
         }
         if let Some(chunk) = chunk {
-            self.append_chunk(chunk, may_use_reserve)?;
+            self.append_chunk(chunk)?;
         }
         if !lost.is_empty() {
             self.append_lost(segment, lost)?;
@@ -95,7 +157,7 @@ impl Writer {
         Some(Again { living, destination: place.destination, cursor: place.cursor, acknowledged })
     }
 
-    fn append_relocation(&mut self, messages: &[Again], may_use_reserve: bool) -> Result<(), StoreError> {
+    fn append_relocation(&mut self, messages: &[Again]) -> Result<(), StoreError> {
         let mut topics: Vec<DestinationId> = messages.iter().map(|again| again.destination).collect();
         topics.sort_unstable();
         topics.dedup();
@@ -114,7 +176,7 @@ impl Writer {
             .collect();
         let record = builder.finish();
         let taken = record.len() as u64;
-        let at = self.append_again(Kind::Relocation, record, may_use_reserve)?;
+        let at = self.append_again(Kind::Relocation, record)?;
         self.pace.relocated(weight(live), taken);
         for (Again { living, .. }, span) in messages.iter().zip(spans) {
             let to = Location { segment: at.segment, record: at.offset, span };
@@ -123,12 +185,12 @@ impl Writer {
         Ok(())
     }
 
-    fn append_chunk(&mut self, chunk: ChunkAgain, may_use_reserve: bool) -> Result<(), StoreError> {
+    fn append_chunk(&mut self, chunk: ChunkAgain) -> Result<(), StoreError> {
         let ChunkAgain { xid, from, number, record, operations } = chunk;
         if !self.shared.index().state.has_chunk(&xid, number, from) {
             return Ok(());
         }
-        let at = self.append_again(Kind::Prepared, record, may_use_reserve)?;
+        let at = self.append_again(Kind::Prepared, record)?;
         let chunk = PreparedChunk { number, at, operations };
         self.moved.push(Moved::Chunk { xid, from, chunk });
         Ok(())
@@ -142,7 +204,7 @@ impl Writer {
     ) -> Result<(), StoreError> {
         let mut record = vec![0; HEADER_LENGTH];
         record.extend_from_slice(&relocation::encode_lost(segment, &messages));
-        self.append_again(Kind::Lost, record, true)?;
+        self.append_again(Kind::Lost, record)?;
         let told = lost_with(segment, &messages);
         tracing::error!("{told}; the segment is kept for the tools: `kahawai store verify`");
         self.damage.push(told);
@@ -154,39 +216,63 @@ impl Writer {
         Ok(())
     }
 
-    fn append_again(
-        &mut self,
-        kind: Kind,
-        record: Vec<u8>,
-        may_use_reserve: bool,
-    ) -> Result<RecordAt, StoreError> {
+    fn append_again(&mut self, kind: Kind, record: Vec<u8>) -> Result<RecordAt, StoreError> {
         let crc = crc32fast::hash(&record[HEADER_LENGTH..]);
         let length = record::record_length(record.len() - HEADER_LENGTH);
-        let at = self.append(kind, record, crc, may_use_reserve).map_err(|refusal| self.refused(refusal))?;
+        let at = self.append(kind, record, crc, Access::Cleaner).map_err(|refusal| self.refused(refusal))?;
         // What is only written again uses nothing up.
         self.used_up -= length;
         Ok(at)
     }
 
-    /// What has to be there before a piece of a head is written again: room for all that lives in the head, for what its records and the
-    /// ends of segments take beside it, and for acknowledgements until the head is given up. With less both would end in the midst of it.
-    fn room_to_clean(&self, piece: &Piece) -> u64 {
-        let segment = self.options.journal_max_file_length;
-        let lives = self.shared.index().live_bytes_in(piece.segment);
-        let largest =
-            piece.messages.iter().map(|living| living.message.len() as u64).max().unwrap_or_default();
-        let record = (RECORD_BYTES as u64).min(segment / 16);
+    /// What it takes to write once more what lives in this head: that, what its records take beside it, an end of a segment that the
+    /// largest message does not fit into, the beginning of the next, and the word that the head is given up.
+    fn room_to_move(&self, head: u64, largest: u64) -> u64 {
+        let lives = self.shared.index().live_bytes_in(head);
+        let record = (RECORD_BYTES as u64).min(self.options.journal_max_file_length / 16);
         let records = lives / record + 2;
         let headers = records * (HEADER_LENGTH as u64 + 16);
-        lives + headers + record + largest + self.active.start() + segment / 8
+        lives + headers + largest + self.active.start() + 2 * RELEASE_LENGTH
     }
 
-    /// Whether there is so much room in the segment being written and the one prepared, which is waited for.
-    fn may_clean_without(&mut self, needed: u64) -> bool {
+    /// Whether there is so much room in the segment being written and those prepared. Where that is enough, the one that is ready is waited
+    /// for, so that no reserve is used up.
+    fn may_move(&mut self, needed: u64) -> bool {
         // Of what takes a segment of its own, that is made when it is written, or nothing is.
         let needed = needed.min(self.options.journal_max_file_length);
-        let here = if self.active_is_reserve { 0 } else { self.active.left() };
-        needed <= here || needed <= here + self.spares.ready_length()
+        needed <= self.room() || needed <= self.active.left() + self.spares.ready_length()
+    }
+
+    /// How much can be written without another segment having to be made.
+    fn room(&self) -> u64 {
+        self.active.left() + self.spares.bytes()
+    }
+
+    /// Whether a record of this length would take from the room that the cleaner needs to give up the head, when that wins
+    /// something. An eighth of a segment more, since nobody knows which message is the largest.
+    pub(super) fn is_for_the_cleaner(&mut self, record_length: u64) -> bool {
+        let Some(needed) = self.cleaner_needs() else { return false };
+        let lost = match self.active.has_room_for(record_length + RELEASE_LENGTH) {
+            true => 0,
+            false => self.active.left() + self.active.start(),
+        };
+        let room = self.room().saturating_sub(lost + record_length);
+        room < needed + self.options.journal_max_file_length / 8
+    }
+
+    /// How much room the cleaner needs to give up the head; nothing where it has less or would win nothing. Whoever waits for it, waits
+    /// for a lap at most, and no longer than it can go on.
+    fn cleaner_needs(&self) -> Option<u64> {
+        let holding = self.holding();
+        holding.head?;
+        let head = *self.shared.segments().keys().next()?;
+        let room = self.room();
+        let needed = self.room_to_move(head, 0);
+        let lap_was_vain = self.waiting.until.is_some_and(|until| head > until);
+        let is_hopeless =
+            self.waiting.hopeless.is_some_and(|(hopeless, with)| hopeless == head && room <= with);
+        let wins = self.pace.wins(&holding) || !self.leaving.is_empty();
+        (wins && !lap_was_vain && !is_hopeless && needed <= room).then_some(needed)
     }
 
     /// Lets what was written again be read at its new place, now that it is durable there.
@@ -219,7 +305,9 @@ impl Writer {
     pub(super) fn pace(&mut self) {
         let holding = self.holding();
         self.pace.observe(&holding);
-        self.shared.cleaning.tell(self.pace.is_wanted(), self.pace.owed() > holding.segment);
+        let is_waited_for = self.waiting.is_any();
+        let is_wanted = self.pace.is_wanted() || is_waited_for;
+        self.shared.cleaning.tell(is_wanted, is_waited_for, self.pace.owed() > holding.segment);
     }
 
     /// Where the cleaning stands, for the message of a failing test.
@@ -253,7 +341,7 @@ impl Writer {
             live: index.live_bytes(),
             appended: self.used_up,
             head: head.map(|(&number, head)| (head.file.length(), index.live_bytes_in(number))),
-            is_full: self.active_is_reserve || self.spares.is_short(),
+            is_full: self.active_is_reserve || self.spares.is_short() || self.spares.has_lacked(),
         }
     }
 }

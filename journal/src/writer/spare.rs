@@ -1,8 +1,22 @@
 //! Segments prepared beforehand, so that rolling does not wait for zeros to be written.
 //!
-//! One spare of full length is kept ready, and a small **reserve** that only batches which make room may use: on a full disk
-//! messages can still be acknowledged. Spares are made by a thread of their own, or, for tests that want one order of
-//! events, in place.
+//! One spare of full length is kept ready, and two **reserves** that senders never get: on a full disk messages can still be acknowledged,
+//! and the head of the log can be cleaned. Spares are made by a thread of their own, or, for tests that want one order of events, in place.
+//!
+//! **Why two.** The log is one, so the reserves are counted in bytes: what is left of the segment being written, and both. Let `K` be what it
+//! takes to write the head once more. A batch that makes room may take all but `K`; only a relocation may take that, see
+//! [`Writer::make_room`](super::Writer::make_room). So:
+//!
+//! 1. *There is something to win before anybody waits.* Batches that make room get about one segment after senders were stopped. Their
+//!    records are dead from the start, and whatever they free is dead too: then about a segment of the log is.
+//! 2. *The cleaner can always move one head.* The other segment is its own, and a head holds no more than a segment.
+//! 3. *Moving one leaves room for the next.* A head that was moved is given up in the same round, before anything else takes room, and its file
+//!    becomes the reserve. Records of relocation are no larger than those of which they take the messages, and are cut to fit
+//!    into the end of a segment; so what was taken is given back.
+//! 4. *So a lap ends, and wins what is dead.* A batch waits for one lap at most: until what stood in the log when it came was read once.
+//!
+//! What is not promised: records of many very small messages take more when they are moved (`Pace` measures that: then there is nothing
+//! to win, and the answer is `Full`); and a disk that something else fills while a reserve is in use.
 
 use std::io;
 use std::sync::Arc;
@@ -16,6 +30,9 @@ use crate::disk::{Disk, SegmentFile, is_full};
 use crate::format::name::FileName;
 use crate::options::JournalOptions;
 
+/// How many segments are kept for what makes room: one for batches, one for the cleaner.
+pub(crate) const RESERVES: usize = 2;
+
 /// A prepared segment under its spare's name.
 pub(super) type Spare = (FileName, Arc<dyn SegmentFile>);
 
@@ -27,9 +44,11 @@ pub(super) struct Spares {
     length: u64,
     reserve_length: u64,
     ready: Option<Spare>,
-    reserve: Option<Spare>,
+    reserves: Vec<Spare>,
     /// Whether the last one found no room.
     short: bool,
+    /// Whether there was no room since all reserves were there.
+    lacking: bool,
     /// Whether that was said since there was room last.
     short_said: bool,
     maker: Option<Maker>,
@@ -83,8 +102,9 @@ impl Spares {
             // The head of a full log must fit into it, so that room can be won.
             reserve_length: options.journal_max_file_length,
             ready: None,
-            reserve: None,
+            reserves: Vec::new(),
             short: false,
+            lacking: false,
             short_said: false,
             maker,
         })
@@ -101,11 +121,13 @@ impl Spares {
     /// Orders what is missing, unless something is under way.
     fn order(&mut self) {
         let (epoch, count) = (self.epoch, self.count);
-        // The reserve first: were it last, senders in a hurry could fill the disk before there is one.
-        let (purpose, length) = match (&self.reserve, &self.ready) {
-            (None, _) => (Purpose::Reserve, self.reserve_length),
-            (_, None) => (Purpose::Ready, self.length),
-            _ => return,
+        // The reserves first: were they last, senders in a hurry could fill the disk before they are there.
+        let (purpose, length) = if self.reserves.len() < RESERVES {
+            (Purpose::Reserve, self.reserve_length)
+        } else if self.ready.is_none() {
+            (Purpose::Ready, self.length)
+        } else {
+            return;
         };
         if let Some(maker) = &mut self.maker
             && maker.ordered.is_none()
@@ -118,10 +140,31 @@ impl Spares {
         }
     }
 
-    /// Whether batches that make room could still have a segment if the disk were full now.
-    pub(super) fn has_reserve(&self) -> bool {
-        // Made in place, there is no reserve to keep.
-        self.reserve.is_some() || self.maker.is_none()
+    /// Whether a reserve is in use, or could not be made: then what room there is, is counted. One under way is waited for.
+    pub(super) fn is_lacking(&mut self, in_use: bool) -> bool {
+        // Made in place, there is none to keep.
+        if self.maker.is_none() {
+            return false;
+        }
+        while (in_use || self.lacking) && self.reserves.len() < RESERVES && !self.short {
+            self.order();
+            if let Err(error) = self.take_in(true) {
+                tracing::warn!(%error, "cannot prepare another segment of the journal");
+                break;
+            }
+            if !self.is_being_made() && self.reserves.len() < RESERVES && !self.short {
+                self.order();
+                if !self.is_being_made() {
+                    break;
+                }
+            }
+        }
+        self.reserves.len() < RESERVES && (in_use || self.lacking)
+    }
+
+    /// Whether there was no room since all reserves were there.
+    pub(super) fn has_lacked(&self) -> bool {
+        self.lacking
     }
 
     /// Whether a spare is under way, to be taken in later.
@@ -129,9 +172,10 @@ impl Spares {
         self.maker.as_ref().is_some_and(|maker| maker.ordered.is_some())
     }
 
-    /// How much could be written to the reserve.
-    pub(super) fn reserve_left(&self) -> u64 {
-        self.reserve.as_ref().map_or(0, |(_, file)| file.length())
+    /// How much could be written to what is there.
+    pub(super) fn bytes(&self) -> u64 {
+        let there = self.reserves.iter().chain(&self.ready);
+        there.map(|(_, file)| file.length()).sum()
     }
 
     /// How much could be written to the segment that is ready; one under way is waited for. Made in place, there is always one.
@@ -139,8 +183,8 @@ impl Spares {
         if self.maker.is_none() {
             return self.length;
         }
-        // What is under way may be the reserve; then comes the other.
-        for _ in 0..2 {
+        // What is under way may be a reserve; then comes the other.
+        for _ in 0..=RESERVES {
             if self.ready.is_some() || self.short {
                 break;
             }
@@ -166,17 +210,17 @@ impl Spares {
         self.short
     }
 
-    /// A segment of at least `needed` bytes, and whether it is the reserve; `None` where there is no room for one now but may be
+    /// A segment of at least `needed` bytes, and whether it is a reserve; `None` where there is no room for one now but may be
     /// later.
     ///
     /// # Errors
     /// Of the disk, but for a lack of room.
-    pub(super) fn take(&mut self, needed: u64, freeing: bool) -> io::Result<Option<(Spare, bool)>> {
+    pub(super) fn take(&mut self, needed: u64, of_reserve: bool) -> io::Result<Option<(Spare, bool)>> {
         let taken = if needed > self.length { self.make(needed) } else { self.take_ready() };
         let taken = match taken {
             Ok(spare) => Some((spare, false)),
             Err(error) if !is_full(&error) => return Err(error),
-            Err(_) if freeing => self.take_reserve(needed)?.map(|spare| (spare, true)),
+            Err(_) if of_reserve => self.take_reserve(needed)?.map(|spare| (spare, true)),
             Err(_) => None,
         };
         self.replenish();
@@ -196,7 +240,7 @@ impl Spares {
             if self.short {
                 return Err(io::ErrorKind::StorageFull.into());
             }
-            // What was under way was the reserve.
+            // What was under way was a reserve.
             self.order();
             if self.maker.as_ref().is_none_or(|maker| maker.ordered.is_none()) {
                 return Err(io::Error::other("the thread that prepares segments has ended"));
@@ -204,20 +248,21 @@ impl Spares {
         }
     }
 
-    /// The reserve, or, where it is used up, what can be had on the spot: room may have been made since the maker last tried.
+    /// A reserve, or, where they are used up, what can be had on the spot: room may have been made since the maker last tried.
     fn take_reserve(&mut self, needed: u64) -> io::Result<Option<Spare>> {
-        if let Some(reserve) = self.reserve.take_if(|(_, file)| needed <= file.length()) {
-            return Ok(Some(reserve));
-        }
-        // It may be under way, with the room that was made: then there is none for another.
-        if self.maker.as_ref().is_some_and(|maker| maker.ordered.is_some()) {
+        loop {
+            if let Some(place) = self.reserves.iter().position(|(_, file)| needed <= file.length()) {
+                return Ok(Some(self.reserves.swap_remove(place)));
+            }
+            if let Some(ready) = self.ready.take_if(|(_, file)| needed <= file.length()) {
+                return Ok(Some(ready));
+            }
+            // It may be under way, with the room that was made: then there is none for another.
+            if !self.is_being_made() {
+                break;
+            }
             self.room_was_made();
             self.take_in(true)?;
-            for made in [&mut self.reserve, &mut self.ready] {
-                if let Some(made) = made.take_if(|(_, file)| needed <= file.length()) {
-                    return Ok(Some(made));
-                }
-            }
         }
         match self.make(self.reserve_length.max(needed)) {
             Ok(spare) => Ok(Some(spare)),
@@ -229,7 +274,7 @@ impl Spares {
     /// Whether another spare is wanted, so that an empty segment had better be recycled than removed.
     pub(super) fn wants(&self, length: u64) -> bool {
         let under_way = self.maker.as_ref().and_then(|maker| maker.ordered);
-        let wants_reserve = self.maker.is_some() && self.reserve.is_none();
+        let wants_reserve = self.maker.is_some() && self.reserves.len() < RESERVES;
         // What found no room before may be still trying.
         let wants_ready = self.ready.is_none() && (under_way != Some(Purpose::Ready) || self.short);
         length == self.length && (wants_reserve || wants_ready)
@@ -243,8 +288,9 @@ impl Spares {
 
     /// Takes a recycled segment.
     pub(super) fn give(&mut self, spare: Spare) {
-        if self.maker.is_some() && self.reserve.is_none() {
-            self.reserve = Some(spare);
+        if self.maker.is_some() && self.reserves.len() < RESERVES {
+            self.reserves.push(spare);
+            self.lacking &= self.reserves.len() < RESERVES;
         } else {
             self.ready = Some(spare);
         }
@@ -258,20 +304,25 @@ impl Spares {
     /// Takes in what the maker made, waiting for what it was ordered or not.
     fn take_in(&mut self, wait: bool) -> io::Result<()> {
         let Some(maker) = &mut self.maker else { return Ok(()) };
-        let Some(purpose) = maker.ordered else { return Ok(()) };
+        if maker.ordered.is_none() {
+            return Ok(());
+        }
         let made = if wait { maker.made.recv().ok() } else { maker.made.try_recv().ok() };
         let Some(made) = made else { return Ok(()) };
         maker.ordered = None;
         self.short = made.is_err();
         let was_said = std::mem::replace(&mut self.short_said, made.is_err());
         match made {
-            Ok(spare) if purpose == Purpose::Reserve && self.reserve.is_none() => self.reserve = Some(spare),
+            Ok(spare) if self.reserves.len() < RESERVES => {
+                self.reserves.push(spare);
+                self.lacking &= self.reserves.len() < RESERVES;
+            }
             Ok(spare) if self.ready.is_none() => self.ready = Some(spare),
-            Ok(spare) if self.reserve.is_none() => self.reserve = Some(spare),
             // A segment was recycled meanwhile.
             Ok((name, _)) => self.disk.remove(name)?,
             // It is tried again and again, and said once.
             Err(error) if is_full(&error) => {
+                self.lacking |= self.reserves.len() < RESERVES;
                 if !was_said {
                     tracing::warn!(%error, "no room to prepare another segment of the journal; free disk space or consume messages");
                 }

@@ -171,7 +171,7 @@ impl Simulated {
                 self.clean_one();
             }
         }
-        let prepared = 2 * SEGMENT + (SEGMENT - self.segments.back().map_or(0, |last| last.used));
+        let prepared = 3 * SEGMENT + (SEGMENT - self.segments.back().map_or(0, |last| last.used));
         let held = self.log() + prepared + 2000;
         let bound = 2 * self.live_bytes + SEGMENTS_BOUND * SEGMENT;
         assert!(
