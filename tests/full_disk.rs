@@ -6,7 +6,11 @@
 
 mod support;
 
+use std::io::Write;
+use std::path::Path;
+
 use support::broker::Instance;
+use support::command::kahawai;
 use support::load::Kind;
 use support::mount::Mount;
 use support::process::until;
@@ -99,4 +103,45 @@ fn senders_are_refused_and_all_else_goes_on() {
     tell(&verdict.join(" "));
     broker.stop();
     store::assert_drained(&path, "full");
+}
+
+/// Something else takes all that is left, to the last byte: what the broker had prepared for later is what it starts with.
+#[test]
+fn a_disk_that_something_else_filled_does_not_forbid_the_start() {
+    let Some(mount) = Mount::small(24 << 10) else { return };
+    let path = mount.join("store");
+    let instance = Instance::new("filled", &path).with(&["--journal-max-file-length", "2mb"]);
+    let mut broker = instance.serve();
+    let uri = instance.uri();
+    let body = "x".repeat(1000);
+    kahawai(&["send", "Q", &body, "--count", "500", "--url", &uri]).ok();
+    let spares = || names(&path).iter().filter(|name| name.starts_with("spare-")).count();
+    until("spares are prepared", || spares() > 1);
+    fill(&mount.join("ballast"));
+    broker.0.kill();
+    fill(&mount.join("more"));
+
+    let mut broker = instance.serve();
+    let received = kahawai(&["receive", "Q", "--count", "500", "--wait", "30s", "--url", &uri]).ok();
+    assert_eq!(received.lines().filter(|line| line.contains(&body)).count(), 500);
+    // And again, with what that start had prepared.
+    until("a spare is prepared", || spares() > 0);
+    broker.0.kill();
+    fill(&mount.join("yet-more"));
+    let broker = instance.serve();
+    broker.stop();
+    store::assert_drained(&path, "Q");
+}
+
+fn names(path: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(path).expect("a directory");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// Writes a file until nothing more fits.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).expect("a name for the ballast");
+    for length in [64 << 10, 4096, 1] {
+        while file.write_all(&vec![0; length]).is_ok() {}
+    }
 }

@@ -12,7 +12,7 @@ use kahawai_store::names::Epoch;
 use super::decide::{Candidate, Decision, Sighting};
 use super::hold::FileHold;
 use super::{ElectionOptions, machine};
-use crate::disk::{Disk, KeptFile, LockGuard};
+use crate::disk::{Disk, KeptFile, LockGuard, is_full};
 use crate::format::claim::{Beat, decode_beat, encode_claim};
 use crate::format::fields::FormatError;
 use crate::format::name::FileName;
@@ -134,6 +134,17 @@ impl FileElection {
         }
     }
 
+    /// Makes room on a full disk: what masters before this epoch prepared for later holds nothing. A master among them that is still there
+    /// ends when it finds them gone, as it does when it finds the claim that led here; of this epoch or a later one nothing is touched.
+    fn remove_spares_before(&self, epoch: Epoch) -> io::Result<()> {
+        for name in self.disk.list()? {
+            if matches!(name, FileName::Spare { epoch: found, .. } if found < epoch) {
+                self.disk.remove(name)?;
+            }
+        }
+        self.disk.sync_names()
+    }
+
     /// Claims an epoch; gives the claim if it is ours, and not someone else's who was first.
     ///
     /// That the name was free is all the proof there is to have, however long ago the look was that led here: claims are
@@ -141,7 +152,14 @@ impl FileElection {
     fn claim(&self, epoch: Epoch) -> Result<Option<Box<dyn KeptFile>>, ElectionError> {
         let id = machine::random_id().map_err(failed("get random bytes"))?;
         let (name, content) = (FileName::Claim(epoch), encode_claim(epoch, &id));
-        if !self.disk.publish(name, &content).map_err(failed("claim an epoch"))? {
+        let published = match self.disk.publish(name, &content) {
+            Err(error) if is_full(&error) => {
+                self.remove_spares_before(epoch).map_err(failed("remove spare segments"))?;
+                self.disk.publish(name, &content)
+            }
+            result => result,
+        };
+        if !published.map_err(failed("claim an epoch"))? {
             return Ok(None);
         }
         let kept = match self.disk.keep(name) {

@@ -38,6 +38,9 @@ use crate::steps::Step;
 /// What a first segment must have room for beyond what it begins with, in bytes.
 const ROOM_TO_ACKNOWLEDGE: u64 = 16 << 10;
 
+/// What is left for small files beside a first segment on a full disk, in bytes.
+const ROOM_FOR_SMALL_FILES: u64 = 8 << 10;
+
 /// Why an epoch's log cannot be begun.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BeginError {
@@ -68,14 +71,25 @@ fn create_what_fits(
 ) -> io::Result<Arc<dyn SegmentFile>> {
     let least = needed + ROOM_TO_ACKNOWLEDGE;
     let mut length = length;
-    loop {
+    // The seal and the beats need room too.
+    let FileName::Segment { epoch, .. } = name else { return disk.create_segment(name, length) };
+    let kept = FileName::Spare { epoch, count: u64::MAX };
+    let is_kept = disk.create_segment(kept, ROOM_FOR_SMALL_FILES).is_ok();
+    let mut created = loop {
         match disk.create_segment(name, length) {
             Err(error) if is_full(&error) && length > least => {
                 length = (length / 2).next_multiple_of(4096).max(least);
             }
-            result => return result,
+            result => break result,
+        }
+    };
+    if is_kept {
+        disk.remove(kept)?;
+        if created.as_ref().is_err_and(is_full) {
+            created = disk.create_segment(name, least);
         }
     }
+    created
 }
 
 /// Removes the spares of epochs before this.

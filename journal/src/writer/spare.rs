@@ -33,6 +33,9 @@ use crate::options::JournalOptions;
 /// How many segments are kept for what makes room: one for batches, one for the cleaner.
 pub(crate) const RESERVES: usize = 2;
 
+/// What is kept for the next epoch to begin in, though this one dies with its reserves in use: it removes the spares of those before.
+const OPENING_LENGTH: u64 = 64 << 10;
+
 /// A prepared segment under its spare's name.
 pub(super) type Spare = (FileName, Arc<dyn SegmentFile>);
 
@@ -45,6 +48,8 @@ pub(super) struct Spares {
     reserve_length: u64,
     ready: Option<Spare>,
     reserves: Vec<Spare>,
+    /// Whether the next epoch's room is there.
+    has_opening: bool,
     /// Whether the last one found no room.
     short: bool,
     /// Whether there was no room since all reserves were there.
@@ -59,6 +64,7 @@ pub(super) struct Spares {
 enum Purpose {
     Ready,
     Reserve,
+    Opening,
 }
 
 /// The thread that makes spares; it ends when this is dropped.
@@ -103,6 +109,7 @@ impl Spares {
             reserve_length: options.journal_max_file_length,
             ready: None,
             reserves: Vec::new(),
+            has_opening: false,
             short: false,
             lacking: false,
             short_said: false,
@@ -124,6 +131,8 @@ impl Spares {
         // The reserves first: were they last, senders in a hurry could fill the disk before they are there.
         let (purpose, length) = if self.reserves.len() < RESERVES {
             (Purpose::Reserve, self.reserve_length)
+        } else if !self.has_opening {
+            (Purpose::Opening, OPENING_LENGTH.min(2 * self.length))
         } else if self.ready.is_none() {
             (Purpose::Ready, self.length)
         } else {
@@ -132,7 +141,11 @@ impl Spares {
         if let Some(maker) = &mut self.maker
             && maker.ordered.is_none()
         {
-            let name = FileName::Spare { epoch, count };
+            let name = match purpose {
+                // It is only there to be removed, and keeps its name until then.
+                Purpose::Opening => FileName::Spare { epoch, count: u64::MAX },
+                Purpose::Ready | Purpose::Reserve => FileName::Spare { epoch, count },
+            };
             self.count += 1;
             if maker.orders.send((name, length)).is_ok() {
                 maker.ordered = Some(purpose);
@@ -184,7 +197,7 @@ impl Spares {
             return self.length;
         }
         // What is under way may be a reserve; then comes the other.
-        for _ in 0..=RESERVES {
+        for _ in 0..RESERVES + 2 {
             if self.ready.is_some() || self.short {
                 break;
             }
@@ -304,15 +317,14 @@ impl Spares {
     /// Takes in what the maker made, waiting for what it was ordered or not.
     fn take_in(&mut self, wait: bool) -> io::Result<()> {
         let Some(maker) = &mut self.maker else { return Ok(()) };
-        if maker.ordered.is_none() {
-            return Ok(());
-        }
+        let Some(purpose) = maker.ordered else { return Ok(()) };
         let made = if wait { maker.made.recv().ok() } else { maker.made.try_recv().ok() };
         let Some(made) = made else { return Ok(()) };
         maker.ordered = None;
         self.short = made.is_err();
         let was_said = std::mem::replace(&mut self.short_said, made.is_err());
         match made {
+            Ok(_) if purpose == Purpose::Opening => self.has_opening = true,
             Ok(spare) if self.reserves.len() < RESERVES => {
                 self.reserves.push(spare);
                 self.lacking &= self.reserves.len() < RESERVES;

@@ -1,6 +1,7 @@
 //! A store over one writer without threads, and the model as a store.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
 use kahawai_store::batch::Batch;
@@ -55,10 +56,20 @@ impl Driven {
         epoch: u64,
         options: JournalOptions,
     ) -> Result<Self, BeginError> {
+        Self::open_as(disk, epoch, options, false)
+    }
+
+    /// Opens with threads that prepare segments, so that there are reserves, or without.
+    pub(super) fn open_as(
+        disk: Arc<dyn Disk>,
+        epoch: u64,
+        options: JournalOptions,
+        threaded: bool,
+    ) -> Result<Self, BeginError> {
         let directory = StoreDirectory::on(Arc::clone(&disk))
             .map_err(|error| BeginError::Io { doing: "begin the store", error })?;
         let hold = Arc::new(FixedHold::new(Epoch(epoch)));
-        let writer = Writer::begin(disk, Arc::clone(&hold) as _, directory.id(), options, false)?;
+        let writer = Writer::begin(disk, Arc::clone(&hold) as _, directory.id(), options, threaded)?;
         let store =
             Self { writer: Mutex::new(writer), hold, head: Mutex::default(), found: AtomicU64::new(0) };
         store.clean(|writer| writer.owed() > 0);
@@ -121,6 +132,37 @@ impl Driven {
                 Err(error) => {
                     shared.end(StoreError::Failed(error.to_string().into()));
                 }
+            }
+        }
+    }
+
+    /// Leaves these with the writer for one round; their answers come when they come.
+    pub(super) fn leave(&self, batches: &[Batch]) -> Receiver<(usize, Result<Committed, StoreError>)> {
+        let (sender, answers) = channel();
+        let submissions = batches.iter().enumerate().map(|(number, batch)| {
+            let sender = sender.clone();
+            // Nobody may be interested any more.
+            let done = Completion::new(move |result| drop(sender.send((number, result))));
+            Submission::Commit(EncodedBatch::of(batch.clone()), done)
+        });
+        self.writer.lock().expect("no panic").round(submissions);
+        answers
+    }
+
+    /// Whether something waits for the cleaner.
+    pub(super) fn waits(&self) -> bool {
+        self.writer.lock().expect("no panic").waiting.is_any()
+    }
+
+    /// Cleans for as long as something waits, as the cleaner's thread does.
+    pub(super) fn clean_for_waiting(&self) {
+        while self.waits() {
+            let head = self.head_number();
+            self.clean(|writer| writer.waiting.is_any());
+            // Where it stopped before its time, it found nothing to do, or no room.
+            if self.waits() && self.head_number() == head {
+                let head = head.unwrap_or_default();
+                self.writer.lock().expect("no panic").round([Submission::NothingToClean(head)]);
             }
         }
     }

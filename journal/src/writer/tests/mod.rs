@@ -11,6 +11,7 @@
 //! | [`crash`] | power failure at every call |
 //! | [`damage`] | bytes and files that are not what was written |
 //! | [`errors`] | an error at every call, and a full disk |
+//! | [`full`] | a full disk, its reserves, and what waits for the cleaner |
 //! | [`order`] | write, flush, prove, answer, destroy |
 //! | [`levels`] | durability levels weaker than always |
 //! | [`long`] | long random lives with reopening among them; how much disk they take |
@@ -21,6 +22,7 @@ mod crash;
 mod damage;
 mod driver;
 mod errors;
+mod full;
 mod levels;
 mod long;
 mod order;
