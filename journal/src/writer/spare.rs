@@ -159,17 +159,19 @@ impl Spares {
         if self.maker.is_none() {
             return false;
         }
+        if (in_use || self.lacking) && self.reserves.len() < RESERVES {
+            self.replenish();
+        }
         while (in_use || self.lacking) && self.reserves.len() < RESERVES && !self.short {
             self.order();
+            if !self.is_being_made() {
+                break;
+            }
+            // It is not to rest: nobody knows that there is no room.
+            self.room_was_made();
             if let Err(error) = self.take_in(true) {
                 tracing::warn!(%error, "cannot prepare another segment of the journal");
                 break;
-            }
-            if !self.is_being_made() && self.reserves.len() < RESERVES && !self.short {
-                self.order();
-                if !self.is_being_made() {
-                    break;
-                }
             }
         }
         self.reserves.len() < RESERVES && (in_use || self.lacking)
@@ -354,11 +356,12 @@ impl Maker {
             let mut failed_at: Option<Instant> = None;
             while let Ok((name, length)) = ordered.recv() {
                 if let Some(failed_at) = failed_at.take() {
-                    while ended.try_recv().is_ok() {}
+                    // What it was told since counts: it may be of room that is waited for. At worst it tries once too often.
                     let rest = REST_AFTER_FAILURE.saturating_sub(failed_at.elapsed());
                     if ended.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected) {
                         return;
                     }
+                    while ended.try_recv().is_ok() {}
                 }
                 let spare = disk.create_segment(name, length).map(|file| (name, file));
                 failed_at = spare.is_err().then(Instant::now);
