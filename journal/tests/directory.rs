@@ -10,10 +10,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use kahawai_journal::FileName;
 use kahawai_journal::directory::{DirectoryError, StoreDirectory};
-use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
+use kahawai_journal::disk::Disk as _;
+use kahawai_journal::disk::directory::{Directory, FlushCall, SegmentIo};
 use kahawai_journal::journal::{Journal, OpenError};
 use kahawai_journal::options::JournalOptions;
 use kahawai_store::batch::{Destination, DestinationKind, Operation};
@@ -223,5 +225,25 @@ fn a_file_system_that_is_full_from_the_start_is_said_to_be() {
             let opened = Journal::open(&directory, Arc::new(FixedHold::new(Epoch(1))), options());
             assert!(matches!(opened, Err(OpenError::Full(_))), "{opened:?}");
         }
+    }
+}
+
+#[test]
+fn a_segment_that_nobody_waits_for_is_the_same_in_the_end_in_a_hurry_or_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = Directory::open(directory.path(), None).unwrap();
+    // Not a whole number of pieces.
+    let length = (3 << 20) + 4096;
+    for (count, hurry) in [false, true].into_iter().enumerate() {
+        let name = FileName::Spare { epoch: Epoch(1), count: count as u64 };
+        let segment = disk.prepare_segment(name, length, &AtomicBool::new(hurry)).unwrap();
+        assert_eq!(segment.length(), length);
+        let mut bytes = vec![1; length as usize];
+        segment.read(0, &mut bytes).unwrap();
+        assert!(bytes.iter().all(|byte| *byte == 0));
+        // All of it has its room: nothing is a hole.
+        use std::os::unix::fs::MetadataExt;
+        let found = fs::metadata(directory.path().join(name.to_string())).unwrap();
+        assert!(found.blocks() * 512 >= length, "{} blocks", found.blocks());
     }
 }

@@ -4,7 +4,10 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fs2::FileExt as _;
 use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags};
@@ -116,6 +119,40 @@ impl Directory {
         Ok(names)
     }
 
+    /// Makes a segment of zeros. As long as nobody is in a hurry it is put on the disk piece by piece, with a pause as long as each piece
+    /// took: a flush of the log that comes meanwhile waits for one piece at most, not for all.
+    fn new_segment(
+        &self,
+        name: FileName,
+        length: u64,
+        hurry: &AtomicBool,
+    ) -> io::Result<Arc<dyn SegmentFile>> {
+        static ZEROS: [u8; 1 << 18] = [0; 1 << 18];
+        let name = name.to_string();
+        let file = self.open_at(&name, CREATE_NEW | OFlags::RDWR)?;
+        let fill = || {
+            let mut left = length;
+            let mut began = Instant::now();
+            while left > 0 {
+                let count = left.min(ZEROS.len() as u64) as usize;
+                file.write_all_at(&ZEROS[..count], length - left)?;
+                left -= count as u64;
+                if left.is_multiple_of(PIECE) && !hurry.load(Ordering::Relaxed) {
+                    file.sync_data()?;
+                    thread::sleep(began.elapsed().min(PAUSE_MAX));
+                    began = Instant::now();
+                }
+            }
+            file.sync_all()
+        };
+        if let Err(error) = fill() {
+            // The error to tell is the first; what is left behind by a failing removal is swept at the next take-over.
+            let _ = self.remove_if_there(&name);
+            return Err(error);
+        }
+        self.segment(file)
+    }
+
     fn segment(&self, file: File) -> io::Result<Arc<dyn SegmentFile>> {
         Ok(match self.segment_io {
             SegmentIo::Mixed => Arc::new(MappedSegment::new(file, MAPPED_FROM, FlushCall::Fdatasync)?),
@@ -135,24 +172,16 @@ impl Directory {
 
 impl Disk for Directory {
     fn create_segment(&self, name: FileName, length: u64) -> io::Result<Arc<dyn SegmentFile>> {
-        static ZEROS: [u8; 1 << 18] = [0; 1 << 18];
-        let name = name.to_string();
-        let file = self.open_at(&name, CREATE_NEW | OFlags::RDWR)?;
-        let fill = || {
-            let mut left = length;
-            while left > 0 {
-                let count = left.min(ZEROS.len() as u64) as usize;
-                file.write_all_at(&ZEROS[..count], length - left)?;
-                left -= count as u64;
-            }
-            file.sync_all()
-        };
-        if let Err(error) = fill() {
-            // The error to tell is the first; what is left behind by a failing removal is swept at the next take-over.
-            let _ = self.remove_if_there(&name);
-            return Err(error);
-        }
-        self.segment(file)
+        self.new_segment(name, length, &AtomicBool::new(true))
+    }
+
+    fn prepare_segment(
+        &self,
+        name: FileName,
+        length: u64,
+        hurry: &AtomicBool,
+    ) -> io::Result<Arc<dyn SegmentFile>> {
+        self.new_segment(name, length, hurry)
     }
 
     fn open_segment(&self, name: FileName) -> io::Result<Arc<dyn SegmentFile>> {
@@ -287,6 +316,11 @@ impl Disk for Directory {
         Ok(())
     }
 }
+
+/// How much of a segment that nobody waits for is put on the disk at once.
+const PIECE: u64 = 1 << 20;
+/// The longest pause between two pieces of a segment that nobody waits for.
+const PAUSE_MAX: Duration = Duration::from_millis(50);
 
 /// Makes a file, which must not be there.
 const CREATE_NEW: OFlags = OFlags::CREATE.union(OFlags::EXCL);

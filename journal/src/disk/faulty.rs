@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use super::{Disk, FinishedFile, KeptFile, LockGuard, NewFile, SegmentFile};
 use crate::format::name::FileName;
@@ -9,7 +10,7 @@ use crate::format::name::FileName;
 /// A call of the seam, as a fault sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// [`Disk::create_segment`].
+    /// [`Disk::create_segment`], [`Disk::prepare_segment`].
     CreateSegment,
     /// [`Disk::open_segment`].
     OpenSegment,
@@ -79,6 +80,16 @@ impl Disk for FaultyDisk {
     fn create_segment(&self, name: FileName, length: u64) -> io::Result<Arc<dyn SegmentFile>> {
         (self.fault)(Call::CreateSegment)?;
         Ok(self.segment(self.inner.create_segment(name, length)?))
+    }
+
+    fn prepare_segment(
+        &self,
+        name: FileName,
+        length: u64,
+        hurry: &AtomicBool,
+    ) -> io::Result<Arc<dyn SegmentFile>> {
+        (self.fault)(Call::CreateSegment)?;
+        Ok(self.segment(self.inner.prepare_segment(name, length, hurry)?))
     }
 
     fn open_segment(&self, name: FileName) -> io::Result<Arc<dyn SegmentFile>> {

@@ -21,6 +21,7 @@ mod plain;
 use std::fmt::Debug;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use crate::format::name::FileName;
 
@@ -34,6 +35,20 @@ pub trait Disk: Debug + Send + Sync {
     /// # Errors
     /// [`io::ErrorKind::StorageFull`] where there is no room; nothing is left behind then.
     fn create_segment(&self, name: FileName, length: u64) -> io::Result<Arc<dyn SegmentFile>>;
+
+    /// The same for one that nobody waits for yet: it is written so that others' flushes are held up little, until `hurry` is set.
+    ///
+    /// # Errors
+    /// As [`Disk::create_segment`].
+    fn prepare_segment(
+        &self,
+        name: FileName,
+        length: u64,
+        hurry: &AtomicBool,
+    ) -> io::Result<Arc<dyn SegmentFile>> {
+        let _ = hurry;
+        self.create_segment(name, length)
+    }
 
     /// Opens a segment to read it.
     ///

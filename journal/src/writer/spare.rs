@@ -20,6 +20,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -75,12 +76,15 @@ struct Maker {
     ordered: Option<Purpose>,
     /// Closed to end the thread while it rests; told where there is no need to.
     ending: Option<Sender<()>>,
+    /// Somebody waits for what is under way.
+    hurry: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Drop for Maker {
     fn drop(&mut self) {
         self.ending = None;
+        self.hurry.store(true, Ordering::Relaxed);
         self.orders = channel().0;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -320,7 +324,14 @@ impl Spares {
     fn take_in(&mut self, wait: bool) -> io::Result<()> {
         let Some(maker) = &mut self.maker else { return Ok(()) };
         let Some(purpose) = maker.ordered else { return Ok(()) };
-        let made = if wait { maker.made.recv().ok() } else { maker.made.try_recv().ok() };
+        let made = if wait {
+            maker.hurry.store(true, Ordering::Relaxed);
+            let made = maker.made.recv().ok();
+            maker.hurry.store(false, Ordering::Relaxed);
+            made
+        } else {
+            maker.made.try_recv().ok()
+        };
         let Some(made) = made else { return Ok(()) };
         maker.ordered = None;
         self.short = made.is_err();
@@ -352,6 +363,8 @@ impl Maker {
         let (orders, ordered) = channel::<(FileName, u64)>();
         let (finished, made) = channel();
         let (ending, ended) = channel::<()>();
+        let hurry = Arc::new(AtomicBool::new(false));
+        let hurried = Arc::clone(&hurry);
         let thread = thread::Builder::new().name("kahawai-spare".into()).spawn(move || {
             let mut failed_at: Option<Instant> = None;
             while let Ok((name, length)) = ordered.recv() {
@@ -363,13 +376,13 @@ impl Maker {
                     }
                     while ended.try_recv().is_ok() {}
                 }
-                let spare = disk.create_segment(name, length).map(|file| (name, file));
+                let spare = disk.prepare_segment(name, length, &hurried).map(|file| (name, file));
                 failed_at = spare.is_err().then(Instant::now);
                 if finished.send(spare).is_err() {
                     return;
                 }
             }
         })?;
-        Ok(Self { orders, made, ordered: None, ending: Some(ending), thread: Some(thread) })
+        Ok(Self { orders, made, ordered: None, hurry, ending: Some(ending), thread: Some(thread) })
     }
 }
