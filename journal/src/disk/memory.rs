@@ -5,6 +5,7 @@
 //! whatever `keep` chooses. A process that dies without the machine dying is simply one that makes no more calls.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -55,6 +56,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// One step of a digest: both halves of a product, so that no bit is lost.
+fn mix(digest: u64, word: u64) -> u64 {
+    let product = u128::from(digest ^ 0x9e37_79b9_7f4a_7c15) * u128::from(word ^ 0xd6e8_feb8_6659_fd93);
+    (product as u64 ^ (product >> 64) as u64).wrapping_add(word).rotate_left(23)
+}
+
 impl MemoryDisk {
     /// An empty disk.
     pub fn new() -> Self {
@@ -93,6 +100,28 @@ impl MemoryDisk {
     pub fn bytes(&self) -> u64 {
         let state = locked(&self.state);
         state.names.values().map(|inode| locked(&inode.bytes).now.len() as u64).sum()
+    }
+
+    /// A number for what can be read here: every name, and the bytes of every file but for segments that are only prepared
+    /// for later. Who recovers cannot tell disks of one number apart.
+    pub fn digest(&self) -> u64 {
+        let state = locked(&self.state);
+        let mut digest = 0;
+        for (name, inode) in &state.names {
+            let mut hasher = DefaultHasher::new();
+            name.hash(&mut hasher);
+            digest = mix(digest, hasher.finish());
+            if !matches!(name, FileName::Spare { .. }) {
+                let content = locked(&inode.bytes);
+                digest = mix(digest, content.now.len() as u64);
+                for word in content.now.chunks(8) {
+                    let mut bytes = [0; 8];
+                    bytes[..word.len()].copy_from_slice(word);
+                    digest = mix(digest, u64::from_le_bytes(bytes));
+                }
+            }
+        }
+        digest
     }
 
     /// Changes bytes of a file behind everyone's back, on the disk too: damage.

@@ -21,6 +21,10 @@ pub(crate) fn boot_id() -> Option<RandomId> {
 
 /// 16 bytes from the kernel's random source.
 pub(crate) fn random_id() -> io::Result<RandomId> {
+    #[cfg(test)]
+    if let Some(id) = chance::next() {
+        return Ok(id);
+    }
     let mut id = [0; 16];
     let mut filled = 0;
     while filled < id.len() {
@@ -32,4 +36,30 @@ pub(crate) fn random_id() -> io::Result<RandomId> {
 /// This host's name, for people.
 pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// Chance that is none, for tests that must write the same bytes each time.
+#[cfg(test)]
+pub(crate) mod chance {
+    use std::cell::Cell;
+
+    use super::RandomId;
+
+    thread_local! {
+        static SEED: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
+    }
+
+    /// From now on the ids that this thread asks for follow from the seed; or are random again.
+    pub(crate) fn settle(seed: Option<u64>) {
+        SEED.set(seed.map(|seed| (seed, 0)));
+    }
+
+    pub(super) fn next() -> Option<RandomId> {
+        let (seed, count) = SEED.get()?;
+        SEED.set(Some((seed, count + 1)));
+        let mut id = [0x5a; 16];
+        id[..8].copy_from_slice(&seed.to_le_bytes());
+        id[8..12].copy_from_slice(&(count as u32).to_le_bytes());
+        Some(id)
+    }
 }

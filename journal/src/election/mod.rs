@@ -14,6 +14,8 @@ mod fence;
 mod hold;
 mod machine;
 
+#[cfg(test)]
+pub(crate) use machine::chance;
 pub(crate) use machine::{boot_id, random_id};
 
 use std::time::Duration;
