@@ -149,7 +149,7 @@ impl Writer {
     }
 
     /// Begins the next segment. The one before is flushed to its end first: that the next one's header exists proves it.
-    fn roll(&mut self, record_length: u64, access: Access) -> Result<(), Refusal> {
+    pub(super) fn roll(&mut self, record_length: u64, access: Access) -> Result<(), Refusal> {
         let snapshot = snapshot::encode(self.shared.index().state.snapshot());
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + record_length;
         let taken = self.spares.take(needed, access > Access::Sender);

@@ -13,6 +13,7 @@
 //! | [`errors`] | an error at every call, and a full disk |
 //! | [`full`] | a full disk, its reserves, and what waits for the cleaner |
 //! | [`order`] | write, flush, prove, answer, destroy |
+//! | [`prove`] | every sequence of a few operations, with every crash and every failing call |
 //! | [`levels`] | durability levels weaker than always |
 //! | [`long`] | long random lives with reopening among them; how much disk they take |
 
@@ -26,6 +27,7 @@ mod full;
 mod levels;
 mod long;
 mod order;
+mod prove;
 mod script;
 
 /// How many times the default amount of random work is asked for.
