@@ -35,7 +35,7 @@ use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
 
 use super::RandomId;
 use super::fields::{Fields, FormatError, Taken};
-use crate::index::{Found, Location};
+use crate::index::location::{Found, Location};
 
 const MAGIC: &[u8; 8] = b"KAHARUN\n";
 

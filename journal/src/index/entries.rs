@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use kahawai_store::names::{Cursor, DestinationId, MessageId};
 
+use super::location::{Found, Place};
 use super::run::{Fault, Run, RunInUse};
 use super::table::Table;
 use super::write_run::MergeInput;
-use super::{Found, Place};
 use crate::format::name::FileName;
 
 /// The messages of all destinations.

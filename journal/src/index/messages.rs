@@ -9,12 +9,12 @@ use kahawai_store::batch::DestinationKind;
 use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
 
 use super::entries::Entries;
+use super::location::{Change, Found, Location, Place, RecordAt};
 use super::run::{Fault, Run};
 use super::segments::{Live, LiveCounts};
 use super::table::Table;
 use super::topic::Topic;
 use super::write_run::MergeInput;
-use super::{Change, Found, Location, Place, RecordAt};
 use crate::format::name::FileName;
 use crate::format::relocation::Relocation;
 

@@ -5,6 +5,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
+//! | [`location`] | where a message is, and what becomes of it: the words of all the others |
 //! | [`state`] | what exists: small, always current |
 //! | [`messages`] | which messages live, in which order |
 //! | [`entries`] | where messages are held: in the table, a frozen table, runs |
@@ -14,6 +15,7 @@
 //! | [`segments`] | for each segment, how much of it lives |
 
 mod entries;
+pub(crate) mod location;
 pub(crate) mod messages;
 pub(crate) mod run;
 pub(crate) mod segments;
@@ -24,71 +26,19 @@ mod tests;
 pub(crate) mod topic;
 pub(crate) mod write_run;
 
-use kahawai_store::batch::{DestinationKind, Operation};
+use kahawai_store::batch::Operation;
 use kahawai_store::catalog::Rejection;
 use kahawai_store::codec::Span;
 use kahawai_store::contract::{DestinationState, ReadRequest, Recovered, SubscriptionState};
-use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId};
+use kahawai_store::names::{DestinationId, Epoch, MessageId, SubscriptionId};
 
 use crate::format::record::Trailer;
 use crate::format::relocation::MESSAGE_OVERHEAD;
 use crate::format::snapshot::Snapshot;
+pub(crate) use location::{Found, Location, RecordAt};
 use messages::Messages;
 use segments::Live;
 use state::State;
-
-/// Where a message's bytes are: a record, and a span of the batch in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Location {
-    /// The segment's number.
-    pub(crate) segment: u64,
-    /// Where the record begins in the segment.
-    pub(crate) record: u64,
-    /// Where the message stands in the batch.
-    pub(crate) span: Span,
-}
-
-/// Where a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RecordAt {
-    pub(crate) segment: u64,
-    pub(crate) offset: u64,
-}
-
-/// A message that was found in a destination, and where.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Found {
-    pub(crate) id: MessageId,
-    pub(crate) cursor: Cursor,
-    pub(crate) location: Location,
-}
-
-/// Where a message that was found by its id stands, and where its bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) destination: DestinationId,
-    pub(crate) cursor: Cursor,
-    pub(crate) location: Location,
-}
-
-/// What a batch does to messages, once its arrivals are numbered and its transactions resolved.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
-    /// A destination exists.
-    Begin { destination: DestinationId, kind: DestinationKind },
-    /// A destination is gone, with its messages and subscriptions.
-    Remove(DestinationId),
-    /// A subscription gets what arrives from `start` on.
-    Subscribe { topic: DestinationId, id: SubscriptionId, start: u64 },
-    /// A subscription is gone.
-    Unsubscribe(SubscriptionId),
-    /// A message arrives.
-    Insert { destination: DestinationId, id: MessageId, cursor: Cursor, location: Location },
-    /// A message is done with.
-    Acknowledge { destination: DestinationId, id: MessageId, subscription: Option<SubscriptionId> },
-    /// A message goes to the end of another queue.
-    Move { id: MessageId, from: DestinationId, to: DestinationId, cursor: Cursor },
-}
 
 /// What lives in the store.
 #[derive(Debug, Default)]

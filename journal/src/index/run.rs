@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use kahawai_store::names::{Cursor, DestinationId, MessageId};
 
-use super::{Found, Place};
+use super::location::{Found, Place};
 use crate::disk::{Disk, FinishedFile};
 use crate::format::RandomId;
 use crate::format::fields::FormatError;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::AddAssign;
 
-use super::Location;
+use super::location::Location;
 
 /// How much lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -18,7 +18,7 @@ use kahawai_store::contract::{Prepared, TableEntry};
 use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, SubscriptionId, Xid};
 
-use super::{Change, Location, RecordAt};
+use super::location::{Change, Location, RecordAt};
 use crate::format::record::Trailer;
 use crate::format::snapshot::Snapshot;
 

@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use kahawai_store::names::{Cursor, DestinationId, MessageId};
 
-use super::{Found, Location, Place};
+use super::location::{Found, Location, Place};
 
 type Order = BTreeMap<Cursor, (MessageId, Location)>;
 

@@ -8,9 +8,9 @@ use kahawai_store::codec::Span;
 use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId};
 use proptest::prelude::*;
 
+use super::location::{Change, Location};
 use super::messages::Messages;
 use super::write_run::{MergeInput, RunName, merge, write_table};
-use super::{Change, Location};
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kahawai_store::names::{DestinationId, Epoch, MessageId};
 
-use super::Found;
+use super::location::Found;
 use super::messages::Messages;
 use super::run::{Fault, Run, RunError};
 use super::table::Table;
