@@ -83,6 +83,15 @@ fn a_browser_sees_all_that_a_closed_connection_had_sent_without_waiting() {
     assert_eq!(found.pop().as_deref(), Some("nothing"));
     assert_eq!(found, expected);
     assert_eq!(world.answer(request), Some(Ok(())));
+    // On a disk that takes nothing at all a goodbye is still one.
+    let late = world.connect("late");
+    world.refuses_all = true;
+    world.send(late, &queue(), message("refused", true));
+    let request = world.request();
+    world.turn(|core| core.goodbye(late, LastDelivered::Unknown, Some(request)));
+    world.settle();
+    assert_eq!(world.answer(request), Some(Ok(())));
+    world.refuses_all = false;
     let request = world.request();
     world.turn(|core| core.goodbye(looker, LastDelivered::Unknown, Some(request)));
     assert_eq!(world.answer(request), Some(Ok(())), "nothing is under way: nothing to wait for");

@@ -51,6 +51,19 @@ pub struct Delivery {
     pub redeliveries: u32,
 }
 
+impl Delivery {
+    /// Word to a consumer of this address that there is nothing, or nothing more.
+    pub(crate) fn nothing(consumer: ConsumerKey, address: &Address) -> Self {
+        Self {
+            consumer,
+            id: MessageId(0),
+            destination: Arc::new(address.clone()),
+            payload: Payload::Nothing,
+            redeliveries: 0,
+        }
+    }
+}
+
 /// What a connection is told.
 #[derive(Debug)]
 pub enum Event {

@@ -180,7 +180,8 @@ impl Core {
             Completed::Answer { connection, request } => {
                 self.answer(connection, request, result.map(|_| ()));
             }
-            // Whatever the store says to nothing at all.
+            // Whatever the store says to nothing at all: what it refused was told to those who had sent it.
+            Completed::Goodbye { connection, request } => self.answer(connection, request, Ok(())),
             Completed::Ordered(browser) => self.browser_ordered(browser),
         }
     }

@@ -40,6 +40,8 @@ pub struct World {
     pub notices: Vec<String>,
     /// Batches that add something are refused as by a full disk.
     pub full: bool,
+    /// All batches are.
+    pub refuses_all: bool,
     /// That happened.
     refused: bool,
     next_request: i32,
@@ -81,6 +83,7 @@ impl World {
             events: Vec::new(),
             notices: Vec::new(),
             full: false,
+            refuses_all: false,
             refused: false,
             next_request: 1,
             next_connection: 1,
@@ -142,7 +145,7 @@ impl World {
         });
         // A batch that is too large is a bug, whatever happened before.
         self.store_limits.check(&batch.operations).unwrap();
-        let result = if self.full && adds {
+        let result = if self.refuses_all || self.full && adds {
             self.refused = true;
             Err(StoreError::Full("test".into()))
         } else {

@@ -19,8 +19,8 @@ use crate::format::name::FileName;
 use crate::format::{RandomId, identity};
 use crate::steps::Step;
 
-/// The longest pause between two looks at a directory that holds the store no more.
-const PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The longest pause between two looks at a directory that holds the store no more: a signal to stop is heard after it.
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 
 /// A candidate for the mastership of a store directory.
 #[derive(Debug)]

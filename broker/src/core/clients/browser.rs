@@ -53,13 +53,7 @@ impl Core {
                     if let Some(browser) = &mut consumer.browser {
                         browser.ended = true;
                     }
-                    let delivery = Delivery {
-                        consumer: key,
-                        id: MessageId(0),
-                        destination: Arc::new(consumer.spec.address.clone()),
-                        payload: Payload::Nothing,
-                        redeliveries: 0,
-                    };
+                    let delivery = Delivery::nothing(key, &consumer.spec.address);
                     self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
                     return;
                 }

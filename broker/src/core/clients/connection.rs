@@ -103,7 +103,7 @@ impl Core {
         let under_way = self.connections.get(&key).is_some_and(|connection| connection.inflight > 0);
         self.disconnect(key, last, true);
         if under_way {
-            self.submit(Vec::new(), Completed::Answer { connection: key, request });
+            self.submit(Vec::new(), Completed::Goodbye { connection: key, request });
         } else {
             self.answer(key, request, Ok(()));
         }

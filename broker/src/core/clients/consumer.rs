@@ -1,14 +1,11 @@
 //! Consumers: credit, what was dispatched to them, and where it goes when they close.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-
-use kahawai_store::names::MessageId;
 
 use crate::core::address::Address;
 use crate::core::dispatch::filter::Filter;
 use crate::core::dispatch::window::{Position, Waiting};
-use crate::core::effects::{Delivery, Event, Payload};
+use crate::core::effects::{Delivery, Event};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::keys::{ConnectionKey, ConsumerKey, RequestId};
 use crate::core::spec::{ConsumerSpec, LastDelivered};
@@ -245,13 +242,7 @@ impl Core {
                 continue;
             }
             consumer.pull = None;
-            let delivery = Delivery {
-                consumer: key,
-                id: MessageId(0),
-                destination: Arc::new(consumer.spec.address.clone()),
-                payload: Payload::Nothing,
-                redeliveries: 0,
-            };
+            let delivery = Delivery::nothing(key, &consumer.spec.address);
             self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
         }
         self.pulls.extend(waiting);

@@ -253,16 +253,15 @@ impl Core {
 
     /// The store has answered for something that it was given for a destination.
     pub(crate) fn is_answered(&mut self, key: DestinationKey) {
-        if let Some(topic) = self.destinations.get_mut(&key).filter(|found| found.queue.is_none()) {
-            debug_assert!(topic.under_way > 0, "an answer for what was not given");
-            topic.under_way = topic.under_way.saturating_sub(1);
+        if let Some(destination) = self.destinations.get_mut(&key) {
+            destination.is_answered();
         }
     }
 
     /// A message was committed to a destination at an arrival number.
     pub(crate) fn arrived(&mut self, sent: &Sent, arrival: u64) {
-        self.is_answered(sent.destination);
-        let Some(destination) = self.destinations.get(&sent.destination) else { return };
+        let Some(destination) = self.destinations.get_mut(&sent.destination) else { return };
+        destination.is_answered();
         let cursor = Cursor { rank: 0, arrival };
         let size = sent.message.size();
         let plenty = self.memory + size <= self.limits.memory_bytes_max;

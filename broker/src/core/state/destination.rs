@@ -24,3 +24,13 @@ pub(crate) struct Destination {
     /// How many of a topic's messages the store was given and has not answered: what comes after them goes the same way.
     pub(crate) under_way: usize,
 }
+
+impl Destination {
+    /// The store has answered for something that it was given for this destination.
+    pub(crate) fn is_answered(&mut self) {
+        if self.queue.is_none() {
+            debug_assert!(self.under_way > 0, "an answer for what was not given");
+            self.under_way = self.under_way.saturating_sub(1);
+        }
+    }
+}

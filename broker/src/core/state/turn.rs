@@ -78,6 +78,11 @@ pub(crate) enum Completed {
         consumer: ConsumerKey,
         source: SourceKey,
     },
+    /// A client has left; what it had sent is done.
+    Goodbye {
+        connection: ConnectionKey,
+        request: Option<RequestId>,
+    },
     /// A browser may look: what was submitted before it came is done.
     Ordered(ConsumerKey),
 }
