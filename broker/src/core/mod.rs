@@ -15,6 +15,7 @@ pub mod failure;
 mod identity;
 pub mod keys;
 pub mod limits;
+mod memory;
 mod notice;
 mod recovery;
 mod remembered;
@@ -28,6 +29,7 @@ mod turn;
 use effects::Effects;
 use keys::ConsumerKey;
 use limits::Limits;
+use memory::Holds;
 pub use state::Core;
 
 impl Core {
@@ -84,6 +86,11 @@ impl Core {
 
     /// Bytes of messages that wait in memory, for tests and figures.
     pub fn memory_bytes(&self) -> usize {
-        self.memory
+        debug_assert_eq!(
+            self.memory.used(),
+            self.sources.values().map(|source| source.window.bytes()).sum(),
+            "what is counted is not what the windows hold"
+        );
+        self.memory.used()
     }
 }

@@ -13,6 +13,7 @@ use super::entries::read_durable;
 use super::identity::{Identities, SPOOLED_FORMAT};
 use super::keys::{DestinationKey, KeyMap, SourceKey};
 use super::limits::Limits;
+use super::memory::Memory;
 use super::remembered::Remembered;
 use super::route::producer_audit::{OUTCOMES, PRODUCERS};
 use super::settings::Settings;
@@ -57,7 +58,7 @@ impl Core {
             deferred_letters: Vec::new(),
             overflowing: Vec::new(),
             arrival_last: 0,
-            memory: 0,
+            memory: Memory::new(limits.memory_bytes_max),
             next_sweep,
             sweep: Default::default(),
             letters: Default::default(),
@@ -129,7 +130,7 @@ impl Core {
                     .values_mut()
                     .find(|source| source.stored == Some(destination) && source.subscription == subscription);
                 if let Some(source) = found {
-                    source.window.hold(id);
+                    source.window.change(&mut self.memory).hold(id);
                 }
             }
         }

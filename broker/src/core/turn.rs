@@ -83,7 +83,7 @@ impl Core {
         self.dispatch();
         self.end_pulls();
         self.flush();
-        if self.memory > self.limits.memory_bytes_max {
+        if self.memory.is_exceeded() {
             self.shrink();
         }
     }
@@ -201,17 +201,17 @@ impl Core {
                             let place = self.destinations.get(&source.destination);
                             let place = place.map_or_else(String::new, |place| place.address.to_string());
                             let ids = ids.join(", ");
-                            self.memory += source.window.page_came(token, page);
+                            source.window.change(&mut self.memory).page_came(token, page);
                             self.say(Subject::Damaged, || {
                                 format!("{place}: messages {ids} are damaged and were passed over; the store's tools show them")
                             });
                         } else {
-                            self.memory += source.window.page_came(token, page);
+                            source.window.change(&mut self.memory).page_came(token, page);
                         }
                         self.touch(key);
                     }
                     Err(error) => {
-                        source.window.page_failed(token);
+                        source.window.change(&mut self.memory).page_failed(token);
                         let text = format!("a page could not be read: {error}");
                         self.say(Subject::Unreadable, || format!("{text}; its consumers are told and ended"));
                         self.unreadable(key, &text);
@@ -225,7 +225,7 @@ impl Core {
     pub(crate) fn settle(&mut self, settled: &[Settled]) {
         for (key, id) in settled {
             if let Some(source) = self.sources.get_mut(key) {
-                source.window.settle(*id);
+                source.window.change(&mut self.memory).settle(*id);
             }
         }
     }

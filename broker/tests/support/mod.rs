@@ -120,6 +120,8 @@ impl World {
     }
 
     fn take(&mut self) {
+        // It asserts that what is counted is what is held.
+        let _ = self.core.memory_bytes();
         let effects = self.core.take_effects();
         self.events.extend(effects.events);
         self.notices.extend(effects.notices.into_iter().map(|notice| notice.text));

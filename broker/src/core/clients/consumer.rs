@@ -181,14 +181,19 @@ impl Core {
         let Dispatched { id, position, redeliveries, stored, .. } = entry;
         match entry.message {
             Some(message) => {
-                self.memory += message.size();
                 if message.header.expiration > 0 {
                     source.expires_from = source.expires_from.min(message.header.expiration);
                 }
-                source.window.give_back(Waiting { id, position, message, redeliveries, stored });
+                source.window.change(&mut self.memory).give_back(Waiting {
+                    id,
+                    position,
+                    message,
+                    redeliveries,
+                    stored,
+                });
             }
             None => {
-                source.window.give_back_unseen(id, position, redeliveries);
+                source.window.change(&mut self.memory).give_back_unseen(id, position, redeliveries);
                 source.expires_from = i64::MIN;
             }
         }

@@ -70,7 +70,7 @@ impl Core {
                 self.sweep.places.pop_front();
                 continue;
             };
-            source.window.sweep_asked();
+            source.window.change(&mut self.memory).sweep_asked();
             let subscription = source.subscription;
             let token = ReadToken(self.ids.key());
             self.sweep.next = None;
@@ -105,7 +105,7 @@ impl Core {
         let Some(source) = self.sources.get_mut(&key) else { return };
         // What is condemned is buried for its own reason, when it is read again.
         let condemned = &source.condemned;
-        let found = source.window.swept(page, now, |id| condemned.contains_key(&id));
+        let found = source.window.change(&mut self.memory).swept(page, now, |id| condemned.contains_key(&id));
         place.first_left = place.first_left.min(found.first_left);
         place.after = last.or(place.after);
         if end {
@@ -113,12 +113,7 @@ impl Core {
         } else {
             self.sweep.places.push_back(place);
         }
-        for waiting in found.from_memory {
-            self.expire(key, waiting);
-        }
-        for waiting in found.from_store {
-            // It was not counted among what waits in memory.
-            self.memory += waiting.message.size();
+        for waiting in found.from_memory.into_iter().chain(found.from_store) {
             self.expire(key, waiting);
         }
     }
@@ -148,7 +143,8 @@ impl Core {
                 .map(|waiting| waiting.position)
                 .collect();
             for position in positions {
-                expired.extend(source.window.take(position).map(|waiting| (*key, waiting)));
+                let taken = source.window.change(&mut self.memory).take(position);
+                expired.extend(taken.map(|waiting| (*key, waiting)));
             }
         }
         for (key, waiting) in expired {

@@ -7,6 +7,7 @@ use kahawai_store::contract::ReadRequest;
 use super::window::{Position, Waiting};
 use crate::core::effects::{Delivery, Event, Payload, StoreCall};
 use crate::core::keys::{ConsumerKey, ReadToken, SourceKey};
+use crate::core::memory::Holds;
 use crate::core::state::Core;
 use crate::core::state::consumer::Dispatched;
 use crate::core::state::letters::Reason;
@@ -57,7 +58,7 @@ impl Core {
         if source.consumers.iter().any(|key| fresh(&key))
             && let Some(source) = self.sources.get_mut(&key)
         {
-            source.window.turn_back();
+            source.window.change(&mut self.memory).turn_back();
         }
     }
 
@@ -67,7 +68,7 @@ impl Core {
         let refusers = source.consumers.iter().copied().filter(|key| self.has_room(*key)).collect();
         if let Some(source) = self.sources.get_mut(&key) {
             source.refusers = refusers;
-            self.memory = self.memory.saturating_sub(source.window.pass_over());
+            source.window.change(&mut self.memory).pass_over();
         }
     }
 
@@ -79,8 +80,7 @@ impl Core {
             let Some(next) = source.window.first_after(passed) else { return passed.is_some() };
             let position = next.position;
             if next.message.header.is_expired(self.now) {
-                let taken = self.sources.get_mut(&key).and_then(|source| source.window.take(position));
-                if let Some(waiting) = taken {
+                if let Some(waiting) = self.take(key, position) {
                     self.expire(key, waiting);
                 }
                 continue;
@@ -96,7 +96,8 @@ impl Core {
                 Choice::Consumer { consumer, next } => {
                     let Some(source) = self.sources.get_mut(&key) else { return false };
                     source.next = next;
-                    if let Some(waiting) = source.window.take(position) {
+                    let taken = source.window.change(&mut self.memory).take(position);
+                    if let Some(waiting) = taken {
                         self.deliver(key, consumer, waiting);
                     }
                 }
@@ -104,12 +105,13 @@ impl Core {
         }
     }
 
+    fn take(&mut self, key: SourceKey, position: Position) -> Option<Waiting> {
+        self.sources.get_mut(&key)?.window.change(&mut self.memory).take(position)
+    }
+
     /// A durable subscription's only consumer does not want a message: nobody will, and it is done with.
     fn leave_out(&mut self, key: SourceKey, position: Position) {
-        let Some(waiting) = self.sources.get_mut(&key).and_then(|source| source.window.take(position)) else {
-            return;
-        };
-        self.memory = self.memory.saturating_sub(waiting.message.size());
+        let Some(waiting) = self.take(key, position) else { return };
         let Waiting { id, redeliveries, stored, .. } = waiting;
         let entry = Dispatched {
             id,
@@ -126,7 +128,7 @@ impl Core {
 
     fn bury_condemned(&mut self, key: SourceKey, position: Position) {
         let Some(source) = self.sources.get_mut(&key) else { return };
-        let Some(waiting) = source.window.take(position) else { return };
+        let Some(waiting) = source.window.change(&mut self.memory).take(position) else { return };
         let reason = source.condemned.remove(&waiting.id).unwrap_or(Reason::Poison(None));
         self.bury_waiting(key, waiting, reason);
     }
@@ -186,7 +188,6 @@ impl Core {
         };
         let Some(consumer) = self.consumers.get_mut(&consumer_key) else { return };
         let size = waiting.message.size();
-        self.memory = self.memory.saturating_sub(size);
         if let Some(connection) = self.connections.get_mut(&consumer.connection) {
             connection.unwritten += size;
         }
@@ -195,7 +196,7 @@ impl Core {
         // What the store has can be read again if it comes back; keep it only where memory is plenty.
         let keep = !waiting.stored
             || consumer.dispatched.len() < self.limits.window_messages_max
-                && self.memory < self.limits.memory_bytes_max / 2
+                && self.memory.is_plenty()
                 && size < self.limits.page_bytes_max / 16;
         consumer.dispatched.push_back(Dispatched {
             id: waiting.id,
@@ -232,7 +233,7 @@ impl Core {
         if !wanted || !source.consumers.iter().any(has_credit) {
             return;
         }
-        let scarce = self.memory >= self.limits.memory_bytes_max;
+        let scarce = self.memory.is_full();
         let (messages_max, bytes_max) = if scarce {
             (SCARCE_PAGE_MESSAGES, SCARCE_PAGE_BYTES)
         } else {
@@ -240,7 +241,7 @@ impl Core {
         };
         let token = ReadToken(self.ids.key());
         let subscription = source.subscription;
-        let after = source.window.page_asked(token);
+        let after = source.window.change(&mut self.memory).page_asked(token);
         self.reads.insert(token, ReadFor::Source(key));
         self.flush();
         let request = ReadRequest { destination, subscription, after, messages_max, bytes_max };
@@ -249,13 +250,11 @@ impl Core {
 
     /// Lets waiting messages that the store has go from memory, of sources that nobody consumes.
     pub(crate) fn shrink(&mut self) {
-        let mut freed = 0;
         for source in self.sources.values_mut() {
             if source.consumers.is_empty() && source.stored.is_some() {
-                freed += source.window.shrink();
+                source.window.change(&mut self.memory).shrink();
             }
         }
-        self.memory = self.memory.saturating_sub(freed);
     }
 }
 

@@ -21,6 +21,7 @@ use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, MessageId};
 
 use crate::core::keys::{KeyHasher, KeyMap, ReadToken};
+use crate::core::memory::Holds;
 
 type IdSet = HashSet<MessageId, BuildHasherDefault<KeyHasher>>;
 
@@ -93,6 +94,12 @@ pub(crate) struct Window {
     redelivered: KeyMap<MessageId, u32>,
 }
 
+impl Holds for Window {
+    fn bytes(&self) -> usize {
+        self.ready_bytes
+    }
+}
+
 impl Window {
     /// A window over what the store already holds.
     pub(crate) fn recovered(messages: u64) -> Self {
@@ -101,10 +108,6 @@ impl Window {
 
     pub(crate) fn len(&self) -> usize {
         self.ready.len()
-    }
-
-    pub(crate) fn bytes(&self) -> usize {
-        self.ready_bytes
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -137,11 +140,10 @@ impl Window {
     }
 
     /// Lets the stored messages go that were read so far, which nobody with room wants, so that what stands behind them can
-    /// be read. Gives how many bytes were freed.
-    pub(crate) fn pass_over(&mut self) -> usize {
-        let Some((first, freed)) = self.let_go() else { return 0 };
+    /// be read.
+    pub(crate) fn pass_over(&mut self) {
+        let Some(first) = self.let_go() else { return };
         self.passed_over = Some(self.passed_over.map_or(first, |earlier| earlier.min(first)));
-        freed
     }
 
     /// Reads again what was passed over.
@@ -157,10 +159,9 @@ impl Window {
         self.read_to
     }
 
-    /// Takes a page; gives how many bytes were added.
-    pub(crate) fn page_came(&mut self, token: ReadToken, page: Page) -> usize {
-        let Some(reading) = self.reading.take_if(|reading| reading.token == token) else { return 0 };
-        let before = self.ready_bytes;
+    /// Takes a page.
+    pub(crate) fn page_came(&mut self, token: ReadToken, page: Page) {
+        let Some(reading) = self.reading.take_if(|reading| reading.token == token) else { return };
         // A damaged message stands there too, and is passed over.
         let last = page.cursor_last();
         for found in page.messages {
@@ -182,7 +183,6 @@ impl Window {
             self.read_to = self.read_to.max(last);
             self.behind = !page.end || reading.forgotten;
         }
-        self.ready_bytes - before
     }
 
     /// The page could not be read; it may be asked for again.
@@ -192,27 +192,20 @@ impl Window {
         }
     }
 
-    /// A message was committed here. Returns whether it was taken into memory.
-    pub(crate) fn committed(
-        &mut self,
-        id: MessageId,
-        cursor: Cursor,
-        message: &Arc<Message>,
-        room: bool,
-    ) -> bool {
+    /// A message was committed here. It is taken into memory if there is `room` and it stands next.
+    pub(crate) fn committed(&mut self, id: MessageId, cursor: Cursor, message: &Arc<Message>, room: bool) {
         // A page may have brought it before this answer came; it may even be acknowledged by now, and not be in the page that
         // was read since.
         if self.read_to.is_some_and(|read_to| cursor <= read_to) || self.held.contains(&id) {
-            return false;
+            return;
         }
         if self.behind || !room {
             self.committed_unseen();
-            return false;
+            return;
         }
         self.read_to = Some(cursor);
         let position = Position::stored(cursor);
         self.insert(Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: true });
-        true
     }
 
     /// Messages were committed here that nobody has in memory.
@@ -333,17 +326,15 @@ impl Window {
         self.rewind(position);
     }
 
-    /// Forgets the stored messages that wait; they are read again when wanted. Gives how many bytes were freed.
-    pub(crate) fn shrink(&mut self) -> usize {
+    /// Forgets the stored messages that wait; they are read again when wanted.
+    pub(crate) fn shrink(&mut self) {
         self.turn_back();
-        let Some((first, freed)) = self.let_go() else { return 0 };
+        let Some(first) = self.let_go() else { return };
         self.rewind(first);
-        freed
     }
 
-    /// Drops the stored messages that wait from memory; gives the first one's place and how many bytes were freed.
-    fn let_go(&mut self) -> Option<(Position, usize)> {
-        let before = self.ready_bytes;
+    /// Drops the stored messages that wait from memory; gives the first one's place.
+    fn let_go(&mut self) -> Option<Position> {
         let first = self.ready.values().find(|waiting| waiting.stored).map(|waiting| waiting.position)?;
         let mut freed = 0;
         let redelivered = &mut self.redelivered;
@@ -356,8 +347,8 @@ impl Window {
             }
             !waiting.stored
         });
-        self.ready_bytes = before - freed;
-        Some((first, freed))
+        self.ready_bytes -= freed;
+        Some(first)
     }
 
     fn rewind(&mut self, to: Position) {
@@ -381,7 +372,8 @@ mod tests {
         assert_eq!(window.page_asked(token), None);
         let cursor = Cursor { rank: 0, arrival: 7 };
         let page = Page { damaged: vec![(MessageId(1), cursor)], ..Page::default() };
-        assert_eq!(window.page_came(token, page), 0);
+        window.page_came(token, page);
+        assert!(window.is_empty());
         assert!(window.wants_page());
         assert_eq!(window.page_asked(ReadToken(2)), Some(cursor));
     }

@@ -211,8 +211,7 @@ impl Core {
         durable.consumer = None;
         for source in durable.parts.clone() {
             if let Some(source) = self.sources.get_mut(&source) {
-                let freed = source.window.shrink();
-                self.memory = self.memory.saturating_sub(freed);
+                source.window.change(&mut self.memory).shrink();
             }
         }
     }
@@ -259,7 +258,7 @@ impl Core {
 
     pub(crate) fn forget_part(&mut self, source: SourceKey) -> Option<SubscriptionId> {
         let removed = self.sources.remove(&source)?;
-        self.memory = self.memory.saturating_sub(removed.window.bytes());
+        removed.window.end(&mut self.memory);
         if let Some(topic) = self.destinations.get_mut(&removed.destination) {
             topic.durables.retain(|other| *other != source);
         }

@@ -34,7 +34,6 @@ impl Core {
     }
 
     pub(crate) fn bury_waiting(&mut self, source: SourceKey, waiting: Waiting, reason: Reason) {
-        self.memory = self.memory.saturating_sub(waiting.message.size());
         let Waiting { id, position, message, redeliveries, stored } = waiting;
         let entry = Dispatched {
             id,
@@ -60,7 +59,7 @@ impl Core {
             let (id, position) = (entry.id, entry.position);
             if let Some(source) = self.sources.get_mut(&key) {
                 source.condemned.insert(id, reason);
-                source.window.give_back_unseen(id, position, 0);
+                source.window.change(&mut self.memory).give_back_unseen(id, position, 0);
             }
             self.touch(key);
             return false;

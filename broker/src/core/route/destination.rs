@@ -289,7 +289,7 @@ impl Core {
         if let Some((source, source_state)) =
             destination.queue.and_then(|source| Some((source, self.sources.remove(&source)?)))
         {
-            self.memory = self.memory.saturating_sub(source_state.window.bytes());
+            source_state.window.end(&mut self.memory);
             for consumer in source_state.consumers {
                 if let Some(consumer) = self.consumers.get_mut(&consumer) {
                     consumer.sources.retain(|other| *other != source);

@@ -13,6 +13,7 @@ use crate::core::dispatch::window::{Position, Waiting};
 use crate::core::effects::{Event, Notice, Payload};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
+use crate::core::memory::Holds;
 use crate::core::spec::{Sending, TransactionId};
 use crate::core::state::Core;
 use crate::core::state::consumer::Pending;
@@ -181,11 +182,13 @@ impl Core {
             return Ok(!destination.durables.is_empty() || destination.under_way > 0);
         }
         let temporary = destination.address.kind.is_temporary();
-        let full = self.memory >= self.limits.memory_bytes_max;
+        let full = self.memory.is_full();
         if full && temporary {
             let message = format!(
                 "Usage Manager Memory Limit reached: {} bytes of messages wait, limit {}; {} takes no more until some are consumed",
-                self.memory, self.limits.memory_bytes_max, destination.address
+                self.memory.used(),
+                self.memory.max(),
+                destination.address
             );
             self.say(Subject::MemoryFull, || message.clone());
             return Err(Failure::new(FailureKind::ResourceAllocation, message));
@@ -231,8 +234,7 @@ impl Core {
         let position = Position { arrival: self.arrival_last, minor: self.ids.key() };
         let waiting = Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: false };
         if let Some(source) = self.sources.get_mut(&source) {
-            source.window.insert(waiting);
-            self.memory += message.size();
+            source.window.change(&mut self.memory).insert(waiting);
         }
         self.touch(source);
     }
@@ -264,7 +266,7 @@ impl Core {
         destination.is_answered();
         let cursor = Cursor { rank: 0, arrival };
         let size = sent.message.size();
-        let plenty = self.memory + size <= self.limits.memory_bytes_max;
+        let plenty = self.memory.has_room(size);
         let (queue, durables) = (destination.queue, destination.durables.len());
         for index in 0..usize::from(queue.is_some()) + durables {
             let of_topic = || self.destinations.get(&sent.destination)?.durables.get(index).copied();
@@ -277,16 +279,14 @@ impl Core {
             if sent.message.header.expiration > 0 {
                 source.expires_from = source.expires_from.min(sent.message.header.expiration);
             }
-            let window = &mut source.window;
+            let window = &source.window;
             let listened = source.subscription.is_none() || !source.consumers.is_empty();
             let room = plenty
                 && listened
                 && window.len() < self.limits.window_messages_max
                 && window.bytes() + size <= self.limits.window_bytes_max
                 || window.is_empty() && !source.consumers.is_empty();
-            if window.committed(sent.id, cursor, &sent.message, room) {
-                self.memory += size;
-            }
+            source.window.change(&mut self.memory).committed(sent.id, cursor, &sent.message, room);
             self.touch(key);
         }
         self.publish(sent.destination, sent.id, &sent.message, sent.sender, true);

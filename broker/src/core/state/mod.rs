@@ -21,6 +21,7 @@ use super::effects::Effects;
 use super::identity::Identities;
 use super::keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, KeyMap, ReadToken, SourceKey};
 use super::limits::Limits;
+use super::memory::Memory;
 use super::remembered::Remembered;
 use super::settings::Settings;
 use connection::Connection;
@@ -71,8 +72,8 @@ pub struct Core {
     pub(super) overflowing: Vec<ConsumerKey>,
     /// The last arrival number that is known.
     pub(super) arrival_last: u64,
-    /// Bytes of messages that wait in memory.
-    pub(super) memory: usize,
+    /// What the sources' windows hold.
+    pub(super) memory: Memory,
     pub(super) next_sweep: i64,
     pub(super) sweep: Sweep,
     pub(super) letters: Letters,

@@ -5,6 +5,7 @@ use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
 use super::letters::Reason;
 use crate::core::dispatch::window::Window;
 use crate::core::keys::{ConsumerKey, DestinationKey, KeyMap};
+use crate::core::memory::Counted;
 
 /// A queue, or one topic of a durable subscription.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct Source {
     /// Its destination's name in the store.
     pub(crate) stored: Option<DestinationId>,
     pub(crate) subscription: Option<SubscriptionId>,
-    pub(crate) window: Window,
+    pub(crate) window: Counted<Window>,
     /// What is buried instead of dispatched when it is read again.
     pub(crate) condemned: KeyMap<MessageId, Reason>,
     /// Highest priority first; among equals the oldest.
@@ -48,7 +49,7 @@ impl Source {
             expires_from: if window.is_behind() { i64::MIN } else { i64::MAX },
             stored: stored.map(|(destination, _)| destination),
             subscription: stored.map(|(_, subscription)| subscription),
-            window,
+            window: Counted::new(window),
             condemned: KeyMap::default(),
             consumers: Vec::new(),
             exclusives: 0,

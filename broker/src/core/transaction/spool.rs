@@ -135,7 +135,7 @@ impl Core {
             destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
         for key in sources {
             if let Some(source) = self.sources.get_mut(&key) {
-                source.window.committed_unseen();
+                source.window.change(&mut self.memory).committed_unseen();
                 // Nor does anybody know when they expire.
                 source.expires_from = i64::MIN;
             }
