@@ -6,7 +6,7 @@
 
 mod spool;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kahawai_store::batch::{Operation, Outcome};
@@ -18,7 +18,7 @@ use super::failure::{Failure, FailureKind};
 use super::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
 use super::spec::{Sending, TransactionId};
 use super::state::Core;
-use super::state::consumer::Dispatched;
+use super::state::dispatched::Dispatched;
 use super::state::sent::Sent;
 use super::state::transaction::{Ending, Prepared, Published, Transaction};
 use super::state::turn::Completed;
@@ -292,26 +292,18 @@ impl Core {
 
     /// What a transaction acknowledged is its consumers' again, in the old order; where the consumer is gone it waits again.
     fn unacknowledge(&mut self, acknowledged: Vec<(ConsumerKey, Dispatched)>) {
-        let mut consumers = BTreeSet::new();
+        let mut living: BTreeMap<ConsumerKey, Vec<Dispatched>> = BTreeMap::new();
         for (key, mut entry) in acknowledged {
-            match self.consumers.get_mut(&key) {
-                Some(consumer) => {
-                    consumer.dispatched.push_back(entry);
-                    // The client has it in hand: it takes no room.
-                    if consumer.prefetch > 0 {
-                        consumer.extension += 1;
-                    }
-                    consumers.insert(key);
-                }
-                None => {
-                    entry.redeliveries += 1;
-                    self.give_back(entry);
-                }
+            if self.consumers.contains_key(&key) {
+                living.entry(key).or_default().push(entry);
+            } else {
+                entry.redeliveries += 1;
+                self.give_back(entry);
             }
         }
-        for key in consumers {
+        for (key, entries) in living {
             if let Some(consumer) = self.consumers.get_mut(&key) {
-                consumer.dispatched.make_contiguous().sort_by_key(|entry| entry.serial);
+                consumer.hand.put_back(entries);
             }
         }
     }

@@ -7,7 +7,7 @@ use crate::core::failure::{Failure, FailureKind};
 use crate::core::keys::{ConnectionKey, RequestId};
 use crate::core::spec::{Acknowledgement, AcknowledgementKind};
 use crate::core::state::Core;
-use crate::core::state::consumer::Dispatched;
+use crate::core::state::dispatched::Dispatched;
 use crate::core::state::letters::Reason;
 
 impl Core {
@@ -64,30 +64,22 @@ impl Core {
             let message = "The subscription does not exist: no such consumer on this connection";
             return Err(Failure::new(FailureKind::IllegalState, message));
         };
+        let dispatched = consumer.hand.dispatched();
         let meant = match kind {
-            AcknowledgementKind::Individual => {
-                meant::range(&consumer.dispatched, Some(last), last).map(Meant::Range)
-            }
+            AcknowledgementKind::Individual => meant::range(dispatched, Some(last), last).map(Meant::Range),
             AcknowledgementKind::Standard if transaction.is_some() && reconnected => {
-                meant::counted(&consumer.dispatched, first, last, count)
+                meant::counted(dispatched, first, last, count)
             }
-            _ => meant::range(&consumer.dispatched, first, last).map(Meant::Range),
+            _ => meant::range(dispatched, first, last).map(Meant::Range),
         }?;
         match kind {
             AcknowledgementKind::Redelivered => return Ok(false),
             AcknowledgementKind::Delivered => {
                 // So a client speaks of what it has had since before a failover, and keeps.
-                if reconnected
-                    && first.is_none()
-                    && count == 1
-                    && let Some(entry) = consumer.dispatched.iter_mut().find(|entry| entry.id == last)
-                {
-                    entry.replayed = true;
+                if reconnected && first.is_none() && count == 1 {
+                    consumer.hand.replayed(last);
                 }
-                if consumer.prefetch > 0 {
-                    let most = consumer.dispatched.len();
-                    consumer.extension = consumer.extension.saturating_add(count).min(most);
-                }
+                consumer.hand.delivered(count);
                 self.consumer_has_room(key);
                 return Ok(false);
             }
@@ -100,10 +92,8 @@ impl Core {
             self.check_transaction(connection, transaction)?;
         }
         let Some(consumer) = self.consumers.get_mut(&key) else { return Ok(false) };
-        let taken = meant.take(&mut consumer.dispatched);
-        consumer.extension = consumer.extension.saturating_sub(taken.len());
         let mut stored = false;
-        for entry in taken {
+        for entry in consumer.hand.take(&meant) {
             match (&kind, &transaction) {
                 (AcknowledgementKind::Expired, _) => stored |= self.bury(entry, Reason::Expired),
                 (AcknowledgementKind::Poison(cause), _) => {

@@ -12,11 +12,11 @@ use kahawai_store::contract::{Page, ReadRequest, StoreError};
 use kahawai_store::message::Message;
 use kahawai_store::names::MessageId;
 
-use crate::core::dispatch::window::Position;
+use super::hand_out::hand_out;
 use crate::core::effects::{Delivery, Event, Payload, StoreCall};
 use crate::core::keys::{ConsumerKey, ReadToken, SourceKey};
 use crate::core::state::Core;
-use crate::core::state::consumer::Dispatched;
+use crate::core::state::dispatched::Dispatched;
 use crate::core::state::said::Subject;
 use crate::core::state::turn::{Completed, ReadFor};
 
@@ -63,7 +63,7 @@ impl Core {
 
     fn browse_next(&mut self, key: ConsumerKey) -> Next {
         let Some(consumer) = self.consumers.get_mut(&key) else { return Next::Wait };
-        let credit = consumer.has_credit();
+        let credit = consumer.hand.has_credit();
         let Some(browser) = &mut consumer.browser else { return Next::Wait };
         if browser.ended || browser.reading {
             return Next::Wait;
@@ -71,7 +71,7 @@ impl Core {
         let congested = self
             .connections
             .get(&consumer.connection)
-            .is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max);
+            .is_some_and(|connection| connection.is_congested(self.limits.outbox_bytes_max));
         if !browser.buffer.is_empty() {
             if !credit || congested {
                 return Next::Wait;
@@ -101,25 +101,10 @@ impl Core {
         if expired || !consumer.filter.accepts(&message) {
             return;
         }
-        consumer.serial += 1;
-        consumer.pull = None;
-        // Without a source: it goes nowhere when it is acknowledged, nor when the browser closes.
-        consumer.dispatched.push_back(Dispatched {
-            id,
-            serial: consumer.serial,
-            source: None,
-            position: Position { arrival: 0, minor: 0 },
-            message: None,
-            redeliveries: 0,
-            stored: false,
-            replayed: false,
-        });
-        if let Some(connection) = self.connections.get_mut(&consumer.connection) {
-            connection.unwritten += message.size();
-        }
+        let Some(connection) = self.connections.get_mut(&consumer.connection) else { return };
         let delivery =
             Delivery { consumer: key, id, destination, payload: Payload::Message(message), redeliveries: 0 };
-        self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+        hand_out(&mut self.effects, connection, consumer, Dispatched::passing(id), delivery);
     }
 
     /// Lets a browser look when what was submitted before is done.
@@ -204,8 +189,11 @@ impl Core {
             .map(|waiting| (waiting.position, waiting.id, Arc::clone(&waiting.message)))
             .collect();
         for consumer in source.consumers.iter().filter_map(|key| self.consumers.get(key)) {
-            let own =
-                consumer.dispatched.iter().filter(|entry| entry.source == Some(source_key) && !entry.stored);
+            let own = consumer
+                .hand
+                .dispatched()
+                .iter()
+                .filter(|entry| entry.source == Some(source_key) && !entry.stored);
             found.extend(own.filter_map(|entry| Some((entry.position, entry.id, entry.message.clone()?))));
         }
         found.sort_by_key(|(position, ..)| *position);

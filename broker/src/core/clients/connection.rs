@@ -132,15 +132,16 @@ impl Core {
     pub fn is_congested(&self, key: ConnectionKey) -> bool {
         self.connections
             .get(&key)
-            .is_some_and(|connection| connection.unwritten >= self.limits.outbox_bytes_max)
+            .is_some_and(|connection| connection.is_congested(self.limits.outbox_bytes_max))
     }
 
     /// That many bytes of what was delivered to a connection were written to its socket.
     pub fn written(&mut self, key: ConnectionKey, bytes: usize) {
         let Some(connection) = self.connections.get_mut(&key) else { return };
-        let congested = connection.unwritten >= self.limits.outbox_bytes_max;
+        let most = self.limits.outbox_bytes_max;
+        let congested = connection.is_congested(most);
         connection.unwritten = connection.unwritten.saturating_sub(bytes);
-        if congested && connection.unwritten < self.limits.outbox_bytes_max {
+        if congested && !connection.is_congested(most) {
             let consumers: Vec<_> = connection.consumers.iter().copied().collect();
             for consumer in consumers {
                 self.consumer_has_room(consumer);

@@ -1,16 +1,18 @@
 //! Consumers: credit, what was dispatched to them, and where it goes when they close.
 
-use std::collections::VecDeque;
-
+use super::hand::Hand;
+use super::hand_out::hand_out;
 use crate::core::address::Address;
 use crate::core::dispatch::filter::Filter;
-use crate::core::dispatch::window::{Position, Waiting};
+use crate::core::dispatch::window::Waiting;
 use crate::core::effects::{Delivery, Event};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::keys::{ConnectionKey, ConsumerKey, RequestId};
 use crate::core::spec::{ConsumerSpec, LastDelivered};
 use crate::core::state::Core;
-use crate::core::state::consumer::{Browser, Consumer, Dispatched, Pull, Slow};
+use crate::core::state::backlog::Backlog;
+use crate::core::state::consumer::{Browser, Consumer, Slow};
+use crate::core::state::dispatched::Dispatched;
 
 impl Core {
     /// A key for a consumer that is about to be added.
@@ -98,15 +100,10 @@ impl Core {
         let consumer = Consumer {
             connection,
             filter,
-            prefetch: spec.prefetch as usize,
-            extension: 0,
-            pull: None,
+            hand: Hand::new(spec.prefetch as usize),
             sources: Vec::new(),
             topics: Vec::new(),
-            dispatched: VecDeque::new(),
-            serial: 0,
-            pending: VecDeque::new(),
-            pending_bytes: 0,
+            backlog: Backlog::default(),
             dropped: 0,
             slow: Slow::default(),
             kept: Vec::new(),
@@ -157,16 +154,7 @@ impl Core {
             connection.consumers.remove(&key);
         }
         self.effects.events.push((consumer.connection, Event::ConsumerGone(key)));
-        // What the client saw counts as delivered once more: all of it if nobody knows, else up to the last one named.
-        let seen = match last {
-            LastDelivered::Unknown => consumer.dispatched.len(),
-            LastDelivered::Nothing => 0,
-            LastDelivered::Message(id) => {
-                consumer.dispatched.iter().position(|entry| entry.id == id).map_or(0, |index| index + 1)
-            }
-        };
-        for (index, mut entry) in consumer.dispatched.into_iter().enumerate() {
-            entry.redeliveries += u32::from(index < seen);
+        for entry in consumer.hand.close(last) {
             self.give_back(entry);
         }
         if let Some(subscription) = &consumer.spec.subscription {
@@ -203,7 +191,7 @@ impl Core {
     /// How many messages a consumer takes before it acknowledges some, from now on.
     pub fn set_prefetch(&mut self, key: ConsumerKey, prefetch: u32) {
         if let Some(consumer) = self.consumers.get_mut(&key) {
-            consumer.prefetch = prefetch as usize;
+            consumer.hand.set_prefetch(prefetch as usize);
             self.consumer_has_room(key);
         }
     }
@@ -212,15 +200,15 @@ impl Core {
     /// milliseconds (0 for however long it takes).
     pub fn pull(&mut self, key: ConsumerKey, timeout: Option<u64>) {
         let now = self.now;
-        let Some(consumer) = self.consumers.get_mut(&key).filter(|consumer| consumer.prefetch == 0) else {
-            return;
-        };
+        let Some(consumer) = self.consumers.get_mut(&key) else { return };
         let deadline = match timeout {
             None => Some(now),
             Some(0) => None,
             Some(timeout) => Some(now.saturating_add_unsigned(timeout)),
         };
-        consumer.pull = Some(Pull { deadline });
+        if !consumer.hand.pull(deadline) {
+            return;
+        }
         if let Some(deadline) = deadline {
             self.pulls.insert((deadline, key));
         }
@@ -233,7 +221,7 @@ impl Core {
         while let Some(&(deadline, key)) = self.pulls.first().filter(|(deadline, _)| *deadline <= self.now) {
             self.pulls.pop_first();
             let Some(consumer) = self.consumers.get_mut(&key) else { continue };
-            if consumer.pull.is_none_or(|pull| pull.deadline != Some(deadline)) {
+            if !consumer.hand.has_pull_until(deadline) {
                 continue;
             }
             let sources = &self.sources;
@@ -246,7 +234,7 @@ impl Core {
                 waiting.push((deadline, key));
                 continue;
             }
-            consumer.pull = None;
+            consumer.hand.end_pull();
             let delivery = Delivery::nothing(key, &consumer.spec.address);
             self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
         }
@@ -256,7 +244,7 @@ impl Core {
     /// A consumer may have got room for more: look at everything it consumes.
     pub(crate) fn consumer_has_room(&mut self, key: ConsumerKey) {
         let Some(consumer) = self.consumers.get(&key) else { return };
-        if !consumer.pending.is_empty() {
+        if !consumer.backlog.is_empty() {
             self.deliver_pending(key);
         }
         let Some(consumer) = self.consumers.get(&key) else { return };
@@ -277,23 +265,9 @@ impl Core {
     pub(crate) fn deliver_pending(&mut self, key: ConsumerKey) {
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         let Some(connection) = self.connections.get_mut(&consumer.connection) else { return };
-        while consumer.has_credit() && connection.unwritten < self.limits.outbox_bytes_max {
-            let Some(pending) = consumer.pending.pop_front() else { break };
-            let size = pending.payload.size();
-            consumer.pending_bytes -= size;
-            connection.unwritten += size;
-            consumer.serial += 1;
-            consumer.pull = None;
-            consumer.dispatched.push_back(Dispatched {
-                id: pending.id,
-                serial: consumer.serial,
-                source: None,
-                position: Position { arrival: 0, minor: 0 },
-                message: None,
-                redeliveries: 0,
-                stored: false,
-                replayed: false,
-            });
+        while consumer.hand.has_credit() && !connection.is_congested(self.limits.outbox_bytes_max) {
+            let Some(pending) = consumer.backlog.pop() else { break };
+            let entry = Dispatched::passing(pending.id);
             let delivery = Delivery {
                 consumer: key,
                 id: pending.id,
@@ -301,9 +275,9 @@ impl Core {
                 payload: pending.payload,
                 redeliveries: 0,
             };
-            self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+            hand_out(&mut self.effects, connection, consumer, entry, delivery);
         }
-        if consumer.pending.is_empty() {
+        if consumer.backlog.is_empty() {
             for kept in consumer.kept.clone() {
                 self.touch(kept.source);
             }

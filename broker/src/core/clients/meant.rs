@@ -15,7 +15,7 @@ use std::ops::RangeInclusive;
 use kahawai_store::names::MessageId;
 
 use crate::core::failure::{Failure, FailureKind};
-use crate::core::state::consumer::Dispatched;
+use crate::core::state::dispatched::Dispatched;
 
 /// Places among what was dispatched to a consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,19 +107,13 @@ fn unmatched(what: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::core::dispatch::window::Position;
 
     /// What was dispatched, by id; those below zero were replayed.
     fn dispatched(ids: &[i64]) -> VecDeque<Dispatched> {
         let entry = |id: &i64| Dispatched {
-            id: MessageId(id.unsigned_abs()),
-            serial: 0,
-            source: None,
-            position: Position { arrival: 0, minor: 0 },
-            message: None,
-            redeliveries: 0,
             stored: true,
             replayed: *id < 0,
+            ..Dispatched::passing(MessageId(id.unsigned_abs()))
         };
         ids.iter().map(entry).collect()
     }

@@ -4,5 +4,7 @@ pub(crate) mod acknowledge;
 pub(crate) mod browser;
 pub(crate) mod connection;
 pub(crate) mod consumer;
+pub(crate) mod hand;
+pub(crate) mod hand_out;
 pub(crate) mod meant;
 pub(crate) mod slow;

@@ -20,7 +20,9 @@ impl Core {
             return;
         }
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
-        if consumer.pending_bytes < begin || consumer.slow.given_up || consumer.slow.senders.contains(&sender)
+        if consumer.backlog.bytes() < begin
+            || consumer.slow.given_up
+            || consumer.slow.senders.contains(&sender)
         {
             return;
         }
@@ -40,7 +42,7 @@ impl Core {
         if consumer.slow.deadline.is_none() {
             consumer.slow.deadline = Some(deadline);
             self.holds.insert((deadline, key));
-            let (bytes, name) = (consumer.pending_bytes, consumer.spec.name.clone());
+            let (bytes, name) = (consumer.backlog.bytes(), consumer.spec.name.clone());
             let address = consumer.spec.address.clone();
             let remote = self.remote_of(key);
             self.say(Subject::HeldBack, || {
@@ -55,7 +57,7 @@ impl Core {
     pub(crate) fn catch_up(&mut self, key: ConsumerKey) {
         let enough = self.limits.topic_pending_bytes_max / 4;
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
-        if consumer.pending_bytes > enough {
+        if consumer.backlog.bytes() > enough {
             return;
         }
         consumer.slow.given_up = false;

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use kahawai_store::contract::ReadRequest;
 
 use super::window::{Position, Waiting};
-use crate::core::effects::{Delivery, Event, Payload, StoreCall};
+use crate::core::clients::hand_out::hand_out;
+use crate::core::effects::{Delivery, Payload, StoreCall};
 use crate::core::keys::{ConsumerKey, ReadToken, SourceKey};
 use crate::core::memory::Holds;
 use crate::core::state::Core;
-use crate::core::state::consumer::Dispatched;
+use crate::core::state::consumer::Consumer;
+use crate::core::state::dispatched::Dispatched;
 use crate::core::state::letters::Reason;
 use crate::core::state::source::Source;
 use crate::core::state::turn::ReadFor;
@@ -112,18 +114,7 @@ impl Core {
     /// A durable subscription's only consumer does not want a message: nobody will, and it is done with.
     fn leave_out(&mut self, key: SourceKey, position: Position) {
         let Some(waiting) = self.take(key, position) else { return };
-        let Waiting { id, redeliveries, stored, .. } = waiting;
-        let entry = Dispatched {
-            id,
-            serial: 0,
-            source: Some(key),
-            position,
-            message: None,
-            redeliveries,
-            stored,
-            replayed: false,
-        };
-        self.consume(&entry);
+        self.consume(&Dispatched::from_source(key, &waiting, false));
     }
 
     fn bury_condemned(&mut self, key: SourceKey, position: Position) {
@@ -187,27 +178,13 @@ impl Core {
             return;
         };
         let Some(consumer) = self.consumers.get_mut(&consumer_key) else { return };
-        let size = waiting.message.size();
-        if let Some(connection) = self.connections.get_mut(&consumer.connection) {
-            connection.unwritten += size;
-        }
-        consumer.serial += 1;
-        consumer.pull = None;
+        let Some(connection) = self.connections.get_mut(&consumer.connection) else { return };
         // What the store has can be read again if it comes back; keep it only where memory is plenty.
         let keep = !waiting.stored
-            || consumer.dispatched.len() < self.limits.window_messages_max
+            || consumer.hand.dispatched().len() < self.limits.window_messages_max
                 && self.memory.is_plenty()
-                && size < self.limits.page_bytes_max / 16;
-        consumer.dispatched.push_back(Dispatched {
-            id: waiting.id,
-            serial: consumer.serial,
-            source: Some(key),
-            position: waiting.position,
-            message: keep.then(|| Arc::clone(&waiting.message)),
-            redeliveries: waiting.redeliveries,
-            stored: waiting.stored,
-            replayed: false,
-        });
+                && waiting.message.size() < self.limits.page_bytes_max / 16;
+        let entry = Dispatched::from_source(key, &waiting, keep);
         let delivery = Delivery {
             consumer: consumer_key,
             id: waiting.id,
@@ -215,7 +192,7 @@ impl Core {
             payload: Payload::Message(waiting.message),
             redeliveries: waiting.redeliveries,
         };
-        self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
+        hand_out(&mut self.effects, connection, consumer, entry, delivery);
     }
 
     /// Asks for a page where somebody waits for it.
@@ -227,9 +204,7 @@ impl Core {
             && window.bytes() < self.limits.page_bytes_max / 2;
         let wanted = window.wants_page() && (few || hungry || window.first_after(None).is_none());
         let consumers = &self.consumers;
-        let has_credit = |key: &ConsumerKey| {
-            consumers.get(key).is_some_and(crate::core::state::consumer::Consumer::takes_stored)
-        };
+        let has_credit = |key: &ConsumerKey| consumers.get(key).is_some_and(Consumer::takes_stored);
         if !wanted || !source.consumers.iter().any(has_credit) {
             return;
         }

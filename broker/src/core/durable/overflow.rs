@@ -60,7 +60,7 @@ impl Core {
             if topics.is_empty() || consumer.keep_refused_until > self.now {
                 continue;
             }
-            let (bytes, name) = (consumer.pending_bytes, consumer.spec.name.clone());
+            let (bytes, name) = (consumer.backlog.bytes(), consumer.spec.name.clone());
             let address = consumer.spec.address.clone();
             let remote = self.remote_of(key);
             self.say(Subject::SlowSubscriber, || {
@@ -135,7 +135,7 @@ impl Core {
             return;
         };
         let Some(key) = source.consumers.first().copied() else { return };
-        let caught_up = self.consumers.get(&key).is_some_and(|consumer| consumer.pending.is_empty());
+        let caught_up = self.consumers.get(&key).is_some_and(|consumer| consumer.backlog.is_empty());
         let topic = self.destinations.get(&source.destination);
         let answered = topic.is_none_or(|topic| topic.under_way == 0);
         if caught_up && answered && source.window.is_drained() {

@@ -8,8 +8,8 @@ use crate::core::address::{ADVISORY_PREFIX, Address, destination_topic};
 use crate::core::effects::{Advisory, Payload};
 use crate::core::keys::{ConnectionKey, ConsumerKey};
 use crate::core::state::Core;
+use crate::core::state::backlog::Pending;
 use crate::core::state::connection::Producer;
-use crate::core::state::consumer::Pending;
 
 impl Core {
     /// Whether somebody listens on an advisory topic.

@@ -16,7 +16,7 @@ use crate::core::failure::Failure;
 use crate::core::keys::SourceKey;
 use crate::core::settings::Property;
 use crate::core::state::Core;
-use crate::core::state::consumer::Dispatched;
+use crate::core::state::dispatched::Dispatched;
 use crate::core::state::letters::{Deferred, Reason};
 use crate::core::state::said::Subject;
 use crate::core::state::sent::Sent;
@@ -34,18 +34,7 @@ impl Core {
     }
 
     pub(crate) fn bury_waiting(&mut self, source: SourceKey, waiting: Waiting, reason: Reason) {
-        let Waiting { id, position, message, redeliveries, stored } = waiting;
-        let entry = Dispatched {
-            id,
-            serial: 0,
-            source: Some(source),
-            position,
-            message: Some(message),
-            redeliveries,
-            stored,
-            replayed: false,
-        };
-        self.bury(entry, reason);
+        self.bury(Dispatched::from_source(source, &waiting, true), reason);
     }
 
     /// Takes a message out for good. Gives whether acknowledgements were given to the store in this turn's batch.

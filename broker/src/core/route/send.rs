@@ -16,7 +16,7 @@ use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
 use crate::core::memory::Holds;
 use crate::core::spec::{Sending, TransactionId};
 use crate::core::state::Core;
-use crate::core::state::consumer::Pending;
+use crate::core::state::backlog::Pending;
 use crate::core::state::said::Subject;
 use crate::core::state::sent::{Sent, Waiter};
 use crate::core::state::turn::Completed;
@@ -331,11 +331,10 @@ impl Core {
     pub(crate) fn add_pending(&mut self, key: ConsumerKey, pending: Pending, topic: Option<DestinationKey>) {
         let limit = self.limits.topic_pending_bytes_max;
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
-        consumer.pending_bytes += pending.payload.size();
-        consumer.pending.push_back(pending);
+        consumer.backlog.push(pending);
         self.deliver_pending(key);
         let Some(consumer) = self.consumers.get(&key) else { return };
-        if consumer.pending_bytes <= limit / 2 {
+        if consumer.backlog.bytes() <= limit / 2 {
             return;
         }
         let refused = consumer.keep_refused_until > self.now;
@@ -347,9 +346,7 @@ impl Core {
         let remote = self.remote_of(key);
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         // While senders are held back there is more than enough room for what they had under way; see `slow`.
-        while consumer.pending_bytes > limit {
-            let Some(dropped) = consumer.pending.pop_front() else { break };
-            consumer.pending_bytes -= dropped.payload.size();
+        while consumer.backlog.pop_beyond(limit).is_some() {
             consumer.dropped += 1;
             // Said at 1, 2, 4, 8, …: often enough to be seen, too seldom to flood.
             if consumer.dropped.is_power_of_two() {

@@ -31,3 +31,10 @@ pub(crate) struct Connection {
     /// How many slow subscribers hold it back.
     pub(crate) held_by: usize,
 }
+
+impl Connection {
+    /// Whether deliveries to it wait until what was delivered is written, of which at most so many bytes should be under way.
+    pub(crate) fn is_congested(&self, most: usize) -> bool {
+        self.unwritten >= most
+    }
+}

@@ -6,60 +6,23 @@ use std::sync::Arc;
 use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, MessageId};
 
-use crate::core::address::Address;
+use super::backlog::Backlog;
+use crate::core::clients::hand::Hand;
 use crate::core::dispatch::filter::Filter;
-use crate::core::dispatch::window::Position;
-use crate::core::effects::Payload;
 use crate::core::keys::{ConnectionKey, DestinationKey, SourceKey};
 use crate::core::spec::ConsumerSpec;
-
-/// A message that a consumer has and has not acknowledged.
-#[derive(Clone, Debug)]
-pub(crate) struct Dispatched {
-    pub(crate) id: MessageId,
-    /// Counts deliveries to this consumer.
-    pub(crate) serial: u64,
-    /// Where it goes back to; topics take nothing back.
-    pub(crate) source: Option<SourceKey>,
-    pub(crate) position: Position,
-    /// `None` where memory is short: it is read again when needed.
-    pub(crate) message: Option<Arc<Message>>,
-    pub(crate) redeliveries: u32,
-    pub(crate) stored: bool,
-    /// The client had it before it lost its last connection, and has said that it keeps it.
-    pub(crate) replayed: bool,
-}
-
-/// What waits for a topic's subscriber.
-#[derive(Clone, Debug)]
-pub(crate) struct Pending {
-    pub(crate) id: MessageId,
-    pub(crate) destination: Arc<Address>,
-    pub(crate) payload: Payload,
-}
-
-/// A request for one message, of a consumer without prefetch.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pull {
-    /// When it ends with nothing; `None` for never.
-    pub(crate) deadline: Option<i64>,
-}
 
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) connection: ConnectionKey,
     pub(crate) spec: ConsumerSpec,
     pub(crate) filter: Filter,
-    pub(crate) prefetch: usize,
-    /// How many of the dispatched messages do not count against the prefetch: the client has them in hand.
-    pub(crate) extension: usize,
-    pub(crate) pull: Option<Pull>,
+    pub(crate) hand: Hand,
     pub(crate) sources: Vec<SourceKey>,
     pub(crate) topics: Vec<DestinationKey>,
-    pub(crate) dispatched: VecDeque<Dispatched>,
-    pub(crate) serial: u64,
-    pub(crate) pending: VecDeque<Pending>,
-    pub(crate) pending_bytes: usize,
+    /// What of topics waits in memory.
+    pub(crate) backlog: Backlog,
+    /// How many messages it lost as too much waited.
     pub(crate) dropped: u64,
     pub(crate) slow: Slow,
     /// Which of its topics the store keeps for it.
@@ -70,17 +33,9 @@ pub(crate) struct Consumer {
 }
 
 impl Consumer {
-    pub(crate) fn has_credit(&self) -> bool {
-        if self.prefetch == 0 {
-            self.pull.is_some()
-        } else {
-            self.dispatched.len() < self.prefetch.saturating_add(self.extension)
-        }
-    }
-
     /// Whether it can take what comes by way of a source: what waits in its own memory is older.
     pub(crate) fn takes_stored(&self) -> bool {
-        self.pending.is_empty() && self.has_credit()
+        self.backlog.is_empty() && self.hand.has_credit()
     }
 
     /// Whether what is stored of a topic comes to it by way of the store.

@@ -1,8 +1,10 @@
 //! The broker's whole live state: types with what they know of themselves. What is done with them is in the files beside this folder.
 
+pub(crate) mod backlog;
 pub(crate) mod connection;
 pub(crate) mod consumer;
 pub(crate) mod destination;
+pub(crate) mod dispatched;
 pub(crate) mod durable;
 pub(crate) mod letters;
 pub(crate) mod said;

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use kahawai_store::message::Message;
 use kahawai_store::names::Xid;
 
-use super::consumer::Dispatched;
+use super::dispatched::Dispatched;
 use super::sent::{Sent, Settled};
 use crate::core::address::Address;
 use crate::core::failure::Failure;
