@@ -275,7 +275,7 @@ impl<S: Snapshot> Look<'_, S> {
         let mut operations = BTreeMap::<Xid, Vec<Operation<()>>>::new();
         let mut show = |xid: Xid, chunk: Vec<Operation<Span>>| {
             let chunk = chunk.into_iter().map(|operation| {
-                let bare = operation.try_map_message(&mut |_| Ok::<_, std::convert::Infallible>(()));
+                let bare = operation.try_map_message(&mut |_, _| Ok::<_, std::convert::Infallible>(()));
                 bare.unwrap_or_else(|never| match never {})
             });
             operations.entry(xid).or_default().extend(chunk);

@@ -11,7 +11,7 @@ use crate::format::name::FileName;
 use crate::format::record::{self, Kind, Place, RecordHeader};
 use crate::format::seal::{self, Seal};
 use crate::format::segment::{self, SegmentHeader};
-use crate::format::{RandomId, checkpoint, identity, run, snapshot};
+use crate::format::{RandomId, batch, checkpoint, identity, run, snapshot};
 use crate::index::write_run::{RunName, RunsOf};
 use crate::log::{chain, replay};
 
@@ -102,7 +102,7 @@ pub fn segments(input: &[u8]) {
     let encoded = snapshot::encode(replayed.index.state.snapshot());
     assert!(snapshot::decode(&encoded).is_some(), "a snapshot of ours cannot be read");
     for (_, body) in &replayed.tail {
-        let _ = replay::decode_batch_body(body);
+        let _ = batch::decode_batch_body(body);
     }
 }
 
@@ -121,7 +121,7 @@ fn wide(input: &mut impl Iterator<Item = u8>) -> u64 {
 pub fn small_files(input: &[u8]) {
     let _ = (identity::decode(input), seal::decode(input), decode_beat(input), segment::decode(input));
     let _ = (checkpoint::decode(input), run::decode_tail(input));
-    let _ = (snapshot::decode(input), replay::decode_batch_body(input));
+    let _ = (snapshot::decode(input), batch::decode_batch_body(input));
     let _ = std::str::from_utf8(input).map(str::parse::<FileName>);
     let sound = [
         identity::encode(&STORE),

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use kahawai_store::batch::{Batch, Durability};
 use kahawai_store::codec;
 use kahawai_store::contract::{
@@ -21,8 +20,6 @@ use kahawai_store::election::{Hold, Lost};
 
 use crate::compact::cleaner;
 use crate::directory::StoreDirectory;
-use crate::index::Found;
-use crate::log::segment::{Body, Segment};
 use crate::options::JournalOptions;
 use crate::queue::Queue;
 use crate::writer::{BeginError, EncodedBatch, Shared, Submission, Writer};
@@ -291,17 +288,17 @@ pub(crate) fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, 
         (found, end)
     };
     let mut page = Page { end, ..Page::default() };
-    let mut record = None;
     let mut bytes = 0;
     for (found, segment) in found {
         let message = match segment {
-            Some(segment) => read_message(&segment, &found, &mut record).map_err(|error| {
+            Some(segment) => segment.read_message(&found).map_err(|error| {
                 shared.end(StoreError::Failed(
                     format!("cannot read segment {}: {error}", segment.number).into(),
                 ))
             })?,
             None => None,
         };
+        let message = message.and_then(|bytes| codec::decode_message(&bytes).ok());
         let Some(message) = message else {
             page.damaged.push((found.id, found.cursor));
             continue;
@@ -314,29 +311,4 @@ pub(crate) fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, 
         page.messages.push(StoredMessage { id: found.id, cursor: found.cursor, message: Arc::new(message) });
     }
     Ok(page)
-}
-
-/// The record read last, by segment and offset, verified: the next message is often in the same.
-type LastRecord = Option<(u64, u64, Body)>;
-
-/// A message's bytes, verified and copied out; `None` where they are not what was written.
-fn read_message(
-    segment: &Segment,
-    found: &Found,
-    last: &mut LastRecord,
-) -> io::Result<Option<kahawai_store::message::Message>> {
-    let location = &found.location;
-    let body = match last {
-        Some((number, offset, body)) if (*number, *offset) == (location.segment, location.record) => body,
-        _ => &last.insert((location.segment, location.record, segment.read_record(location.record)?)).2,
-    };
-    let Body::Whole(body) = body else { return Ok(None) };
-    // Copied once, out of the file; a message that is but a small part of its record is not to hold on to all of it.
-    let range = location.span.range();
-    let Some(bytes) = body.get(range.clone()) else { return Ok(None) };
-    let bytes = match body.len() - bytes.len() <= bytes.len() {
-        true => body.slice(range),
-        false => Bytes::copy_from_slice(bytes),
-    };
-    Ok(codec::decode_message(&bytes).ok())
 }

@@ -151,7 +151,7 @@ impl Filter<'_> {
             Operation::Unsubscribe(id) => json!({ "operation": "unsubscribe", "subscription": id.0 }),
             Operation::Enqueue { id, destination, rank, message } => json!({
                 "operation": "enqueue", "id": id.0, "destination": self.destination(*destination), "rank": rank,
-                "message": self.message(*message, body),
+                "message": self.message(*id, *message, body),
             }),
             Operation::Acknowledge { destination, id, subscription } => json!({
                 "operation": "acknowledge", "id": id.0, "destination": self.destination(*destination),
@@ -174,8 +174,8 @@ impl Filter<'_> {
         }
     }
 
-    fn message(&self, span: Span, body: &[u8]) -> Value {
-        let bytes = body.get(span.range()).map(Bytes::copy_from_slice);
+    fn message(&self, id: MessageId, span: Span, body: &[u8]) -> Value {
+        let bytes = codec::checked_message(body, id, span).map(Bytes::copy_from_slice);
         let Some(message) = bytes.and_then(|bytes| codec::decode_message(&bytes).ok()) else {
             return json!({ "length": span.length, "unreadable": true });
         };

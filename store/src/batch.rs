@@ -209,18 +209,33 @@ impl From<Operation> for Batch {
     }
 }
 
+/// The messages that operations bring, prepared ones included, in their order: id, destination, and the message.
+pub fn messages_of<M>(operations: &[Operation<M>]) -> impl Iterator<Item = (MessageId, DestinationId, &M)> {
+    // Prepared operations hold nothing prepared: two levels, and nothing to recurse into.
+    operations
+        .iter()
+        .flat_map(|operation| match operation {
+            Operation::Prepare { operations, .. } => operations.as_slice(),
+            operation => std::slice::from_ref(operation),
+        })
+        .filter_map(|operation| match operation {
+            Operation::Enqueue { id, destination, message, .. } => Some((*id, *destination, message)),
+            _ => None,
+        })
+}
+
 impl<M> Operation<M> {
-    /// The same operation with its messages held another way.
+    /// The same operation with its messages held another way; `change` is told whose each is.
     ///
     /// # Errors
     /// The first that `change` gives.
     pub fn try_map_message<N, E>(
         self,
-        change: &mut impl FnMut(M) -> Result<N, E>,
+        change: &mut impl FnMut(MessageId, M) -> Result<N, E>,
     ) -> Result<Operation<N>, E> {
         Ok(match self {
             Self::Enqueue { id, destination, rank, message } => {
-                Operation::Enqueue { id, destination, rank, message: change(message)? }
+                Operation::Enqueue { id, destination, rank, message: change(id, message)? }
             }
             Self::Prepare { xid, operations } => {
                 let operations = operations

@@ -182,7 +182,7 @@ impl Reader {
         let mut operations = BTreeMap::<Xid, Vec<Operation<()>>>::new();
         each_prepared(&self.connection, |xid, chunk| {
             let chunk = chunk.into_iter().map(|operation| {
-                let bare = operation.try_map_message(&mut |_| Ok::<_, std::convert::Infallible>(()));
+                let bare = operation.try_map_message(&mut |_, _| Ok::<_, std::convert::Infallible>(()));
                 bare.unwrap_or_else(|never| match never {})
             });
             operations.entry(xid).or_default().extend(chunk);

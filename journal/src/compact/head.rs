@@ -10,12 +10,10 @@ use kahawai_store::codec::{self, Span};
 use kahawai_store::names::{DestinationId, Epoch, MessageId, Xid};
 
 use crate::format::RandomId;
-use crate::format::record::{HEADER_LENGTH, Kind};
-use crate::format::{relocation, segment};
+use crate::format::record::HEADER_LENGTH;
+use crate::format::{body, relocation, segment};
 use crate::index::state::PreparedChunk;
 use crate::index::{Location, RecordAt};
-use crate::log::apply::decode_prepared;
-use crate::log::replay::decode_batch_body;
 use crate::log::scan::{Item, Scanner};
 use crate::log::segment::{Body, Segment};
 use crate::writer::Shared;
@@ -169,16 +167,22 @@ impl Pass {
         while scanner.offset() - begin < PIECE_BYTES
             && let Some(item) = scanner.next()
         {
-            let Item::Record { header, offset } = item else { continue };
+            let (header, offset, bad) = match item {
+                Item::Record { header, offset } => (header, offset, Vec::new()),
+                Item::PartlyDamaged { header, offset, bad } => (header, offset, bad),
+                Item::BodyDamaged { .. } | Item::Gap { .. } => continue,
+            };
             let start = offset as usize + HEADER_LENGTH;
             let body = self.bytes.slice(start..start + header.body_length as usize);
-            let mut hold = |id, span: Span| {
-                let location = Location { segment: self.number, record: offset, span };
-                if let Some(range) = body.get(span.range()) {
-                    held.push(Living { id, location, message: body.slice_ref(range) });
+            for found in body::held_in(header.kind, &body).unwrap_or_default() {
+                // Verified when it was met.
+                if !bad.contains(&found)
+                    && let Some(range) = body.get(found.span.range())
+                {
+                    let location = Location { segment: self.number, record: offset, span: found.span };
+                    held.push(Living { id: found.id, location, message: body.slice_ref(range) });
                 }
-            };
-            held_by(header.kind, &body, &mut hold);
+            }
         }
         let read = scanner.offset() - begin;
         self.offset = scanner.offset();
@@ -192,46 +196,6 @@ impl Pass {
         }
         self.found += messages.len();
         Piece { segment: self.number, read, messages, ..Piece::default() }
-    }
-}
-
-/// The messages that a record holds.
-fn held_by(kind: Kind, body: &[u8], hold: &mut impl FnMut(MessageId, Span)) {
-    match kind {
-        Kind::Batch => {
-            let decoded = decode_batch_body(body);
-            enqueued(decoded.iter().flat_map(|(operations, _)| operations), hold);
-        }
-        Kind::Prepared => {
-            let decoded = decode_prepared(body);
-            enqueued(decoded.iter().flat_map(|(_, _, operations)| operations), hold);
-        }
-        Kind::Relocation => {
-            for message in relocation::decode(body).unwrap_or_default().messages {
-                hold(message.id, message.span);
-            }
-        }
-        Kind::Snapshot | Kind::Idle | Kind::Release | Kind::Close | Kind::Lost => {}
-    }
-}
-
-fn enqueued<'a>(
-    operations: impl Iterator<Item = &'a Operation<Span>>,
-    hold: &mut impl FnMut(MessageId, Span),
-) {
-    for operation in operations {
-        match operation {
-            Operation::Enqueue { id, message, .. } => hold(*id, *message),
-            Operation::Prepare { operations, .. } => {
-                for operation in operations {
-                    // What is prepared holds nothing prepared.
-                    if let Operation::Enqueue { id, message, .. } = operation {
-                        hold(*id, *message);
-                    }
-                }
-            }
-            _ => {}
-        }
     }
 }
 
@@ -252,8 +216,8 @@ fn write_again(
             Operation::Enqueue { id, destination, .. } => Some((*destination, *id)),
             _ => None,
         };
-        let read = operation.try_map_message(&mut |span: Span| {
-            let message = body.get(span.range()).map(|range| body.slice_ref(range));
+        let read = operation.try_map_message(&mut |id, span: Span| {
+            let message = codec::checked_message(&body, id, span).map(|range| body.slice_ref(range));
             let message = message.and_then(|message| codec::decode_message(&message).ok());
             message.map(std::sync::Arc::new).ok_or(())
         });

@@ -2,6 +2,8 @@
 //!
 //! Plain functions from values to bytes and back; no file is touched here.
 
+pub(crate) mod batch;
+pub(crate) mod body;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
 pub(crate) mod fields;

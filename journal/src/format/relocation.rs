@@ -10,6 +10,7 @@
 //!        it has acknowledged                             29 8a  those that have acknowledged it though
 //!  …     the messages                                            their floor is not above it
 //!                                                         …  4  length of the message
+//!                                                         …  4  its checksum, as in a batch: of its bytes and its id
 //!                                                         …     the message, as `kahawai_store::codec` encodes it
 //! ```
 //! A message that is known when the record is read is from then on found here; one that is not known, since the segment that held it
@@ -19,11 +20,11 @@
 //! A record of loss: the number of the damaged segment (8), a count (4), and for each message that lived there and cannot be read its
 //! destination (8) and its id (8).
 
-use kahawai_store::codec::Span;
+use kahawai_store::codec::{MESSAGE_CHECKSUM_LENGTH, Span, message_checksum};
 use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
 
 /// What a message takes beside its own bytes and the subscriptions that have acknowledged it.
-pub(crate) const MESSAGE_OVERHEAD: usize = 33;
+pub(crate) const MESSAGE_OVERHEAD: usize = 33 + MESSAGE_CHECKSUM_LENGTH;
 
 const COUNTS_LENGTH: usize = 8;
 
@@ -68,6 +69,7 @@ impl Builder {
             out.extend_from_slice(&subscription.0.to_le_bytes());
         }
         out.extend_from_slice(&(message.len() as u32).to_le_bytes());
+        out.extend_from_slice(&message_checksum(id, message).to_le_bytes());
         let start = (out.len() - self.start) as u32;
         out.extend_from_slice(message);
         self.messages += 1;
@@ -118,6 +120,7 @@ pub(crate) fn decode(body: &[u8]) -> Option<Relocation> {
             acknowledged.push(SubscriptionId(left.u64()?));
         }
         let length = left.u32()?;
+        left.take(MESSAGE_CHECKSUM_LENGTH)?;
         let start = u32::try_from(left.at).ok()?;
         left.take(length as usize)?;
         let span = Span { start, length };

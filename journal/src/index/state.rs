@@ -445,7 +445,7 @@ impl State {
 
 /// The same operation with an empty message.
 fn without_message(operation: &Operation<Span>) -> Operation {
-    let empty = |_| Ok::<_, Infallible>(Arc::new(Message::default()));
+    let empty = |_, _| Ok::<_, Infallible>(Arc::new(Message::default()));
     match operation.clone().try_map_message(&mut { empty }) {
         Ok(operation) => operation,
         Err(never) => match never {},

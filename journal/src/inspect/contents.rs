@@ -17,11 +17,10 @@ use roaring::RoaringTreemap;
 
 use super::finding::{Lost, name};
 use super::read::{Met, Standing};
+use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::record::{Kind, Trailer};
 use crate::format::relocation::{self, Relocated, Relocation};
 use crate::format::snapshot::{self, Snapshot};
-use crate::log::apply::decode_prepared;
-use crate::log::replay::decode_batch_body;
 
 /// Where in the order a message stands whose place there is not that of its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,9 @@ use kahawai_store::names::Epoch;
 use super::examine::{InspectError, Inspection, OnProgress};
 use super::finding::Finding;
 use super::read::{Met, Standing};
+use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::record::Kind;
 use crate::format::{relocation, snapshot};
-use crate::log::apply::decode_prepared;
-use crate::log::replay::decode_batch_body;
 
 /// A record.
 #[derive(Debug)]

@@ -16,12 +16,12 @@ use super::lineage::{self, Lineage, LineageError};
 use super::read::{self, Met, ReadError, Reading};
 use super::small::{self, SmallFiles};
 use crate::disk::Disk;
+use crate::format::batch::decode_batch_body;
 use crate::format::claim::Beat;
 use crate::format::fields::FormatError;
 use crate::format::name::FileName;
 use crate::format::record::Kind;
 use crate::format::relocation;
-use crate::log::replay::decode_batch_body;
 
 /// Why a store cannot be examined.
 #[derive(Debug, thiserror::Error)]

@@ -5,10 +5,9 @@ use std::fmt;
 use kahawai_store::batch::Operation;
 use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
 
+use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::record::Kind;
 use crate::format::relocation;
-use crate::log::apply::decode_prepared;
-use crate::log::replay::decode_batch_body;
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -11,11 +11,12 @@ use super::finding::{Finding, Lost, Severity, name as name_lost};
 use super::lineage::{Found, Lineage};
 use super::walk::{Step, Walk};
 use crate::format::RandomId;
+use crate::format::batch::decode_batch_body;
+use crate::format::body::{self, Held};
 use crate::format::name::FileName;
 use crate::format::record::{self, HEADER_LENGTH, Kind, Place, RecordHeader, record_length};
 use crate::format::seal::LogEnd;
 use crate::format::segment;
-use crate::log::replay::decode_batch_body;
 
 /// A record as it was met.
 #[derive(Clone, Copy, Debug)]
@@ -167,20 +168,19 @@ fn survey(found: &Found, log: RandomId, epoch: Epoch) -> Result<Survey, ReadErro
     let mut released = Vec::new();
     let mut walk = Walk::new(found.file.as_ref(), log, epoch, found.number, None);
     while let Some(step) = walk.next().map_err(|error| ReadError { name: found.name, error })? {
-        let header = match step {
-            Step::Record { header, .. } => header,
-            Step::BodyDamaged { header, .. } => {
-                torn = true;
-                header
-            }
+        let (header, is_whole) = match step {
+            Step::Record { header, bad, .. } => (header, bad.is_empty()),
+            Step::BodyDamaged { header, .. } => (header, false),
             Step::Gap { .. } | Step::Cut { .. } => {
                 torn = true;
                 continue;
             }
         };
+        torn |= !is_whole;
         survey.first_sequence.get_or_insert(header.sequence);
         survey.durable_through = survey.durable_through.max(header.durable_through);
-        if let (Kind::Release, Step::Record { .. }) = (header.kind, step)
+        if header.kind == Kind::Release
+            && is_whole
             && let Ok(number) = walk.body().try_into().map(u64::from_le_bytes)
         {
             released.push((torn, header.sequence, number));
@@ -332,7 +332,9 @@ impl Pass<'_> {
         while let Some(step) = walk.next().map_err(failed)? {
             let proven_before = self.sequence < durable;
             match step {
-                Step::Record { header, offset, padded } => {
+                Step::Record { header, offset, padded, bad }
+                    if bad.is_empty() || header.sequence <= durable =>
+                {
                     if self.known && header.sequence != self.sequence.saturating_add(1) {
                         if self.sequence >= durable {
                             self.doubt(found, &header, offset, &walk);
@@ -350,6 +352,9 @@ impl Pass<'_> {
                         let finding =
                             Finding::damage(found.name, problem).in_segment(found.number).at(from, end);
                         self.reading.findings.push(finding.records(header.sequence, header.sequence));
+                    }
+                    for bad in bad {
+                        self.reading.findings.push(damaged_message(found, &header, offset, bad));
                     }
                     self.sequence = header.sequence;
                     self.known = true;
@@ -390,11 +395,13 @@ impl Pass<'_> {
                     let finding = self.cut(found, &header, offset);
                     self.reading.findings.push(finding);
                 }
-                Step::BodyDamaged { .. } | Step::Gap { .. } if looked_again_at != Some(here.end) => {
+                Step::Record { .. } | Step::BodyDamaged { .. } | Step::Gap { .. }
+                    if looked_again_at != Some(here.end) =>
+                {
                     looked_again_at = Some(here.end);
                     walk.look_again(here.end);
                 }
-                Step::BodyDamaged { header, offset } => {
+                Step::Record { header, offset, .. } | Step::BodyDamaged { header, offset } => {
                     let problem = "the last record is torn: the flush it was in did not end, and nobody was answered from it";
                     let finding = Finding::new(Severity::Note, found.name, problem)
                         .in_segment(found.number)
@@ -509,12 +516,28 @@ impl Pass<'_> {
 
     fn doubt_the_rest(&mut self, found: &Found, walk: &mut Walk<'_>) -> io::Result<()> {
         while let Some(step) = walk.next()? {
-            if let Step::Record { header, offset, .. } = step {
+            if let Step::Record { header, offset, bad, .. } = step
+                && bad.is_empty()
+            {
                 self.doubt(found, &header, offset, walk);
             }
         }
         Ok(())
     }
+}
+
+/// A message that is not what was written, in a record that is otherwise.
+fn damaged_message(found: &Found, header: &RecordHeader, offset: u64, bad: Held) -> Finding {
+    let body = offset + HEADER_LENGTH as u64;
+    let from = body + u64::from(bad.span.start);
+    let to = from + u64::from(bad.span.length);
+    let mut finding =
+        Finding::damage(found.name, "a message fails its checksum; the rest of its record is whole")
+            .in_segment(found.number)
+            .at(from, to)
+            .records(header.sequence, header.sequence);
+    finding.lost.push(Lost::Message { id: bad.id, destination: bad.destination, acknowledged: false });
+    finding
 }
 
 /// What records held whose headers do not verify.
@@ -551,7 +574,12 @@ fn inside(bytes: &[u8], place: Place, expected: Option<u64>) -> Inside {
             u32::from_le_bytes([header[from], header[from + 1], header[from + 2], header[from + 3]])
         };
         let (crc, length) = (field(4), field(8) as usize);
-        let body = behind.get(..length).filter(|body| !body.is_empty() && crc32fast::hash(body) == crc);
+        // Its kind is not to be believed either.
+        let verifies = |body: &&[u8]| {
+            let kinds = [Kind::Idle, Kind::Batch, Kind::Prepared, Kind::Relocation];
+            !body.is_empty() && kinds.into_iter().any(|kind| body::verify_skeleton(kind, body, crc))
+        };
+        let body = behind.get(..length).filter(verifies);
         let decoded = match body {
             Some(body) => {
                 decode_batch_body(body).map(|(operations, _)| (name_lost(&operations), record_length(length)))

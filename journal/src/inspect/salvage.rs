@@ -17,10 +17,9 @@ use roaring::RoaringTreemap;
 use super::contents::{Contents, Late};
 use super::examine::{Examination, InspectError, Inspection, OnProgress};
 use super::read::{Met, Standing};
+use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::record::Kind;
 use crate::format::snapshot;
-use crate::log::apply::decode_prepared;
-use crate::log::replay::decode_batch_body;
 use crate::log::segment::{Body, Segment};
 
 /// Why salvaging stopped.
@@ -144,7 +143,7 @@ impl Copier<'_> {
                             if self.contents.late.contains_key(id) {
                                 self.stands.insert(*id, (met.segment, met.offset, *message));
                             } else if self.live.contains(id.0) {
-                                self.message(*id, *destination, *rank, message_in(met.body, *message))?;
+                                self.message(*id, *destination, *rank, message_in(met.body, *id, *message))?;
                             }
                         }
                         Operation::Move { .. } => arrival += 1,
@@ -209,7 +208,7 @@ impl Copier<'_> {
         let Some(segment) = self.segments.get(&number) else { return Ok(None) };
         let body = segment.read_record(offset).map_err(InspectError::io(segment.name()))?;
         Ok(match body {
-            Body::Whole(body) => message_in(&body, span),
+            Body::Whole(body) => message_in(&body, id, span),
             Body::Damaged => None,
         })
     }
@@ -301,12 +300,12 @@ impl Copier<'_> {
                             continue;
                         };
                         let message = Arc::new(message);
-                        let held = operation.try_map_message(&mut |_| {
+                        let held = operation.try_map_message(&mut |_, _| {
                             Ok::<_, std::convert::Infallible>(Arc::clone(&message))
                         });
                         operations.extend(held.ok());
                     } else {
-                        let held = operation.try_map_message(&mut |_| Err(()));
+                        let held = operation.try_map_message(&mut |_, _| Err(()));
                         operations.extend(held.ok());
                     }
                 }
@@ -350,7 +349,7 @@ impl Copier<'_> {
     }
 }
 
-fn message_in(body: &[u8], span: Span) -> Option<Message> {
-    let bytes = Bytes::copy_from_slice(body.get(span.range())?);
+fn message_in(body: &[u8], id: MessageId, span: Span) -> Option<Message> {
+    let bytes = Bytes::copy_from_slice(codec::checked_message(body, id, span)?);
     codec::decode_message(&bytes).ok()
 }

@@ -12,10 +12,9 @@ use roaring::RoaringTreemap;
 
 use super::examine::{Examination, InspectError, Inspection, OnProgress};
 use super::read::{Met, Standing};
+use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::record::Kind;
 use crate::format::relocation;
-use crate::log::apply::decode_prepared;
-use crate::log::replay::decode_batch_body;
 
 /// How much of the log lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -9,15 +9,16 @@ use kahawai_store::names::Epoch;
 
 use crate::disk::SegmentFile;
 use crate::format::RandomId;
+use crate::format::body::{self, Held, Verdict};
 use crate::format::record::{self, HEADER_LENGTH, Place, RecordHeader};
 use crate::format::segment;
 
 /// What stands at a place of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A record whose checksums verify; whether the zeros behind it are zeros. Its body can be had from [`Walk::body`].
-    Record { header: RecordHeader, offset: u64, padded: bool },
-    /// A record whose header verifies and whose body does not.
+    /// A record that verifies but for these messages; whether the zeros behind it are zeros. Its body can be had from [`Walk::body`].
+    Record { header: RecordHeader, offset: u64, padded: bool, bad: Vec<Held> },
+    /// A record whose header verifies and the skeleton of whose body does not.
     BodyDamaged { header: RecordHeader, offset: u64 },
     /// Bytes that are no record; a valid one follows at `to`, or the end that is known. Where the first of them are the header
     /// of a record that reaches beyond the file: which.
@@ -116,11 +117,12 @@ impl<'a> Walk<'a> {
         let padded = body[header.body_length as usize..].iter().all(|byte| *byte == 0);
         body.truncate(header.body_length as usize);
         self.body = body;
-        Ok(Some(if crc32fast::hash(&self.body) == header.body_crc {
-            Step::Record { header, offset, padded }
-        } else {
-            Step::BodyDamaged { header, offset }
-        }))
+        let bad = match body::verify(header.kind, &self.body, header.body_crc) {
+            Verdict::Whole => Vec::new(),
+            Verdict::Without(bad) => bad,
+            Verdict::Damaged => return Ok(Some(Step::BodyDamaged { header, offset })),
+        };
+        Ok(Some(Step::Record { header, offset, padded, bad }))
     }
 
     /// Forgets what was read ahead: a writer may have gone on.

@@ -1,10 +1,10 @@
 //! Brings a record that verifies into the index: the same when a log is replayed, when its tail is written anew, and in the end.
 
 use kahawai_store::batch::Operation;
-use kahawai_store::codec::{self, Span};
+use kahawai_store::codec::Span;
 use kahawai_store::names::Xid;
 
-use super::replay::decode_batch_body;
+use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::record::Kind;
 use crate::format::relocation::{self, Lost};
 use crate::format::snapshot;
@@ -73,19 +73,6 @@ pub(crate) fn apply(index: &mut Index, kind: Kind, body: &[u8], at: RecordAt) ->
         },
         // Known before anything was read.
         Kind::Release | Kind::Idle | Kind::Close => Applied::default(),
-    }
-}
-
-/// A chunk of an undecided transaction.
-type Chunk = (Xid, u32, Vec<Operation<Span>>);
-
-/// Decodes the body of a record of kind `Prepared`.
-pub(crate) fn decode_prepared(body: &[u8]) -> Option<Chunk> {
-    let (batch, number) = body.split_last_chunk()?;
-    let operation = codec::decode_batch(batch).ok()?.pop()?;
-    match operation {
-        Operation::Prepare { xid, operations } => Some((xid, u32::from_le_bytes(*number), operations)),
-        _ => None,
     }
 }
 

@@ -9,21 +9,23 @@ use std::io;
 use std::sync::Arc;
 
 use kahawai_store::batch::Operation;
-use kahawai_store::codec::{self, Span};
+use kahawai_store::codec::Span;
 use kahawai_store::names::{DestinationId, MessageId};
 
 use super::adopt;
-use super::apply::{self, decode_prepared};
+use super::apply;
 use super::chain::{self, Chain, EpochLog};
 use super::scan::{Item, Scanner};
 use super::segment::{Bounds, Segment};
 use crate::disk::Disk;
+use crate::format::batch::{decode_batch_body, decode_prepared};
+use crate::format::body::{self, Held};
 use crate::format::fields::FormatError;
 use crate::format::name::FileName;
-use crate::format::record::{HEADER_LENGTH, Kind, RecordHeader, Trailer};
+use crate::format::record::{HEADER_LENGTH, Kind, RecordHeader};
 use crate::format::seal::LogEnd;
 use crate::format::segment::SegmentHeader;
-use crate::format::{RandomId, relocation, segment};
+use crate::format::{RandomId, segment};
 use crate::index::run::RunError;
 use crate::index::write_run::RunsOf;
 use crate::index::{Index, RecordAt};
@@ -294,14 +296,20 @@ impl Found {
         let mut torn = false;
         let mut released = Vec::new();
         for item in self.scanner(&bytes, end) {
-            let (Item::Record { header, offset } | Item::BodyDamaged { header, offset }) = item else {
-                torn = true;
-                continue;
+            let (header, offset, is_whole) = match item {
+                Item::Record { header, offset } => (header, offset, true),
+                Item::PartlyDamaged { header, offset, .. } | Item::BodyDamaged { header, offset } => {
+                    (header, offset, false)
+                }
+                Item::Gap { .. } => {
+                    torn = true;
+                    continue;
+                }
             };
-            torn |= matches!(item, Item::BodyDamaged { .. });
+            torn |= !is_whole;
             survey.first_sequence.get_or_insert(header.sequence);
             survey.durable_through = survey.durable_through.max(header.durable_through);
-            if header.kind == Kind::Release && matches!(item, Item::Record { .. }) {
+            if header.kind == Kind::Release && is_whole {
                 let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
                 if let Ok(number) = body.try_into().map(u64::from_le_bytes) {
                     released.push((torn, header.sequence, number));
@@ -355,6 +363,13 @@ impl SegmentReader<'_> {
         // The sequence of the record before, also where that one is not durable.
         let mut sequence = self.replayed.sequence_last;
         while let Some(item) = scanner.next() {
+            // Up to what is durable a bad message costs itself; beyond, a batch is whole or torn.
+            let (item, bad) = match item {
+                Item::PartlyDamaged { header, offset, bad } if header.sequence <= durable => {
+                    (Item::Record { header, offset }, bad)
+                }
+                item => (item, Vec::new()),
+            };
             match item {
                 Item::Record { header, offset } => {
                     // What is lost before this record: nothing, where the sequence says so.
@@ -375,6 +390,7 @@ impl SegmentReader<'_> {
                     let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
                     if header.sequence <= durable {
                         self.apply(&header, offset, body);
+                        self.damaged_messages(&header, offset, &bad);
                         self.replayed.sequence_last = header.sequence;
                         sealed_at = scanner.offset();
                     } else {
@@ -402,7 +418,7 @@ impl SegmentReader<'_> {
                     sealed_at = to;
                 }
                 // The tail is torn here. What verifies behind it is doubtful.
-                Item::BodyDamaged { .. } | Item::Gap { .. } => {
+                Item::PartlyDamaged { .. } | Item::BodyDamaged { .. } | Item::Gap { .. } => {
                     for item in scanner.by_ref() {
                         if let Item::Record { header, offset } = item {
                             self.doubt(header, offset);
@@ -434,6 +450,15 @@ impl SegmentReader<'_> {
         if let Some((segment, messages)) = applied.lost {
             self.replayed.damage.push(lost_with(segment, &messages));
         }
+    }
+
+    fn damaged_messages(&mut self, header: &RecordHeader, offset: u64, bad: &[Held]) {
+        if bad.is_empty() {
+            return;
+        }
+        let names = some_of(bad.iter().map(|held| name_message(held.destination, held.id)).collect());
+        let what = format!("record {}: not as it was written, and not to be read: {names}", header.sequence);
+        self.report(offset, &what);
     }
 
     fn damaged_body(&mut self, header: &RecordHeader, offset: u64, body: &[u8]) {
@@ -482,31 +507,14 @@ impl SegmentReader<'_> {
     }
 }
 
-/// A batch as its record holds it: its operations and its trailer.
-type DecodedBatch = (Vec<Operation<Span>>, Trailer<Vec<Operation<Span>>>);
-
-/// Decodes a batch record's body.
-pub(crate) fn decode_batch_body(body: &[u8]) -> Option<DecodedBatch> {
-    let (batch, trailer) = Trailer::split(body)?;
-    let decided = match trailer.decided {
-        [] => Vec::new(),
-        decided => codec::decode_batch(decided).ok()?,
-    };
-    Some((
-        codec::decode_batch(batch).ok()?,
-        Trailer { decided, chunks: trailer.chunks, arrival_first: trailer.arrival_first },
-    ))
-}
-
 /// What a damaged body holds, in words, if it can be told.
 fn held_by(kind: Kind, body: &[u8]) -> Option<String> {
     match kind {
         Kind::Batch => decode_batch_body(body).map(|(operations, _)| name(&operations)),
         Kind::Prepared => decode_prepared(body).map(|(_, _, operations)| name(&operations)),
         Kind::Relocation => {
-            let messages = relocation::decode(body)?.messages;
-            let names = messages.iter().map(|held| name_message(held.destination, held.id));
-            Some(some_of(names.collect()))
+            let held = body::held_in(kind, body)?;
+            Some(some_of(held.iter().map(|held| name_message(held.destination, held.id)).collect()))
         }
         _ => None,
     }

@@ -1,16 +1,19 @@
 //! Walks the records of one segment, over damage too.
 
 use crate::format::RandomId;
+use crate::format::body::{self, Held, Verdict};
 use crate::format::record::{self, Place, RecordHeader};
 use crate::format::segment;
 use kahawai_store::names::Epoch;
 
 /// What stands at a place of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Item {
     /// A record whose checksums verify.
     Record { header: RecordHeader, offset: u64 },
-    /// A record whose header verifies and whose body does not.
+    /// A record that verifies but for these messages.
+    PartlyDamaged { header: RecordHeader, offset: u64, bad: Vec<Held> },
+    /// A record whose header verifies and the skeleton of whose body does not.
     BodyDamaged { header: RecordHeader, offset: u64 },
     /// Bytes that are no record; a valid one follows at `to`, or the end that is known.
     Gap { from: u64, to: u64 },
@@ -83,10 +86,10 @@ impl Iterator for Scanner<'_> {
         self.offset += header.record_length();
         let start = offset as usize + record::HEADER_LENGTH;
         let body = &self.bytes[start..start + header.body_length as usize];
-        Some(if crc32fast::hash(body) == header.body_crc {
-            Item::Record { header, offset }
-        } else {
-            Item::BodyDamaged { header, offset }
+        Some(match body::verify(header.kind, body, header.body_crc) {
+            Verdict::Whole => Item::Record { header, offset },
+            Verdict::Without(bad) => Item::PartlyDamaged { header, offset, bad },
+            Verdict::Damaged => Item::BodyDamaged { header, offset },
         })
     }
 }

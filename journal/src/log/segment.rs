@@ -4,12 +4,15 @@ use std::io;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use kahawai_store::codec::{self, MESSAGE_CHECKSUM_LENGTH, Span};
 use kahawai_store::names::Epoch;
 
 use crate::disk::SegmentFile;
 use crate::format::RandomId;
+use crate::format::body;
 use crate::format::name::FileName;
 use crate::format::record::{self, Kind, Place, RecordHeader};
+use crate::index::location::{Found, Location};
 
 /// A segment: whose it is, which, and its bytes.
 #[derive(Debug)]
@@ -31,7 +34,7 @@ pub(crate) struct Bounds {
 /// What was found where a record should be.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// The record's body, verified.
+    /// The record's body, its skeleton verified: its messages are to be, each where it is read.
     Whole(Bytes),
     /// Not what was written.
     Damaged,
@@ -84,6 +87,23 @@ impl Segment {
         Ok(Some((header.kind, self.read_body(offset, &header)?)))
     }
 
+    /// A message's bytes, verified; `None` where they are not what was written for it. Nothing else of its record is read.
+    pub(crate) fn read_message(&self, found: &Found) -> io::Result<Option<Bytes>> {
+        let Location { record, span, .. } = found.location;
+        let Some(start) = span.start.checked_sub(MESSAGE_CHECKSUM_LENGTH as u32) else { return Ok(None) };
+        let start = record.saturating_add((record::HEADER_LENGTH as u64).saturating_add(u64::from(start)));
+        let length = MESSAGE_CHECKSUM_LENGTH + span.length as usize;
+        // The file was cut, or the place is none: nothing is reserved for what is not there.
+        if length as u64 > self.file.length().saturating_sub(start) {
+            return Ok(None);
+        }
+        let mut bytes = vec![0; length];
+        self.file.read(start, &mut bytes)?;
+        let span = Span { start: MESSAGE_CHECKSUM_LENGTH as u32, length: span.length };
+        let is_whole = codec::checked_message(&bytes, found.id, span).is_some();
+        Ok(is_whole.then(|| Bytes::from(bytes).slice(span.range())))
+    }
+
     fn read_body(&self, offset: u64, header: &RecordHeader) -> io::Result<Body> {
         let start = offset + record::HEADER_LENGTH as u64;
         if u64::from(header.body_length) > self.file.length().saturating_sub(start) {
@@ -91,6 +111,7 @@ impl Segment {
         }
         let mut body = vec![0; header.body_length as usize];
         self.file.read(start, &mut body)?;
-        Ok(if crc32fast::hash(&body) == header.body_crc { Body::Whole(body.into()) } else { Body::Damaged })
+        let is_whole = body::verify_skeleton(header.kind, &body, header.body_crc);
+        Ok(if is_whole { Body::Whole(body.into()) } else { Body::Damaged })
     }
 }

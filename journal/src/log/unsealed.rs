@@ -59,9 +59,9 @@ fn was_in_use(file: &dyn SegmentFile, header: &SegmentHeader) -> Result<bool, Ch
     file.read(0, &mut bytes)?;
     let mut items = Scanner::new(&bytes, header.log, header.epoch, header.number, None);
     Ok(items.any(|item| match item {
-        Item::Record { header: record, .. } | Item::BodyDamaged { header: record, .. } => {
-            record.durable_through >= header.first_sequence
-        }
+        Item::Record { header: record, .. }
+        | Item::PartlyDamaged { header: record, .. }
+        | Item::BodyDamaged { header: record, .. } => record.durable_through >= header.first_sequence,
         Item::Gap { .. } => false,
     }))
 }

@@ -4,6 +4,7 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use super::{Access, Refusal, Writer};
+use crate::format::body;
 use crate::format::record::{self, HEADER_LENGTH, Kind, RecordHeader};
 use crate::format::seal::LogEnd;
 use crate::format::segment::{self, SegmentHeader};
@@ -192,7 +193,7 @@ impl Writer {
     pub(super) fn add_record(&mut self, kind: Kind, body: &[u8]) -> RecordAt {
         let mut record = vec![0; HEADER_LENGTH];
         record.extend_from_slice(body);
-        let at = self.active.add(kind, record, crc32fast::hash(body), self.sequence_next, self.durable);
+        let at = self.active.add(kind, record, body::checksum(kind, body), self.sequence_next, self.durable);
         self.sequence_next += 1;
         at
     }

@@ -27,7 +27,7 @@ use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use kahawai_store::batch::{Batch, Durability, Operation, Urgency};
+use kahawai_store::batch::{Batch, Durability, Operation, Urgency, messages_of};
 use kahawai_store::catalog::Rejection;
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
@@ -91,7 +91,7 @@ pub(crate) struct EncodedBatch {
     pub(crate) urgency: Urgency,
     /// How durable it is to be when it completes.
     durability: Option<Durability>,
-    /// The checksum of the batch.
+    /// The checksum of its skeleton.
     pub(crate) crc: u32,
     /// The operations, with their messages as spans of the batch.
     pub(crate) operations: Vec<Operation<Span>>,
@@ -104,7 +104,8 @@ impl EncodedBatch {
         record.resize(HEADER_LENGTH, 0);
         let (urgency, durability) = (batch.urgency, batch.durability);
         let operations = codec::encode_batch(batch, &mut record);
-        let crc = crc32fast::hash(&record[HEADER_LENGTH..]);
+        let spans = messages_of(&operations).map(|(_, _, span)| *span);
+        let crc = codec::skeleton_checksum(&record[HEADER_LENGTH..], spans);
         Self { record, urgency, durability, crc, operations }
     }
 }

@@ -13,6 +13,7 @@ use super::active::RELEASE_LENGTH;
 use super::{Access, Refusal, Submission, Writer};
 use crate::compact::head::{ChunkAgain, Living, Piece};
 use crate::compact::pace::Holding;
+use crate::format::body;
 use crate::format::record::{self, HEADER_LENGTH, Kind};
 use crate::format::relocation::{self, Builder, MESSAGE_OVERHEAD};
 use crate::index::segments::Live;
@@ -217,7 +218,7 @@ impl Writer {
     }
 
     fn append_again(&mut self, kind: Kind, record: Vec<u8>) -> Result<RecordAt, StoreError> {
-        let crc = crc32fast::hash(&record[HEADER_LENGTH..]);
+        let crc = body::checksum(kind, &record[HEADER_LENGTH..]);
         let length = record::record_length(record.len() - HEADER_LENGTH);
         let at = self.append(kind, record, crc, Access::Cleaner).map_err(|refusal| self.refused(refusal))?;
         // What is only written again uses nothing up.

@@ -2,6 +2,7 @@
 //! damage done, and nothing as doubtful but what stands in the last unproven batch.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use kahawai_journal::FileName;
 use kahawai_journal::disk::Disk;
@@ -12,11 +13,9 @@ use kahawai_store::contract::{Store as _, StoreWait as _};
 use kahawai_store::names::Epoch;
 
 use super::support::{
-    At, Open, acknowledge, bytes_of, copy, create, enqueue, examine, inspect, records, replace,
+    At, Open, RECORD_HEADER, acknowledge, bytes_of, copy, create, enqueue, examine, inspect, records, replace,
 };
 
-/// The length of a record's header.
-const RECORD_HEADER: u64 = 40;
 /// The length of a segment's header, and how much of it its checksum covers.
 const SEGMENT_HEADER: u64 = 128;
 const SEGMENT_HEADER_COVERED: u64 = 102;
@@ -105,6 +104,22 @@ fn exactly(disk: &MemoryDisk, lost: &[&At], files: &[FileName], at: &str) {
     assert_eq!(waiting(&found), MESSAGES - expected.len() as u64, "{at}: what is deliverable: {all:#?}");
 }
 
+/// Makes sure that exactly this message is reported lost, with its place, and that all others are deliverable.
+fn exactly_message(disk: &MemoryDisk, record: &At, id: u64, range: &Range<u64>, at: &str) {
+    let found = examine(disk);
+    let [finding] = found.findings.as_slice() else { panic!("{at}: {:#?}", found.findings) };
+    assert_eq!((finding.severity, &finding.file), (Severity::Damage, &record.name.to_string()), "{at}");
+    assert_eq!(finding.sequences, Some((record.sequence, record.sequence)), "{at}");
+    assert_eq!(finding.bytes, Some((range.start, range.end)), "{at}");
+    let [Lost::Message { id: lost, acknowledged: false, .. }] = finding.lost[..] else {
+        panic!("{at}: {finding:#?}")
+    };
+    assert_eq!(lost.0, id, "{at}");
+    assert!(finding.certain && !finding.unreadable, "{at}: {finding:#?}");
+    // It stays where it is, and is read as damaged.
+    assert_eq!(waiting(&found), MESSAGES, "{at}");
+}
+
 /// The records whose header or body a change of these bytes of a segment meets. Padding is none of theirs.
 fn met(records: &[At], body_end: impl Fn(&At) -> u64, name: FileName, from: u64, to: u64) -> Vec<&At> {
     let meets = |record: &&At| record.name == name && record.offset < to && from < body_end(record);
@@ -123,7 +138,7 @@ fn body_end(disk: &MemoryDisk, record: &At) -> u64 {
 fn a_flipped_byte_in_every_field_of_every_record_is_that_record() {
     let (disk, records) = sound();
     let last = records.last().expect("records").clone();
-    let mut cases = 0;
+    let (mut cases, mut of_messages) = (0, 0);
     let is_tried = |record: &At| record.sequence != last.sequence && record.sequence != CREATION;
     for (number, record) in records.iter().enumerate().filter(|(_, record)| is_tried(record)) {
         let end = body_end(&disk, record);
@@ -140,11 +155,16 @@ fn a_flipped_byte_in_every_field_of_every_record_is_that_record() {
             let place = record.offset + field;
             damaged.damage(record.name, place as usize, |bytes| bytes[0] ^= 0x11);
             let at = format!("{} record {} byte {field}", record.name, record.sequence);
+            cases += 1;
+            if let Some((&id, range)) = record.messages.iter().find(|(_, at)| at.contains(&place)) {
+                of_messages += 1;
+                exactly_message(&damaged, record, id, range, &at);
+                continue;
+            }
             exactly(&damaged, &[record], &[record.name], &at);
             let found = examine(&damaged);
             let place_said = damage(&found)[0].bytes.expect("a place");
             assert_eq!(place_said, (record.offset, record.offset + record.length), "{at}");
-            cases += 1;
         }
         for padding in end..record.offset + record.length {
             let damaged = copy(&disk);
@@ -155,8 +175,8 @@ fn a_flipped_byte_in_every_field_of_every_record_is_that_record() {
             cases += 1;
         }
     }
-    println!("{cases} flips in records");
-    assert!(cases > 500, "{cases}");
+    println!("{cases} flips in records, {of_messages} of them in messages");
+    assert!(cases > 500 && of_messages > 25, "{cases}, {of_messages}");
 }
 
 #[test]
@@ -480,7 +500,7 @@ fn a_lost_message_that_was_acknowledged_and_a_lost_acknowledgement_are_told_apar
     assert_eq!(waiting(&found), 2);
     let found = flip(of(3));
     assert!(matches!(damage(&found)[0].lost[..], [Lost::Message { acknowledged: false, .. }]), "{found:#?}");
-    assert_eq!(waiting(&found), 1);
+    assert_eq!(waiting(&found), 2, "it stays, and is read as damaged");
     let damaged = copy(&disk);
     let place = (acknowledgement.offset + 1) as usize;
     damaged.damage(acknowledgement.name, place, |bytes| bytes[0] ^= 1);
@@ -501,7 +521,8 @@ fn a_segment_that_was_set_aside_is_told_of_and_is_not_missed() {
     open.close();
     let records = records(&disk);
     let hit = records.iter().find(|record| record.is_batch && !record.ids.is_empty()).expect("a message");
-    let at = (hit.offset + RECORD_HEADER + 60) as usize;
+    // Of its skeleton: the message is lost with it.
+    let at = (hit.offset + RECORD_HEADER + 2) as usize;
     disk.damage(hit.name, at, |bytes| bytes[0] ^= 1);
     for name in disk.list().expect("a list") {
         if matches!(name, FileName::Run { .. } | FileName::Checkpoint { .. }) {

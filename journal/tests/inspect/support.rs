@@ -1,6 +1,7 @@
 //! Stores on a disk in memory, and what stands in them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +88,9 @@ pub(crate) fn examine(disk: &MemoryDisk) -> Examination {
     inspect(disk).examine(&mut |_| {}).expect("it can be read")
 }
 
+/// The length of a record's header.
+pub(crate) const RECORD_HEADER: u64 = 40;
+
 /// A record of a sound log.
 #[derive(Clone, Debug)]
 pub(crate) struct At {
@@ -99,6 +103,8 @@ pub(crate) struct At {
     pub(crate) is_batch: bool,
     /// The messages that it brings.
     pub(crate) ids: BTreeSet<u64>,
+    /// From where to where of the file each of them stands.
+    pub(crate) messages: BTreeMap<u64, Range<u64>>,
 }
 
 /// Every record of a sound log.
@@ -106,10 +112,14 @@ pub(crate) fn records(disk: &MemoryDisk) -> Vec<At> {
     let mut records = Vec::new();
     let findings = inspect(disk).dump(
         &mut |record| {
-            let mut ids = BTreeSet::new();
+            let mut messages = BTreeMap::new();
             if let Content::Batch { operations, .. } = &record.content {
-                ids.extend(operations.iter().filter_map(|operation| match operation {
-                    Operation::Enqueue { id, .. } => Some(id.0),
+                let body = record.offset + RECORD_HEADER;
+                messages.extend(operations.iter().filter_map(|operation| match operation {
+                    Operation::Enqueue { id, message, .. } => {
+                        let start = body + u64::from(message.start);
+                        Some((id.0, start..start + u64::from(message.length)))
+                    }
                     _ => None,
                 }));
             }
@@ -120,7 +130,8 @@ pub(crate) fn records(disk: &MemoryDisk) -> Vec<At> {
                 length: record.length,
                 sequence: record.sequence,
                 is_batch: matches!(record.content, Content::Batch { .. }),
-                ids,
+                ids: messages.keys().copied().collect(),
+                messages,
             });
         },
         &mut |_| {},

@@ -2,8 +2,13 @@
 
 use thiserror::Error;
 
-/// The version this code writes, and the newest it reads.
-pub const VERSION: u8 = 1;
+use crate::names::MessageId;
+
+/// The version of a batch that this code writes, and the only one it reads: version 1 was never released.
+pub const VERSION: u8 = 2;
+
+/// The version of a message's header that this code writes, and the only one there is.
+pub const HEADER_VERSION: u8 = 1;
 
 /// Bytes that are no batch or no message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -18,11 +23,13 @@ pub struct DecodeError {
 /// What can be wrong with encoded bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Problem {
-    /// A newer version wrote this.
-    #[error("version {found}, but this program reads up to {VERSION}")]
+    /// Another version wrote this.
+    #[error("version {found}, but this program reads version {reads}")]
     Version {
         /// The version found.
         found: u8,
+        /// The version it should be.
+        reads: u8,
     },
     /// More bytes are promised than there are.
     #[error("{needed} bytes needed, {left} left")]
@@ -49,6 +56,9 @@ pub enum Problem {
     /// Bytes are left over.
     #[error("{0} bytes left over")]
     Trailing(usize),
+    /// A message is not what was written for its id.
+    #[error("message {0} is not what was written")]
+    Checksum(MessageId),
     /// A prepared transaction inside a prepared transaction.
     #[error("prepared transactions nest")]
     Nested,

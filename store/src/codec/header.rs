@@ -9,7 +9,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::error::{DecodeError, Problem, VERSION};
+use super::error::{DecodeError, HEADER_VERSION, Problem};
 use super::primitive::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 use crate::message::{BodyKind, Encoding, Header};
 
@@ -40,7 +40,7 @@ pub(super) fn encode(header: &Header, out: &mut Vec<u8>) {
     // moved only where that was wrong.
     let start = out.len();
     out.extend_from_slice(&[0, 0]);
-    out.push(VERSION);
+    out.push(HEADER_VERSION);
 
     let flags =
         u64::from(header.persistent) * FLAG_PERSISTENT + u64::from(header.compressed) * FLAG_COMPRESSED;
@@ -103,8 +103,11 @@ fn decode_fields(bytes: &Bytes) -> Result<Header, DecodeError> {
     let mut reader = Reader::new(bytes);
     let mut header = Header::default();
     let version = reader.u8()?;
-    if version != VERSION {
-        return Err(DecodeError { problem: Problem::Version { found: version }, at: 0 });
+    if version != HEADER_VERSION {
+        return Err(DecodeError {
+            problem: Problem::Version { found: version, reads: HEADER_VERSION },
+            at: 0,
+        });
     }
     while reader.left() > 0 {
         let key: u64 = reader.varint()?;

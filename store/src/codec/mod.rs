@@ -1,7 +1,7 @@
 //! The one encoding of a batch, which engines keep and replicas exchange.
 //!
 //! ```text
-//! batch     := version:u8 = 1, count:varint, operation × count
+//! batch     := version:u8 = 2, count:varint, operation × count
 //! operation := tag:u8, fields (see `operation`)
 //! message   := length:varint, header_length:varint, header (see `header`), properties:bytes, body:bytes to the end
 //! varint    := LEB128 of a u64, at most 10 bytes, shortest form not required
@@ -25,8 +25,11 @@ use bytes::Bytes;
 use crate::batch::{Batch, Operation};
 use primitive::Reader;
 
-pub use error::{DecodeError, Problem, VERSION};
-pub use message::{decode_message, encode_message};
+pub use error::{DecodeError, HEADER_VERSION, Problem, VERSION};
+pub use message::{
+    MESSAGE_CHECKSUM_LENGTH, checked_message, decode_message, encode_message, message_checksum,
+    skeleton_checksum,
+};
 pub use span::Span;
 
 /// Encodes a batch, appending to `out`, and gives the operations back with their messages as spans of what was
@@ -52,7 +55,7 @@ pub fn decode_batch(bytes: &[u8]) -> Result<Vec<Operation<Span>>, DecodeError> {
     let mut reader = Reader::new(bytes);
     let version = reader.u8()?;
     if version != VERSION {
-        return Err(DecodeError { problem: Problem::Version { found: version }, at: 0 });
+        return Err(DecodeError { problem: Problem::Version { found: version, reads: VERSION }, at: 0 });
     }
     let operations = operation::decode_list(&mut reader, false)?;
     reader.finish()?;
@@ -62,15 +65,19 @@ pub fn decode_batch(bytes: &[u8]) -> Result<Vec<Operation<Span>>, DecodeError> {
 /// Decodes a batch with its messages, which share the bytes given.
 ///
 /// # Errors
-/// Where the bytes are no batch.
+/// Where the bytes are no batch, or a message is not what was written.
 pub fn decode_batch_whole(bytes: &Bytes) -> Result<Batch, DecodeError> {
     let operations = decode_batch(bytes)?;
     let operations = operations
         .into_iter()
         .map(|operation| {
-            operation.try_map_message(&mut |span: Span| {
-                decode_message(&bytes.slice(span.range())).map(Arc::new).map_err(|mut error| {
-                    error.at += span.start as usize;
+            operation.try_map_message(&mut |id, span: Span| {
+                let at = span.start as usize;
+                let Some(message) = checked_message(bytes, id, span) else {
+                    return Err(DecodeError { problem: Problem::Checksum(id), at });
+                };
+                decode_message(&bytes.slice_ref(message)).map(Arc::new).map_err(|mut error| {
+                    error.at += at;
                     error
                 })
             })

@@ -6,7 +6,7 @@
 //! | 2 | remove destination | id:varint |
 //! | 3 | subscribe | id, destination:varint, client id, name:text, flags:u8 (1 no local, 2 selector), selector:text if flagged |
 //! | 4 | unsubscribe | id:varint |
-//! | 5 | enqueue | id, destination:varint, rank:u8, message (with its length) |
+//! | 5 | enqueue | id, destination:varint, rank:u8, length of the message:varint, its checksum:u32 (see `message_checksum`), the message |
 //! | 6 | acknowledge on a queue | destination, id:varint |
 //! | 7 | acknowledge for a subscription | destination, id, subscription:varint |
 //! | 8 | move | id, from, to:varint, rank:u8 |
@@ -18,7 +18,7 @@
 //! An xid is format:varint (zigzag), global:bytes, branch:bytes.
 
 use super::error::{DecodeError, Problem};
-use super::message::encode_message;
+use super::message::{MESSAGE_CHECKSUM_LENGTH, encode_message, message_checksum};
 use super::primitive::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 use super::span::Span;
 use crate::batch::{Destination, DestinationKind, Operation, Outcome, Subscription};
@@ -73,9 +73,13 @@ pub(super) fn encode(operation: Operation, start: usize, out: &mut Vec<u8>) -> O
             // Room for the length as a varint of five bytes: enough for 32 bits, and fixed, so that nothing moves.
             let length_at = out.len();
             out.extend_from_slice(&[0x80, 0x80, 0x80, 0x80, 0]);
+            let checksum_at = out.len();
+            out.extend_from_slice(&[0; MESSAGE_CHECKSUM_LENGTH]);
             let message_at = out.len();
             encode_message(&message, out);
             let length = out.len() - message_at;
+            let checksum = message_checksum(id, &out[message_at..]);
+            out[checksum_at..message_at].copy_from_slice(&checksum.to_le_bytes());
             for (index, byte) in out[length_at..length_at + 5].iter_mut().enumerate() {
                 *byte |= (length >> (7 * index)) as u8 & 0x7f;
             }
@@ -184,7 +188,7 @@ fn decode(reader: &mut Reader<'_>, nested: bool) -> Result<Operation<Span>, Deco
             let id = MessageId(reader.varint()?);
             let destination = DestinationId(reader.varint()?);
             let rank = reader.u8()?;
-            let range = reader.bytes()?;
+            let range = reader.bytes_behind(MESSAGE_CHECKSUM_LENGTH)?;
             let start = u32::try_from(range.start).map_err(|_| reader.fail(Problem::Number))?;
             let length = u32::try_from(range.len()).map_err(|_| reader.fail(Problem::Number))?;
             Operation::Enqueue { id, destination, rank, message: Span { start, length } }

@@ -80,13 +80,19 @@ impl<'a> Reader<'a> {
 
     /// The range of a length-prefixed run of bytes, checked to be there.
     pub(super) fn bytes(&mut self) -> Result<Range<usize>, DecodeError> {
-        let needed = self.varint()?;
+        self.bytes_behind(0)
+    }
+
+    /// The same, where so many more bytes stand between the length and the run.
+    pub(super) fn bytes_behind(&mut self, between: usize) -> Result<Range<usize>, DecodeError> {
+        let length = self.varint()?;
+        let needed = length.saturating_add(between as u64);
         let left = self.left();
         if needed > left as u64 {
             return Err(self.fail(Problem::Truncated { needed, left }));
         }
-        let start = self.at;
-        self.at += needed as usize;
+        let start = self.at + between;
+        self.at = start + length as usize;
         Ok(start..self.at)
     }
 

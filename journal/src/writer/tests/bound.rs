@@ -102,7 +102,7 @@ impl Life {
         let mut sizes = BTreeMap::new();
         for waiting in &expected.waiting {
             for stored in &waiting.messages {
-                sizes.insert(stored.id, self.sizes[&stored.id.0] + 40);
+                sizes.insert(stored.id, self.sizes[&stored.id.0] + 44);
             }
         }
         // What lives is what the model says, and what is prepared.

@@ -2,9 +2,11 @@
 //! was damaged is kept; and a store that cannot be understood is left as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use kahawai_store::batch::{DestinationKind, Operation};
+use kahawai_store::codec::MESSAGE_CHECKSUM_LENGTH;
 use kahawai_store::contract::{ReadRequest, Store, StoreWait};
 use kahawai_store::names::{DestinationId, Epoch, MessageId};
 
@@ -13,9 +15,9 @@ use super::script::{create, enqueue};
 use crate::FileName;
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
+use crate::format::body;
 use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::format::segment;
-use crate::log::replay::decode_batch_body;
 use crate::log::scan::{Item, Scanner};
 use crate::writer::BeginError;
 
@@ -34,8 +36,20 @@ struct At {
     offset: usize,
     length: usize,
     kind: Kind,
-    /// The messages in it.
-    ids: BTreeSet<u64>,
+    /// The messages in it, and from where to where of the record each stands.
+    messages: BTreeMap<u64, Range<usize>>,
+}
+
+impl At {
+    fn ids(&self) -> BTreeSet<u64> {
+        self.messages.keys().copied().collect()
+    }
+
+    /// What is lost with a byte of it: the message it is of, or all of them.
+    fn lost_with(&self, byte: usize) -> BTreeSet<u64> {
+        let one = self.messages.iter().find(|(_, at)| at.contains(&byte));
+        one.map_or_else(|| self.ids(), |(id, _)| BTreeSet::from([*id]))
+    }
 }
 
 /// A log of two epochs and several segments, closed in good order, that holds messages only.
@@ -77,16 +91,14 @@ fn records(disk: &MemoryDisk) -> Vec<At> {
         for item in Scanner::new(&bytes, header.log, header.epoch, number, None) {
             let Item::Record { header, offset } = item else { panic!("{name}: {item:?}") };
             let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
-            let mut ids = BTreeSet::new();
-            if header.kind == Kind::Batch {
-                let (operations, _) = decode_batch_body(body).expect("a sound batch");
-                ids.extend(operations.iter().filter_map(|operation| match operation {
-                    Operation::Enqueue { id, .. } => Some(id.0),
-                    _ => None,
-                }));
-            }
+            let held = body::held_in(header.kind, body).expect("a sound body");
+            let messages = held.iter().map(|held| {
+                let range = held.span.range();
+                (held.id.0, HEADER_LENGTH + range.start..HEADER_LENGTH + range.end)
+            });
+            let messages = messages.collect();
             let (offset, length) = (offset as usize, header.record_length() as usize);
-            records.push(At { name, number, offset, length, kind: header.kind, ids });
+            records.push(At { name, number, offset, length, kind: header.kind, messages });
         }
     }
     records
@@ -102,7 +114,6 @@ fn delivered(store: &Driven) -> BTreeSet<u64> {
         bytes_max: usize::MAX,
     };
     let page = store.read_wait(request).expect("it can be read");
-    assert!(page.damaged.is_empty());
     page.messages.iter().map(|stored| stored.id.0).collect()
 }
 
@@ -146,7 +157,7 @@ fn exactly_lost(
 }
 
 #[test]
-fn damage_to_a_record_loses_that_record_and_names_its_messages() {
+fn damage_to_a_record_loses_the_message_it_is_in_or_the_record_and_names_what_is_lost() {
     let (disk, all) = sound();
     let records = records(&disk);
     assert!(records.iter().map(|record| record.number).collect::<BTreeSet<_>>().len() >= 4);
@@ -156,24 +167,30 @@ fn damage_to_a_record_loses_that_record_and_names_its_messages() {
     let mut cases = 0;
     for (index, record) in records.iter().enumerate() {
         // Something that holds messages, and now and then something that does not; the very last says nothing durable of itself.
-        let shown = record.kind == Kind::Batch && !record.ids.is_empty();
+        let shown = record.kind == Kind::Batch && !record.messages.is_empty();
         if !shown {
             continue;
         }
-        let body = [HEADER_LENGTH, record.length / 2, record.length - 16];
+        let first = record.messages.values().next().expect("a message");
+        // Of the skeleton: the first, of a message's checksum, and one of the last; of a message: its first byte and its last.
+        let skeleton = [HEADER_LENGTH, first.start - MESSAGE_CHECKSUM_LENGTH, record.length - 16];
+        let message = [first.start, first.end - 1];
+        let body = [&skeleton[..], &message[..]].concat();
         // Every field of a few records, and one field of each.
         let all_fields = index % 9 == 2;
         for (number, field) in fields.into_iter().chain(body).enumerate() {
-            if !all_fields && number != index % 12 {
+            if !all_fields && number != index % 14 {
                 continue;
             }
             let damaged = copy(&disk);
             damaged.damage(record.name, record.offset + field, |bytes| bytes[0] ^= 0x10);
             let at = format!("{}, record at {}, byte {field}", record.name, record.offset);
-            let said = exactly_lost(&damaged, &all, &record.ids, Some(record.name), &at).join("; ");
+            let lost = record.lost_with(field);
+            assert_eq!(lost.len(), if message.contains(&field) { 1 } else { 2 }, "{at}");
+            let said = exactly_lost(&damaged, &all, &lost, Some(record.name), &at).join("; ");
             // What damages the batch's own structure leaves no names to read; then that is said, and which record it was.
-            let unreadable = body[0] == field || body[2] == field;
-            for id in record.ids.iter().filter(|_| !(unreadable && said.contains("cannot be read"))) {
+            let unreadable = skeleton.contains(&field);
+            for id in lost.iter().filter(|_| !(unreadable && said.contains("cannot be read"))) {
                 assert!(said.contains(&format!("message {id} ")), "{at}: message {id} is not named: {said}");
             }
             cases += 1;
@@ -182,7 +199,7 @@ fn damage_to_a_record_loses_that_record_and_names_its_messages() {
             let damaged = copy(&disk);
             damaged.damage(record.name, record.offset, |bytes| bytes[..record.length].fill(0));
             let at = format!("{}, record at {} zeroed", record.name, record.offset);
-            exactly_lost(&damaged, &all, &record.ids, Some(record.name), &at);
+            exactly_lost(&damaged, &all, &record.ids(), Some(record.name), &at);
             cases += 1;
         }
     }
@@ -197,7 +214,7 @@ fn damage_to_several_records_in_a_row_loses_those() {
         let [first, .., last] = window else { continue };
         if first.name != last.name
             || first.kind != Kind::Batch
-            || first.ids.is_empty()
+            || first.messages.is_empty()
             || last.kind != Kind::Batch
         {
             continue;
@@ -205,7 +222,7 @@ fn damage_to_several_records_in_a_row_loses_those() {
         let damaged = copy(&disk);
         let length = last.offset + last.length - first.offset;
         damaged.damage(first.name, first.offset, |bytes| bytes[..length].fill(0xff));
-        let lost = window.iter().flat_map(|record| record.ids.iter().copied()).collect();
+        let lost = window.iter().flat_map(|record| record.ids()).collect();
         exactly_lost(
             &damaged,
             &all,
@@ -241,7 +258,7 @@ fn a_missing_segment_loses_its_messages_and_is_said() {
     let (disk, all) = sound();
     let mut held: BTreeMap<FileName, BTreeSet<u64>> = BTreeMap::new();
     for record in records(&disk) {
-        held.entry(record.name).or_default().extend(record.ids);
+        held.entry(record.name).or_default().extend(record.ids());
     }
     let last = *held.keys().max().expect("segments");
     for (name, lost) in &held {

@@ -262,10 +262,10 @@ pub(super) fn summary(contents: &Contents) -> String {
 pub(super) fn dump(disk: &dyn Disk) -> String {
     use std::fmt::Write;
 
+    use crate::format::batch::decode_batch_body;
     use crate::format::name::FileName;
     use crate::format::record::HEADER_LENGTH;
     use crate::format::{seal, segment};
-    use crate::log::replay::decode_batch_body;
     use crate::log::scan::{Item, Scanner};
 
     let mut text = String::new();
