@@ -90,7 +90,11 @@ impl Filter<'_> {
             "kind": format!("{kind:?}").to_lowercase(),
         });
         match &record.content {
-            Content::Batch { arrival_first, .. } => line["arrival_first"] = json!(arrival_first),
+            Content::Batch { arrival_first, term, number, .. } => {
+                line["arrival_first"] = json!(arrival_first);
+                line["term"] = json!(term.0);
+                line["number"] = json!(number);
+            }
             Content::Release(number) => line["released_through"] = json!(number),
             Content::Lost { segment, messages } => {
                 line["damaged_segment"] = json!(segment);

@@ -18,7 +18,7 @@ pub(crate) fn decode_batch_body(body: &[u8]) -> Option<DecodedBatch> {
     };
     Some((
         codec::decode_batch(batch).ok()?,
-        Trailer { decided, chunks: trailer.chunks, arrival_first: trailer.arrival_first },
+        Trailer { decided, chunks: trailer.chunks, arrival_first: trailer.arrival_first, name: trailer.name },
     ))
 }
 

@@ -89,7 +89,7 @@ mod tests {
     use kahawai_store::names::Xid;
 
     use super::*;
-    use crate::format::record::Trailer;
+    use crate::format::record::{BatchName, Trailer};
 
     fn enqueue(id: u64) -> Operation {
         let message = Message { body: vec![7; 40].into(), ..Message::default() };
@@ -105,7 +105,8 @@ mod tests {
         let operations = (0..50).map(enqueue).chain([prepare]);
         let mut body = Vec::new();
         codec::encode_batch(Batch::new(operations.collect()), &mut body);
-        Trailer { decided: &[] as &[u8], chunks: vec![0], arrival_first: 3 }.encode(&mut body);
+        Trailer { decided: &[] as &[u8], chunks: vec![0], arrival_first: 3, name: BatchName::default() }
+            .encode(&mut body);
         let held = held_in(Kind::Batch, &body).expect("it reads");
         assert_eq!(held.iter().map(|held| held.id.0).collect::<Vec<_>>(), (0..100).collect::<Vec<_>>());
         let checksum = checksum(Kind::Batch, &body);
@@ -135,7 +136,8 @@ mod tests {
         };
         let mut body = Vec::new();
         codec::encode_batch(Batch::new(vec![enqueue(0), other]), &mut body);
-        Trailer { decided: &[] as &[u8], chunks: Vec::new(), arrival_first: 3 }.encode(&mut body);
+        Trailer { decided: &[] as &[u8], chunks: Vec::new(), arrival_first: 3, name: BatchName::default() }
+            .encode(&mut body);
         let checksum = checksum(Kind::Batch, &body);
         let held = held_in(Kind::Batch, &body).expect("it reads");
         let (first, second) = (held[0].span.range(), held[1].span.range());

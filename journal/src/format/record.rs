@@ -96,7 +96,12 @@ impl RecordHeader {
 /// 4   p
 /// 4   n
 /// 8   arrival number of the batch's first message
+/// 8   term of the batch
+/// 8   number of the batch
 /// ```
+/// **Term and number** name a batch, whichever record of whichever epoch holds it: copies of one log agree by them. The number rises by one
+/// with each batch of the store; the term is the epoch that numbered it, and stays when a later epoch writes the record anew.
+///
 /// What was prepared may stand in segments that are released by the time the decision is replayed: what was live of its
 /// messages then stands in a relocation record, and what else the transaction did still counts. The chunks' numbers tell which of them
 /// are there, and in which order.
@@ -105,9 +110,24 @@ pub(crate) struct Trailer<D> {
     pub(crate) decided: D,
     pub(crate) chunks: Vec<u32>,
     pub(crate) arrival_first: u64,
+    pub(crate) name: BatchName,
 }
 
-const TRAILER_END_LENGTH: usize = 16;
+/// What names a batch, in the order in which they were taken. The first of a store is number 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct BatchName {
+    pub(crate) term: Epoch,
+    pub(crate) number: u64,
+}
+
+impl BatchName {
+    /// The name of the batch after this one.
+    pub(crate) fn next(self, term: Epoch) -> Self {
+        Self { term, number: self.number + 1 }
+    }
+}
+
+const TRAILER_END_LENGTH: usize = 32;
 
 impl<D: AsRef<[u8]>> Trailer<D> {
     pub(crate) fn length(&self) -> usize {
@@ -122,14 +142,18 @@ impl<D: AsRef<[u8]>> Trailer<D> {
         }
         out.extend_from_slice(&(self.chunks.len() as u32).to_le_bytes());
         out.extend_from_slice(&(decided.len() as u32).to_le_bytes());
-        out.extend_from_slice(&self.arrival_first.to_le_bytes());
+        for number in [self.arrival_first, self.name.term.0, self.name.number] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
     }
 }
 
 impl<'a> Trailer<&'a [u8]> {
     /// Takes the trailer off a record's body; gives the batch and the trailer.
     pub(crate) fn split(body: &'a [u8]) -> Option<(&'a [u8], Self)> {
-        let (body, arrival) = body.split_last_chunk()?;
+        let (body, numbers) = body.split_last_chunk::<24>()?;
+        let ([arrival, term, number], _) = numbers.as_chunks::<8>() else { return None };
+        let name = BatchName { term: Epoch(u64::from_le_bytes(*term)), number: u64::from_le_bytes(*number) };
         let (body, length) = body.split_last_chunk()?;
         let (body, count) = body.split_last_chunk()?;
         let chunks_length = (u32::from_le_bytes(*count) as usize).checked_mul(4)?;
@@ -138,7 +162,7 @@ impl<'a> Trailer<&'a [u8]> {
             body.split_at_checked(body.len().checked_sub(u32::from_le_bytes(*length) as usize)?)?;
         let (chunks, _) = chunks.as_chunks();
         let chunks = chunks.iter().map(|chunk| u32::from_le_bytes(*chunk)).collect();
-        Some((batch, Self { decided, chunks, arrival_first: u64::from_le_bytes(*arrival) }))
+        Some((batch, Self { decided, chunks, arrival_first: u64::from_le_bytes(*arrival), name }))
     }
 }
 

@@ -5,9 +5,11 @@
 //! 8   8  next message id
 //! 16  8  next destination id
 //! 24  8  next subscription id
-//! 32  4  count of subscriptions, s
-//! 36  4  count of prepared chunks, p
-//! 40 8s  for each subscription, in the order of their ids: the arrival number from which on it gets messages
+//! 32  8  term of the last batch
+//! 40  8  its number
+//! 48  4  count of subscriptions, s
+//! 52  4  count of prepared chunks, p
+//! 56 8s  for each subscription, in the order of their ids: the arrival number from which on it gets messages
 //!  … 16p for each `Prepare` of an undecided transaction, by transaction and chunk: the number of the segment (8) and
 //!        the offset (8) of the record that holds it
 //!  …     a batch, as `kahawai_store::codec` encodes it, of create destination, subscribe, put, and for each prepared chunk a
@@ -16,8 +18,11 @@
 
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::codec::{self, Span};
+use kahawai_store::names::Epoch;
 
-const NUMBERS_LENGTH: usize = 40;
+use super::record::BatchName;
+
+const NUMBERS_LENGTH: usize = 56;
 
 /// What exists, but for messages, which are kept by the segments that hold them.
 #[derive(Debug, Default, PartialEq)]
@@ -26,6 +31,7 @@ pub(crate) struct Snapshot {
     pub(crate) message_id_next: u64,
     pub(crate) destination_id_next: u64,
     pub(crate) subscription_id_next: u64,
+    pub(crate) batch_last: BatchName,
     /// For each subscription, in the order of their ids.
     pub(crate) starts: Vec<u64>,
     /// For each prepared chunk, by transaction and chunk: the segment and the offset of its record.
@@ -40,6 +46,8 @@ pub(crate) fn encode(snapshot: Snapshot) -> Vec<u8> {
         snapshot.message_id_next,
         snapshot.destination_id_next,
         snapshot.subscription_id_next,
+        snapshot.batch_last.term.0,
+        snapshot.batch_last.number,
     ];
     let counts = snapshot.starts.len() as u64 | (snapshot.prepared.len() as u64) << 32;
     let places = snapshot.prepared.iter().flat_map(|&(segment, offset)| [segment, offset]);
@@ -55,7 +63,7 @@ pub(crate) fn encode(snapshot: Snapshot) -> Vec<u8> {
 pub(crate) fn decode(bytes: &[u8]) -> Option<(Snapshot, Vec<Operation<Span>>)> {
     let numbers = bytes.get(..NUMBERS_LENGTH)?;
     let u64_at = |at: usize| Some(u64::from_le_bytes(numbers.get(at..at + 8)?.try_into().ok()?));
-    let counts = u64_at(32)?;
+    let counts = u64_at(48)?;
     let (starts, prepared) = (counts as u32 as usize, (counts >> 32) as usize);
     let lists = bytes.get(NUMBERS_LENGTH..)?;
     let (starts, lists) = lists.split_at_checked(starts.checked_mul(8)?)?;
@@ -67,6 +75,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(Snapshot, Vec<Operation<Span>>)> {
         message_id_next: u64_at(8)?,
         destination_id_next: u64_at(16)?,
         subscription_id_next: u64_at(24)?,
+        batch_last: BatchName { term: Epoch(u64_at(32)?), number: u64_at(40)? },
         starts: u64s(starts),
         prepared: places.as_chunks().0.iter().map(|&[segment, offset]| (segment, offset)).collect(),
         operations: Vec::new(),

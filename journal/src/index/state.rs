@@ -19,7 +19,7 @@ use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, SubscriptionId, Xid};
 
 use super::location::{Change, Location, RecordAt};
-use crate::format::record::Trailer;
+use crate::format::record::{BatchName, Trailer};
 use crate::format::snapshot::Snapshot;
 
 /// What exists, but for messages.
@@ -36,6 +36,7 @@ pub(crate) struct State {
     message_id_next: u64,
     destination_id_next: u64,
     subscription_id_next: u64,
+    batch_last: BatchName,
 }
 
 /// One `Prepare` of a transaction, and the record that holds it, which lives until the transaction is decided.
@@ -74,6 +75,11 @@ impl State {
     /// The number the next arrival gets.
     pub(crate) fn arrival_next(&self) -> u64 {
         self.arrival_next
+    }
+
+    /// The name of the last batch.
+    pub(crate) fn batch_last(&self) -> BatchName {
+        self.batch_last
     }
 
     /// The next message, destination and subscription ids.
@@ -175,6 +181,7 @@ impl State {
         told: &mut impl FnMut(Change),
     ) {
         self.arrival_next = self.arrival_next.max(trailer.arrival_first);
+        self.batch_last = self.batch_last.max(trailer.name);
         let mut decided = trailer.decided.into_iter();
         let mut numbers = trailer.chunks.into_iter();
         for operation in operations {
@@ -369,6 +376,7 @@ impl State {
             message_id_next: self.message_id_next,
             destination_id_next: self.destination_id_next,
             subscription_id_next: self.subscription_id_next,
+            batch_last: self.batch_last,
             starts: self.catalog.subscriptions().map(|subscription| start_of(subscription.id)).collect(),
             prepared: chunks().map(|(_, chunk)| (chunk.at.segment, chunk.at.offset)).collect(),
             operations: destinations.chain(subscriptions).chain(puts).chain(prepared).collect(),
@@ -386,6 +394,7 @@ impl State {
         self.message_id_next = self.message_id_next.max(snapshot.message_id_next);
         self.destination_id_next = self.destination_id_next.max(snapshot.destination_id_next);
         self.subscription_id_next = self.subscription_id_next.max(snapshot.subscription_id_next);
+        self.batch_last = self.batch_last.max(snapshot.batch_last);
         self.remove_unlisted(operations, told);
         self.tables.clear();
         let mut starts = snapshot.starts.iter();

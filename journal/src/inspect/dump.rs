@@ -45,6 +45,10 @@ pub enum Content {
         operations: Vec<Operation<Span>>,
         /// The arrival number of its first message.
         arrival_first: u64,
+        /// The epoch that numbered it.
+        term: Epoch,
+        /// Its number: it rises by one with each batch of the store.
+        number: u64,
     },
     /// What existed when the segment was begun.
     Snapshot {
@@ -106,8 +110,12 @@ impl Inspection {
 
 fn record<'a>(met: &Met<'a>) -> Record<'a> {
     let content = match met.header.kind {
-        Kind::Batch => decode_batch_body(met.body)
-            .map(|(operations, trailer)| Content::Batch { operations, arrival_first: trailer.arrival_first }),
+        Kind::Batch => decode_batch_body(met.body).map(|(operations, trailer)| Content::Batch {
+            operations,
+            arrival_first: trailer.arrival_first,
+            term: trailer.name.term,
+            number: trailer.name.number,
+        }),
         Kind::Snapshot => snapshot::decode(met.body).map(|(_, operations)| Content::Snapshot { operations }),
         Kind::Release => met.body.try_into().map(u64::from_le_bytes).map(Content::Release).ok(),
         Kind::Relocation => relocation::decode(met.body).map(|found| {

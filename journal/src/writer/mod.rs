@@ -382,17 +382,22 @@ impl Writer {
         if let Some(error) = self.shared.ended() {
             return Ok(Err(error.clone()));
         }
-        let (decided, chunks, arrival_first) = {
+        let (decided, chunks, arrival_first, name) = {
             let state = &self.shared.index().state;
             let operations = &batch.operations;
-            (state.decided_by(operations), state.chunk_numbers(operations), state.arrival_next())
+            (
+                state.decided_by(operations),
+                state.chunk_numbers(operations),
+                state.arrival_next(),
+                state.batch_last().next(self.hold.epoch()),
+            )
         };
         let mut encoded = Vec::new();
         let decided = match decided.is_empty() {
             true => Vec::new(),
             false => codec::encode_batch(Batch::new(decided), &mut encoded),
         };
-        let trailer = Trailer { decided: encoded, chunks, arrival_first };
+        let trailer = Trailer { decided: encoded, chunks, arrival_first, name };
         // Room first, and only then the catalogue: a batch that finds no room leaves nothing behind.
         let access = if is_freeing(&batch.operations) { Access::Freeing } else { Access::Sender };
         match self.make_room(batch.record.len() + trailer.length(), access) {
@@ -418,8 +423,8 @@ impl Writer {
         let at = self
             .append(Kind::Batch, record, hasher.finalize(), Access::Cleaner)
             .map_err(|refusal| self.refused(refusal))?;
-        let Trailer { chunks, arrival_first, .. } = trailer;
-        self.shared.index_mut().apply(operations, at, Trailer { decided, chunks, arrival_first });
+        let Trailer { chunks, arrival_first, name, .. } = trailer;
+        self.shared.index_mut().apply(operations, at, Trailer { decided, chunks, arrival_first, name });
         Ok(Committed { arrival_first })
     }
 

@@ -12,6 +12,7 @@
 //! | [`damage`] | bytes and files that are not what was written |
 //! | [`errors`] | an error at every call, and a full disk |
 //! | [`full`] | a full disk, its reserves, and what waits for the cleaner |
+//! | [`names`] | what names a batch, and stays |
 //! | [`order`] | write, flush, prove, answer, destroy |
 //! | [`prove`] | every sequence of a few operations, with every crash and every failing call |
 //! | [`levels`] | durability levels weaker than always |
@@ -26,6 +27,7 @@ mod errors;
 mod full;
 mod levels;
 mod long;
+mod names;
 mod order;
 mod prove;
 mod script;
