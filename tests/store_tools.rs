@@ -133,13 +133,17 @@ fn damage_is_named_and_repair_salvages_the_rest_and_changes_nothing() {
     let verified = json(&["verify", path(&at)], 1);
     let findings = verified["findings"].as_array().expect("findings");
     assert_eq!(findings.len(), 1, "{verified:#}");
-    assert_eq!(findings[0]["from"], record["offset"]);
+    // The damage cost the message it is in, and is told by the message's own place.
+    let (from, to) = (findings[0]["from"].as_u64().unwrap(), findings[0]["to"].as_u64().unwrap());
+    assert!(from <= place as u64 && (place as u64) < to && to - from > 3000, "{verified:#}");
     assert_eq!(findings[0]["sequence_first"], record["sequence"]);
     assert_eq!(findings[0]["messages"][0]["id"], id);
+    let message_id = record["operations"][0]["message"]["message_id"].as_str().expect("an id");
+    assert_eq!(findings[0]["messages"][0]["message_id"], message_id);
     assert_eq!(findings[0]["messages"][0]["destination"]["name"], "queue://orders");
     assert_eq!(verified["deliverable"]["messages"], 19);
     let words = text(&["verify", path(&at)], 1);
-    assert!(words.contains(&format!("message {id} of queue://orders")), "{words}");
+    assert!(words.contains(&format!("message {id} ({message_id}) of queue://orders")), "{words}");
     text(&["info", path(&at)], 1);
 
     let into = folder.path().join("repaired");

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use kahawai_journal::inspect::{Finding, Lost, Severity};
 use kahawai_store::batch::DestinationKind;
 use kahawai_store::contract::Recovered;
-use kahawai_store::names::DestinationId;
+use kahawai_store::names::{DestinationId, MessageId};
 use serde_json::{Value, json};
 
 /// A count of bytes for a person.
@@ -78,14 +78,15 @@ pub(super) fn finding_json(finding: &Finding, names: &Names) -> Value {
     let mut other = Vec::new();
     for lost in &finding.lost {
         match lost {
-            Lost::Message { id, destination, acknowledged } => messages.push(json!({
-                "id": id.0, "destination": names.json(*destination), "acknowledged": acknowledged,
+            Lost::Message { id, message_id, destination, acknowledged } => messages.push(json!({
+                "id": id.0, "message_id": message_id, "destination": names.json(*destination), "acknowledged": acknowledged,
             })),
-            Lost::Acknowledgement { id, destination, subscription } => acknowledgements.push(json!({
-                "id": id.0, "destination": names.json(*destination), "subscription": subscription.map(|id| id.0),
+            Lost::Acknowledgement { id, message_id, destination, subscription } => acknowledgements.push(json!({
+                "id": id.0, "message_id": message_id, "destination": names.json(*destination), "subscription": subscription.map(|id| id.0),
             })),
-            Lost::Move { id, from, to } => other.push(json!(format!(
-                "the move of message {id} from {} to {}",
+            Lost::Move { id, message_id, from, to } => other.push(json!(format!(
+                "the move of {} from {} to {}",
+                message(*id, message_id),
                 names.get(*from),
                 names.get(*to)
             ))),
@@ -144,30 +145,36 @@ pub(super) fn finding_text(finding: &Finding, names: &Names) -> String {
     text
 }
 
+/// A message by its number, and by the id that clients see where that is known.
+fn message(id: MessageId, message_id: &Option<String>) -> String {
+    match message_id {
+        Some(text) => format!("message {id} ({text})"),
+        None => format!("message {id}"),
+    }
+}
+
 fn lost_in_words(finding: &Finding, names: &Names) -> String {
     const SHOWN_MAX: usize = 12;
     let mut words: Vec<String> = finding
         .lost
         .iter()
         .map(|lost| match lost {
-            Lost::Message { id, destination, acknowledged: false } => {
-                format!("message {id} of {}", names.get(*destination))
+            Lost::Message { id, message_id, destination, acknowledged } => {
+                let settled = " (which was acknowledged later: nothing is lost with it)";
+                let settled = if *acknowledged { settled } else { "" };
+                format!("{} of {}{settled}", message(*id, message_id), names.get(*destination))
             }
-            Lost::Message { id, destination, acknowledged: true } => {
-                format!(
-                    "message {id} of {} (which was acknowledged later: nothing is lost with it)",
-                    names.get(*destination)
-                )
-            }
-            Lost::Acknowledgement { id, destination, .. } => {
-                format!(
-                    "the acknowledgement of message {id} of {} (it is delivered again)",
-                    names.get(*destination)
-                )
-            }
-            Lost::Move { id, from, to } => {
-                format!("the move of message {id} from {} to {}", names.get(*from), names.get(*to))
-            }
+            Lost::Acknowledgement { id, message_id, destination, .. } => format!(
+                "the acknowledgement of {} of {} (it is delivered again)",
+                message(*id, message_id),
+                names.get(*destination)
+            ),
+            Lost::Move { id, message_id, from, to } => format!(
+                "the move of {} from {} to {}",
+                message(*id, message_id),
+                names.get(*from),
+                names.get(*to)
+            ),
             Lost::Other(text) => text.clone(),
         })
         .collect();

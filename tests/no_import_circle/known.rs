@@ -12,7 +12,6 @@ pub(crate) const GOING_UP: &[(&str, &str, &str)] = &[
     ("journal", "compact::head", "writer"),
     ("journal", "index::write_run", "index::messages"),
     ("journal", "log::adopt", "log::replay"),
-    ("journal", "log::apply", "log::replay"),
     ("journal", "writer::checkpoint", "writer"),
     ("journal", "writer::relocate", "writer"),
 ];

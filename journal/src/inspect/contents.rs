@@ -18,6 +18,7 @@ use roaring::RoaringTreemap;
 use super::finding::{Lost, name};
 use super::read::{Met, Standing};
 use crate::format::batch::{decode_batch_body, decode_prepared};
+use crate::format::body;
 use crate::format::record::{Kind, Trailer};
 use crate::format::relocation::{self, Relocated, Relocation};
 use crate::format::snapshot::{self, Snapshot};
@@ -42,6 +43,8 @@ pub(crate) struct Contents {
     pub(crate) relocated: HashMap<MessageId, (u64, u64, Span)>,
     pub(crate) tables: BTreeMap<(ByteString, Bytes), Bytes>,
     pub(crate) prepared: BTreeMap<Xid, Vec<Chunk>>,
+    /// Messages whose bytes are not what was written, where they would be read.
+    unreadable: RoaringTreemap,
     pub(crate) arrival_next: u64,
     pub(crate) message_id_next: u64,
     pub(crate) destination_id_next: u64,
@@ -81,6 +84,12 @@ impl Contents {
         if met.standing == Standing::Doubtful {
             return Applied::Whole;
         }
+        if met.header.kind == Kind::Relocation && !self.unreadable.is_empty() {
+            for held in body::held_in(met.header.kind, met.body).unwrap_or_default() {
+                self.unreadable.remove(held.id.0);
+            }
+        }
+        self.unreadable.extend(met.bad.iter().map(|held| held.id.0));
         match met.header.kind {
             Kind::Batch => {
                 let Some((operations, trailer)) = decode_batch_body(met.body) else {
@@ -414,7 +423,7 @@ impl Contents {
 
     /// How many messages a destination keeps.
     pub(crate) fn count(&self, id: DestinationId) -> u64 {
-        self.ids_of(id).len()
+        self.count_readable(&self.ids_of(id))
     }
 
     /// What the store holds, as the contract tells it.
@@ -449,9 +458,27 @@ impl Contents {
         }
     }
 
-    /// How many messages wait for a subscription.
+    /// How many messages wait for a subscription, and can be read.
     pub(crate) fn count_for(&self, id: SubscriptionId) -> u64 {
-        self.waiting.get(&id).map_or(0, |waiting| waiting.ids.len())
+        self.waiting.get(&id).map_or(0, |waiting| self.count_readable(&waiting.ids))
+    }
+
+    fn count_readable(&self, ids: &RoaringTreemap) -> u64 {
+        ids.len() - ids.intersection_len(&self.unreadable)
+    }
+
+    /// Whether a message lives and can be read.
+    pub(crate) fn is_readable(&self, id: MessageId) -> bool {
+        let lives = || {
+            self.queues.values().any(|queue| queue.contains(id.0))
+                || self.waiting.values().any(|waiting| waiting.ids.contains(id.0))
+        };
+        !self.is_damaged(id) && lives()
+    }
+
+    /// Whether a message's bytes are not what was written.
+    pub(crate) fn is_damaged(&self, id: MessageId) -> bool {
+        self.unreadable.contains(id.0)
     }
 
     /// Whether a message waits for a subscription.

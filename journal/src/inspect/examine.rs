@@ -1,13 +1,14 @@
 //! Reads a whole store, as it stands or beside its running master, and says what it holds and what is damaged.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use kahawai_store::batch::Operation;
+use kahawai_store::codec::header;
 use kahawai_store::contract::Recovered;
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{Epoch, MessageId};
 
 use super::contents::{Applied, Contents};
 use super::directory::ReadOnlyDirectory;
@@ -17,6 +18,7 @@ use super::read::{self, Met, ReadError, Reading};
 use super::small::{self, SmallFiles};
 use crate::disk::Disk;
 use crate::format::batch::decode_batch_body;
+use crate::format::body;
 use crate::format::claim::Beat;
 use crate::format::fields::FormatError;
 use crate::format::name::FileName;
@@ -122,7 +124,7 @@ pub struct Examination {
     pub epochs: Vec<Epoch>,
     /// The store's id, where anything says it.
     pub id: Option<[u8; 16]>,
-    /// What is deliverable: destinations and subscriptions with what waits in them, transactions, tables.
+    /// What is deliverable (messages that wait and cannot be read are not counted): destinations and subscriptions with what waits in them, transactions, tables.
     pub holds: Recovered,
     pub(super) contents: Contents,
 }
@@ -269,11 +271,7 @@ impl Inspection {
                     let problem = format!(
                         "it says that these lived in segment {segment}, which was damaged, and are lost"
                     );
-                    let lost = messages.into_iter().map(|(destination, id)| Lost::Message {
-                        id,
-                        destination,
-                        acknowledged: false,
-                    });
+                    let lost = messages.into_iter().map(|(destination, id)| Lost::message(id, destination));
                     Some(Finding { lost: lost.collect(), ..Finding::damage(met.name, problem) })
                 }
                 _ => None,
@@ -315,27 +313,45 @@ impl Inspection {
         Ok((examination, reading.given_up))
     }
 
-    /// Finds out which of the lost messages the log says later were acknowledged: nothing is lost with those.
+    /// Finds out which of the lost messages the log says later were acknowledged or written once more: nothing is lost with those; and
+    /// the ids that clients see, of whatever lost operation is about a message that can be read.
     fn name_what_is_lost(
         &self,
         mut found: Examination,
         listed: &Listed,
         progress: OnProgress<'_>,
     ) -> Result<Examination, InspectError> {
-        let lost: BTreeSet<(MessageId, DestinationId)> = found
-            .findings
-            .iter()
-            .flat_map(|finding| &finding.lost)
-            .filter_map(|lost| match lost {
-                Lost::Message { id, destination, .. } => Some((*id, *destination)),
-                _ => None,
-            })
-            .collect();
-        if lost.is_empty() {
+        let contents = &found.contents;
+        for finding in found.findings.iter_mut().filter(|finding| finding.certain) {
+            finding.lost.retain(|lost| match lost {
+                Lost::Message { id, .. } => !contents.is_readable(*id),
+                _ => true,
+            });
+        }
+        let mut names: HashMap<MessageId, Option<String>> = HashMap::new();
+        let mut lost = BTreeSet::new();
+        for what in found.findings.iter_mut().flat_map(|finding| &mut finding.lost) {
+            if let Lost::Message { id, destination, .. } = what {
+                lost.insert((*id, *destination));
+            }
+            if let Some((id, None)) = what.about().map(|(id, name)| (id, name.clone())) {
+                names.insert(id, None);
+            }
+        }
+        if lost.is_empty() && names.is_empty() {
             return Ok(found);
         }
         let mut done = BTreeSet::new();
         let mut visit = |met: Met<'_>| {
+            if !names.is_empty() {
+                for held in body::held_in(met.header.kind, met.body).unwrap_or_default() {
+                    if let Some(name) = names.get_mut(&held.id)
+                        && let Some(message) = met.body.get(held.span.range())
+                    {
+                        *name = header::message_id(message).map(|text| text.to_string());
+                    }
+                }
+            }
             if met.header.kind == Kind::Batch
                 && let Some((operations, _)) = decode_batch_body(met.body)
             {
@@ -350,8 +366,11 @@ impl Inspection {
         };
         self.pass(self.lineage(listed)?, &mut visit, progress)?;
         for lost in found.findings.iter_mut().flat_map(|finding| &mut finding.lost) {
-            if let Lost::Message { id, destination, acknowledged } = lost {
+            if let Lost::Message { id, destination, acknowledged, .. } = lost {
                 *acknowledged = done.contains(&(*id, *destination));
+            }
+            if let Some((id, name @ None)) = lost.about() {
+                *name = names.get(&id).cloned().flatten();
             }
         }
         Ok(found)

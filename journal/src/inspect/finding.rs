@@ -3,9 +3,11 @@
 use std::fmt;
 
 use kahawai_store::batch::Operation;
+use kahawai_store::codec::header;
 use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
 
 use crate::format::batch::{decode_batch_body, decode_prepared};
+use crate::format::body;
 use crate::format::record::Kind;
 use crate::format::relocation;
 
@@ -62,6 +64,8 @@ pub enum Lost {
     Message {
         /// Its id.
         id: MessageId,
+        /// The id that clients see (`JMSMessageID`), where it can be read.
+        message_id: Option<String>,
         /// Where it had arrived.
         destination: DestinationId,
         /// Whether the log says later that it was acknowledged: then nothing is lost with it.
@@ -71,6 +75,8 @@ pub enum Lost {
     Acknowledgement {
         /// The message's id.
         id: MessageId,
+        /// The id that clients see (`JMSMessageID`), where the message is still there to be read.
+        message_id: Option<String>,
         /// Where it was.
         destination: DestinationId,
         /// For whom it was acknowledged, on a topic.
@@ -80,6 +86,8 @@ pub enum Lost {
     Move {
         /// The message's id.
         id: MessageId,
+        /// The id that clients see (`JMSMessageID`), where the message is still there to be read.
+        message_id: Option<String>,
         /// Where it was.
         from: DestinationId,
         /// Where it went.
@@ -87,6 +95,23 @@ pub enum Lost {
     },
     /// Anything else, in words.
     Other(String),
+}
+
+impl Lost {
+    /// A message of which no more is known.
+    pub(crate) fn message(id: MessageId, destination: DestinationId) -> Self {
+        Self::Message { id, message_id: None, destination, acknowledged: false }
+    }
+
+    /// The message that it is, or is about, and what is known of the id that clients see.
+    pub(crate) fn about(&mut self) -> Option<(MessageId, &mut Option<String>)> {
+        match self {
+            Self::Message { id, message_id, .. }
+            | Self::Acknowledgement { id, message_id, .. }
+            | Self::Move { id, message_id, .. } => Some((*id, message_id)),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 impl Finding {
@@ -144,11 +169,10 @@ impl Finding {
                 self.lost.push(Lost::Other("the list of what existed when the segment was begun".to_owned()));
             }
             (Kind::Relocation, _) => match relocation::decode(body) {
-                Some(found) => self.lost.extend(found.messages.iter().map(|again| Lost::Message {
-                    id: again.id,
-                    destination: again.destination,
-                    acknowledged: false,
-                })),
+                Some(found) => {
+                    let lost = found.messages.iter().map(|again| Lost::message(again.id, again.destination));
+                    self.lost.extend(lost);
+                }
                 None => self.unreadable = true,
             },
             (Kind::Prepared, _) => match decode_prepared(body) {
@@ -163,7 +187,18 @@ impl Finding {
                 self.lost.push(Lost::Other("the note that segments are released".to_owned()))
             }
         }
+        self.name_messages(kind, body);
         self
+    }
+
+    /// Adds the ids that clients see, of messages that a body holds.
+    pub(crate) fn name_messages(&mut self, kind: Kind, body: &[u8]) {
+        let held = body::held_in(kind, body).unwrap_or_default();
+        for (id, message_id) in self.lost.iter_mut().filter_map(Lost::about) {
+            let found = held.iter().find(|held| held.id == id);
+            let bytes = found.and_then(|held| body.get(held.span.range()));
+            *message_id = bytes.and_then(header::message_id).map(|text| text.to_string());
+        }
     }
 }
 
@@ -172,13 +207,14 @@ pub(crate) fn name<M>(operations: &[Operation<M>]) -> Vec<Lost> {
     let mut named = Vec::new();
     for operation in operations {
         named.push(match operation {
-            Operation::Enqueue { id, destination, .. } => {
-                Lost::Message { id: *id, destination: *destination, acknowledged: false }
-            }
+            Operation::Enqueue { id, destination, .. } => Lost::message(*id, *destination),
             Operation::Acknowledge { id, destination, subscription } => {
-                Lost::Acknowledgement { id: *id, destination: *destination, subscription: *subscription }
+                let (id, destination, subscription) = (*id, *destination, *subscription);
+                Lost::Acknowledgement { id, message_id: None, destination, subscription }
             }
-            Operation::Move { id, from, to, .. } => Lost::Move { id: *id, from: *from, to: *to },
+            Operation::Move { id, from, to, .. } => {
+                Lost::Move { id: *id, message_id: None, from: *from, to: *to }
+            }
             Operation::Prepare { operations, .. } => {
                 named.extend(name(operations));
                 continue;

@@ -26,6 +26,8 @@ pub(crate) struct Met<'a> {
     pub(crate) offset: u64,
     pub(crate) header: RecordHeader,
     pub(crate) body: &'a [u8],
+    /// The messages in it that are not what was written.
+    pub(crate) bad: &'a [Held],
     pub(crate) standing: Standing,
 }
 
@@ -353,8 +355,9 @@ impl Pass<'_> {
                             Finding::damage(found.name, problem).in_segment(found.number).at(from, end);
                         self.reading.findings.push(finding.records(header.sequence, header.sequence));
                     }
-                    for bad in bad {
-                        self.reading.findings.push(damaged_message(found, &header, offset, bad));
+                    for bad in &bad {
+                        let finding = damaged_message(found, &header, offset, walk.body(), bad);
+                        self.reading.findings.push(finding);
                     }
                     self.sequence = header.sequence;
                     self.known = true;
@@ -365,7 +368,15 @@ impl Pass<'_> {
                     let standing =
                         if header.sequence <= durable { Standing::Proven } else { Standing::Unproven };
                     let (name, segment) = (found.name, found.number);
-                    (self.visit)(Met { name, segment, offset, header, body: walk.body(), standing });
+                    (self.visit)(Met {
+                        name,
+                        segment,
+                        offset,
+                        header,
+                        body: walk.body(),
+                        bad: &bad,
+                        standing,
+                    });
                 }
                 Step::BodyDamaged { header, offset } if header.sequence <= durable => {
                     if self.known && header.sequence != self.sequence.saturating_add(1) {
@@ -511,7 +522,7 @@ impl Pass<'_> {
             .held(header.kind, walk.body());
         self.reading.findings.push(finding);
         let (name, segment, standing) = (found.name, found.number, Standing::Doubtful);
-        (self.visit)(Met { name, segment, offset, header: *header, body: walk.body(), standing });
+        (self.visit)(Met { name, segment, offset, header: *header, body: walk.body(), bad: &[], standing });
     }
 
     fn doubt_the_rest(&mut self, found: &Found, walk: &mut Walk<'_>) -> io::Result<()> {
@@ -527,7 +538,7 @@ impl Pass<'_> {
 }
 
 /// A message that is not what was written, in a record that is otherwise.
-fn damaged_message(found: &Found, header: &RecordHeader, offset: u64, bad: Held) -> Finding {
+fn damaged_message(found: &Found, header: &RecordHeader, offset: u64, content: &[u8], bad: &Held) -> Finding {
     let body = offset + HEADER_LENGTH as u64;
     let from = body + u64::from(bad.span.start);
     let to = from + u64::from(bad.span.length);
@@ -536,7 +547,8 @@ fn damaged_message(found: &Found, header: &RecordHeader, offset: u64, bad: Held)
             .in_segment(found.number)
             .at(from, to)
             .records(header.sequence, header.sequence);
-    finding.lost.push(Lost::Message { id: bad.id, destination: bad.destination, acknowledged: false });
+    finding.lost.push(Lost::message(bad.id, bad.destination));
+    finding.name_messages(header.kind, content);
     finding
 }
 

@@ -38,7 +38,7 @@ pub enum SalvageError {
 pub struct Salvaged {
     /// Messages.
     pub messages: u64,
-    /// Messages that live and whose bytes could not be read a second time.
+    /// Messages that were called deliverable and whose bytes could not be read a second time.
     pub unreadable: u64,
 }
 
@@ -221,7 +221,7 @@ impl Copier<'_> {
         message: Option<Message>,
     ) -> Result<(), SalvageError> {
         let Some(message) = message else {
-            self.salvaged.unreadable += 1;
+            self.count_unreadable(id);
             return Ok(());
         };
         self.create(destination)?;
@@ -235,6 +235,11 @@ impl Copier<'_> {
             }
         }
         Ok(())
+    }
+
+    /// What the examination called damaged is no surprise.
+    fn count_unreadable(&mut self, id: MessageId) {
+        self.salvaged.unreadable += u64::from(!self.contents.is_damaged(id));
     }
 
     fn create(&mut self, id: DestinationId) -> Result<(), SalvageError> {
@@ -296,7 +301,7 @@ impl Copier<'_> {
                     if let Operation::Enqueue { id, message, .. } = &operation {
                         self.stands.insert(*id, (chunk.segment, chunk.offset, *message));
                         let Some(message) = self.read(*id)? else {
-                            self.salvaged.unreadable += 1;
+                            self.count_unreadable(*id);
                             continue;
                         };
                         let message = Arc::new(message);

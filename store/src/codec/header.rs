@@ -99,6 +99,29 @@ pub(super) fn decode(reader: &mut Reader<'_>, whole: &Bytes) -> Result<Header, D
     })
 }
 
+/// The id that clients see (`JMSMessageID`) of an encoded message, as far as that can be read: what stands behind it may be damaged. For
+/// whoever names what cannot be read.
+pub fn message_id(message: &[u8]) -> Option<ByteString> {
+    let mut reader = Reader::new(message);
+    reader.varint().ok()?;
+    let version = reader.u8().ok()?;
+    if version != HEADER_VERSION {
+        return None;
+    }
+    loop {
+        let key = reader.varint().ok()?;
+        match (key % 2, key / 2) {
+            (0, _) => {
+                reader.varint().ok()?;
+            }
+            (_, tag) if tag == u64::from(MESSAGE_ID) => return reader.text_copied().ok(),
+            _ => {
+                reader.bytes().ok()?;
+            }
+        }
+    }
+}
+
 fn decode_fields(bytes: &Bytes) -> Result<Header, DecodeError> {
     let mut reader = Reader::new(bytes);
     let mut header = Header::default();
