@@ -153,6 +153,26 @@ fn an_overdue_pull_waits_for_its_page_without_waking_anybody() {
 }
 
 #[test]
+fn a_pull_that_was_answered_or_given_up_is_waited_for_no_longer() {
+    let mut world = small();
+    let own = world.connect("own");
+    let consumer = world.consume(own, &queue(), 0);
+    world.turn(|core| core.pull(consumer, Some(500)));
+    assert_eq!(world.core.next_tick(), world.now + 500);
+    send(&mut world, own, "own", 1, true);
+    assert_eq!(names(&mut world, consumer), ["own:1:1:1:1"]);
+    assert!(
+        world.core.next_tick() > world.now + 500,
+        "a client that pulls again and again leaves nothing behind"
+    );
+    world.turn(|core| core.pull(consumer, Some(500)));
+    world.turn(|core| core.pull(consumer, Some(700)));
+    assert_eq!(world.core.next_tick(), world.now + 700);
+    world.turn(|core| core.remove_consumer(consumer, LastDelivered::Nothing));
+    assert!(world.core.next_tick() > world.now + 700);
+}
+
+#[test]
 fn a_commit_that_is_sent_again_is_answered_by_what_happened_to_it_alone() {
     let id = |number| kahawai_broker::core::spec::TransactionId { client: "own".into(), number };
     let mut world = small();

@@ -195,6 +195,30 @@ fn a_slow_subscriber_of_a_temporary_topic_holds_senders_back_for_a_while_and_the
     assert_eq!(world.deliveries().len(), 1);
 }
 
+#[test]
+fn a_subscriber_that_catches_up_in_time_lets_senders_go_on_and_is_waited_for_no_longer() {
+    let limits = Limits { topic_pending_bytes_max: 4000, slow_subscriber_hold: 1000, ..Limits::default() };
+    let mut world = World::new(limits);
+    let (slow, sender) = (world.connect("slow"), world.connect("sender"));
+    let topic = Address::new(AddressKind::TemporaryTopic, "ID:slow:1");
+    world.turn(|core| core.add_destination(slow, &topic, None));
+    let consumer = world.consume(slow, &topic, 1);
+    for number in 0.. {
+        if !world.core.may_read(sender) {
+            break;
+        }
+        world.send(sender, &topic, message(&number.to_string(), false));
+        assert!(number < 100);
+    }
+    let deadline = world.now + 1000;
+    assert_eq!(world.core.next_tick(), deadline);
+    drain(&mut world, slow, consumer);
+    assert!(world.core.may_read(sender));
+    assert!(world.core.next_tick() > deadline);
+    world.advance(1000);
+    assert!(!world.notices.iter().any(|text| text.contains("dropped")));
+}
+
 /// Everything comes once and in order, whatever is under way when a subscriber falls back and catches up; beside a durable one and without.
 #[test]
 fn whatever_is_under_way_each_message_comes_once_and_in_order() {

@@ -23,6 +23,7 @@ mod route;
 pub mod settings;
 pub mod spec;
 mod state;
+mod timers;
 mod transaction;
 mod turn;
 
@@ -31,6 +32,7 @@ use keys::ConsumerKey;
 use limits::Limits;
 use memory::Holds;
 pub use state::Core;
+use timers::Kind;
 
 impl Core {
     /// A turn begins; `now` is the time in milliseconds since 1970.
@@ -41,9 +43,8 @@ impl Core {
     /// Does what is due by now: ends pulls, looks for expired messages, offers dead letters again.
     pub fn tick(&mut self) {
         self.end_holds();
-        let period = self.settings.expire_messages_period;
-        if period > 0 && self.now >= self.next_sweep {
-            self.next_sweep = self.now.saturating_add(period);
+        if self.timers.take_due(Kind::Sweep, self.now).is_some() {
+            self.set_sweep();
             self.begin_sweep();
             self.retry_letters();
         }
@@ -52,11 +53,7 @@ impl Core {
 
     /// When [`Core::tick`] should be called next, in milliseconds since 1970.
     pub fn next_tick(&self) -> i64 {
-        let sweep = if self.settings.expire_messages_period > 0 { self.next_sweep } else { i64::MAX };
-        let hold = self.holds.first().map_or(i64::MAX, |(deadline, _)| *deadline);
-        // A pull that is overdue waits for a page, not for the time.
-        let pull = self.pulls.range((self.now.saturating_add(1), ConsumerKey(0))..).next();
-        pull.map_or(sweep, |(deadline, _)| sweep.min(*deadline)).min(hold).min(self.next_sweep_page())
+        self.timers.next(self.now)
     }
 
     /// Takes what is to be done.

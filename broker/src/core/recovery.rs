@@ -30,7 +30,6 @@ impl Core {
             recovered.destination_id_next,
             recovered.subscription_id_next,
         );
-        let next_sweep = now.saturating_add(settings.expire_messages_period);
         let mut core = Self {
             settings,
             limits,
@@ -53,17 +52,16 @@ impl Core {
             reads: KeyMap::default(),
             producers: Remembered::default(),
             outcomes: Remembered::default(),
-            pulls: Default::default(),
-            holds: Default::default(),
+            timers: Default::default(),
             deferred_letters: Vec::new(),
             overflowing: Vec::new(),
             arrival_last: 0,
             memory: Memory::new(limits.memory_bytes_max),
-            next_sweep,
             sweep: Default::default(),
             letters: Default::default(),
             said: Default::default(),
         };
+        core.set_sweep();
         core.recover(recovered);
         core.end_turn();
         core

@@ -104,7 +104,14 @@ impl Core {
         let Some(connection) = self.connections.get_mut(&consumer.connection) else { return };
         let delivery =
             Delivery { consumer: key, id, destination, payload: Payload::Message(message), redeliveries: 0 };
-        hand_out(&mut self.effects, connection, consumer, Dispatched::passing(id), delivery);
+        hand_out(
+            &mut self.effects,
+            &mut self.timers,
+            connection,
+            consumer,
+            Dispatched::passing(id),
+            delivery,
+        );
     }
 
     /// Lets a browser look when what was submitted before is done.

@@ -13,6 +13,7 @@ use crate::core::state::Core;
 use crate::core::state::backlog::Backlog;
 use crate::core::state::consumer::{Browser, Consumer, Slow};
 use crate::core::state::dispatched::Dispatched;
+use crate::core::timers::Kind;
 
 impl Core {
     /// A key for a consumer that is about to be added.
@@ -149,11 +150,14 @@ impl Core {
             self.announce_consumer(key, false);
         }
         self.release_senders(key);
-        let Some(consumer) = self.consumers.remove(&key) else { return };
+        let Some(mut consumer) = self.consumers.remove(&key) else { return };
         if let Some(connection) = self.connections.get_mut(&consumer.connection) {
             connection.consumers.remove(&key);
         }
         self.effects.events.push((consumer.connection, Event::ConsumerGone(key)));
+        if let Some(deadline) = consumer.hand.end_pull() {
+            self.timers.clear(Kind::Pull, deadline, key);
+        }
         for entry in consumer.hand.close(last) {
             self.give_back(entry);
         }
@@ -200,30 +204,34 @@ impl Core {
     /// milliseconds (0 for however long it takes).
     pub fn pull(&mut self, key: ConsumerKey, timeout: Option<u64>) {
         let now = self.now;
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key).filter(|consumer| consumer.hand.asks_for_each())
+        else {
+            return;
+        };
         let deadline = match timeout {
             None => Some(now),
             Some(0) => None,
             Some(timeout) => Some(now.saturating_add_unsigned(timeout)),
         };
-        if !consumer.hand.pull(deadline) {
-            return;
+        if let Some(before) = consumer.hand.pull(deadline) {
+            self.timers.clear(Kind::Pull, before, key);
         }
         if let Some(deadline) = deadline {
-            self.pulls.insert((deadline, key));
+            self.timers.set(Kind::Pull, deadline, key);
         }
         self.consumer_has_room(key);
     }
 
     /// Ends the pulls whose time has come, unless a page that is being read may still bring something.
     pub(crate) fn end_pulls(&mut self) {
-        let mut waiting = Vec::new();
-        while let Some(&(deadline, key)) = self.pulls.first().filter(|(deadline, _)| *deadline <= self.now) {
-            self.pulls.pop_first();
-            let Some(consumer) = self.consumers.get_mut(&key) else { continue };
-            if !consumer.hand.has_pull_until(deadline) {
+        // Those that wait for a page stay.
+        let due: Vec<_> = self.timers.due(Kind::Pull, self.now).collect();
+        for (deadline, key) in due {
+            let Some(consumer) = self.consumers.get_mut(&key) else {
+                debug_assert!(false, "a pull of a consumer that is gone");
                 continue;
-            }
+            };
+            debug_assert!(consumer.hand.has_pull_until(deadline), "a pull that has ended");
             let sources = &self.sources;
             let reading = |source| sources.get(source).is_some_and(|source| source.window.is_reading());
             let may_come = match &consumer.browser {
@@ -231,14 +239,13 @@ impl Core {
                 None => consumer.sources.iter().any(reading),
             };
             if may_come {
-                waiting.push((deadline, key));
                 continue;
             }
             consumer.hand.end_pull();
+            self.timers.clear(Kind::Pull, deadline, key);
             let delivery = Delivery::nothing(key, &consumer.spec.address);
             self.effects.events.push((consumer.connection, Event::Deliver(delivery)));
         }
-        self.pulls.extend(waiting);
     }
 
     /// A consumer may have got room for more: look at everything it consumes.
@@ -275,7 +282,7 @@ impl Core {
                 payload: pending.payload,
                 redeliveries: 0,
             };
-            hand_out(&mut self.effects, connection, consumer, entry, delivery);
+            hand_out(&mut self.effects, &mut self.timers, connection, consumer, entry, delivery);
         }
         if consumer.backlog.is_empty() {
             for kept in consumer.kept.clone() {

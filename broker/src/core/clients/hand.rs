@@ -50,21 +50,25 @@ impl Hand {
         &self.dispatched
     }
 
-    /// A message is given, which ends the pull.
-    pub(crate) fn give(&mut self, entry: Dispatched) {
+    /// A message is given, which ends the pull; gives its deadline, for which nobody waits any more.
+    pub(crate) fn give(&mut self, entry: Dispatched) -> Option<i64> {
         debug_assert!(self.has_credit(), "a message for whom there is no credit");
         self.serial += 1;
-        self.pull = None;
         self.dispatched.push_back(Dispatched { serial: self.serial, ..entry });
+        self.end_pull()
     }
 
-    /// One message is asked for; gives whether that is how this consumer gets them.
-    pub(crate) fn pull(&mut self, deadline: Option<i64>) -> bool {
-        let asks = self.prefetch == 0;
-        if asks {
-            self.pull = Some(Pull { deadline });
-        }
-        asks
+    /// Whether the consumer asks for each message.
+    pub(crate) fn asks_for_each(&self) -> bool {
+        self.prefetch == 0
+    }
+
+    /// One message is asked for, instead of another that was asked for; gives the other's deadline.
+    pub(crate) fn pull(&mut self, deadline: Option<i64>) -> Option<i64> {
+        debug_assert!(self.asks_for_each(), "a pull of a consumer that does not ask");
+        let before = self.end_pull();
+        self.pull = Some(Pull { deadline });
+        before
     }
 
     /// Whether a pull that ends then is open.
@@ -72,9 +76,9 @@ impl Hand {
         self.pull.is_some_and(|pull| pull.deadline == Some(deadline))
     }
 
-    /// The pull comes to nothing.
-    pub(crate) fn end_pull(&mut self) {
-        self.pull = None;
+    /// Nothing is asked for any more; gives the deadline of what was.
+    pub(crate) fn end_pull(&mut self) -> Option<i64> {
+        self.pull.take()?.deadline
     }
 
     /// The client says that it has that many in hand: more may be given.
@@ -130,7 +134,9 @@ mod tests {
 
     fn hand(prefetch: usize, ids: std::ops::RangeInclusive<u64>) -> Hand {
         let mut hand = Hand::new(prefetch);
-        ids.for_each(|id| hand.give(Dispatched::passing(MessageId(id))));
+        for id in ids {
+            hand.give(Dispatched::passing(MessageId(id)));
+        }
         hand
     }
 
@@ -167,19 +173,20 @@ mod tests {
     fn who_asks_for_each_gets_one_for_each() {
         let mut hand = Hand::new(0);
         assert!(!hand.has_credit());
-        assert!(hand.pull(Some(5)));
+        assert_eq!(hand.pull(Some(4)), None);
+        assert_eq!(hand.pull(Some(5)), Some(4));
         assert!(hand.has_credit() && hand.has_pull_until(5) && !hand.has_pull_until(4));
-        hand.give(Dispatched::passing(MessageId(1)));
+        assert_eq!(hand.give(Dispatched::passing(MessageId(1))), Some(5));
         assert!(!hand.has_credit() && !hand.has_pull_until(5));
         // It has it in hand, and that is no reason to give it another.
         hand.delivered(1);
         assert!(!hand.has_credit());
-        assert!(hand.pull(None));
+        assert_eq!(hand.pull(None), None);
         assert!(hand.has_credit() && !hand.has_pull_until(5));
-        hand.end_pull();
-        assert!(!hand.has_credit());
+        assert_eq!(hand.end_pull(), None);
+        assert!(!hand.has_credit() && hand.asks_for_each());
         hand.set_prefetch(2);
-        assert!(hand.has_credit() && !hand.pull(None));
+        assert!(hand.has_credit() && !hand.asks_for_each());
     }
 
     #[test]

@@ -4,10 +4,12 @@ use crate::core::effects::{Delivery, Effects, Event};
 use crate::core::state::connection::Connection;
 use crate::core::state::consumer::Consumer;
 use crate::core::state::dispatched::Dispatched;
+use crate::core::timers::{Kind, Timers};
 
-/// Gives a consumer a message: it is in its hand, among what its connection has to write, and on its way.
+/// Gives a consumer a message: it is in its hand, among what its connection has to write, and on its way. What it asked for has come.
 pub(crate) fn hand_out(
     effects: &mut Effects,
+    timers: &mut Timers,
     connection: &mut Connection,
     consumer: &mut Consumer,
     entry: Dispatched,
@@ -15,6 +17,8 @@ pub(crate) fn hand_out(
 ) {
     debug_assert_eq!(entry.id, delivery.id, "what is sent is what is acknowledged");
     connection.unwritten += delivery.payload.size();
-    consumer.hand.give(entry);
+    if let Some(deadline) = consumer.hand.give(entry) {
+        timers.clear(Kind::Pull, deadline, delivery.consumer);
+    }
     effects.events.push((consumer.connection, Event::Deliver(delivery)));
 }

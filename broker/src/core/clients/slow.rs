@@ -10,6 +10,7 @@ use crate::core::effects::Event;
 use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey};
 use crate::core::state::Core;
 use crate::core::state::said::Subject;
+use crate::core::timers::Kind;
 
 impl Core {
     /// Holds a sender back if a subscriber has too much to catch up with.
@@ -41,7 +42,7 @@ impl Core {
         let deadline = self.now.saturating_add(self.limits.slow_subscriber_hold);
         if consumer.slow.deadline.is_none() {
             consumer.slow.deadline = Some(deadline);
-            self.holds.insert((deadline, key));
+            self.timers.set(Kind::Hold, deadline, key);
             let (bytes, name) = (consumer.backlog.bytes(), consumer.spec.name.clone());
             let address = consumer.spec.address.clone();
             let remote = self.remote_of(key);
@@ -70,7 +71,7 @@ impl Core {
     pub(crate) fn release_senders(&mut self, key: ConsumerKey) {
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         if let Some(deadline) = consumer.slow.deadline.take() {
-            self.holds.remove(&(deadline, key));
+            self.timers.clear(Kind::Hold, deadline, key);
         }
         for sender in std::mem::take(&mut consumer.slow.senders) {
             let Some(connection) = self.connections.get_mut(&sender) else { continue };
@@ -83,11 +84,15 @@ impl Core {
 
     /// Subscribers that held senders back for too long do so no more.
     pub(crate) fn end_holds(&mut self) {
-        while let Some(&(_, key)) = self.holds.first().filter(|(deadline, _)| *deadline <= self.now) {
+        while let Some((deadline, key)) = self.timers.take_due(Kind::Hold, self.now) {
+            let Some(consumer) = self.consumers.get_mut(&key) else {
+                debug_assert!(false, "a subscriber that is gone holds nobody back");
+                continue;
+            };
+            debug_assert_eq!(consumer.slow.deadline, Some(deadline));
+            consumer.slow.deadline = None;
+            consumer.slow.given_up = true;
             self.release_senders(key);
-            if let Some(consumer) = self.consumers.get_mut(&key) {
-                consumer.slow.given_up = true;
-            }
         }
     }
 }

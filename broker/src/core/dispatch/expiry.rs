@@ -14,6 +14,7 @@ use crate::core::state::Core;
 use crate::core::state::said::Subject;
 use crate::core::state::sweep::Place;
 use crate::core::state::turn::ReadFor;
+use crate::core::timers::Kind;
 
 /// How long the sweep pauses between two pages, in milliseconds.
 const PAUSE: i64 = 5;
@@ -21,6 +22,14 @@ const PAUSE: i64 = 5;
 const BATCHES_UNDER_WAY_MAX: usize = 1000;
 
 impl Core {
+    /// Looks for what has expired a period from now, if that is wanted.
+    pub(crate) fn set_sweep(&mut self) {
+        let period = self.settings.expire_messages_period;
+        if period > 0 {
+            self.timers.set_only(Kind::Sweep, self.now.saturating_add(period));
+        }
+    }
+
     /// Looks for what has expired: at once in memory; in the store from now on.
     pub(crate) fn begin_sweep(&mut self) {
         self.sweep_memory();
@@ -39,17 +48,14 @@ impl Core {
         }
         // In the order in which they came to be, as the map has none.
         self.sweep.places.make_contiguous().sort_by_key(|place| place.source);
-        self.sweep.next = (!self.sweep.places.is_empty()).then_some(now);
-    }
-
-    /// When the sweep goes on; the end of time where it waits for nothing.
-    pub(crate) fn next_sweep_page(&self) -> i64 {
-        self.sweep.next.unwrap_or(i64::MAX)
+        if !self.sweep.places.is_empty() {
+            self.timers.set_only(Kind::SweepPage, now);
+        }
     }
 
     /// Asks for the next page, if it is time.
     pub(crate) fn sweep_on(&mut self) {
-        if self.sweep.next.is_none_or(|next| next > self.now) {
+        if self.timers.take_due(Kind::SweepPage, self.now).is_none() {
             return;
         }
         if self.has_deferred_letters() {
@@ -58,7 +64,7 @@ impl Core {
             return;
         }
         if self.commits.len() > BATCHES_UNDER_WAY_MAX {
-            self.sweep.next = Some(self.now.saturating_add(PAUSE));
+            self.timers.set_only(Kind::SweepPage, self.now.saturating_add(PAUSE));
             return;
         }
         while let Some(place) = self.sweep.places.front() {
@@ -73,7 +79,6 @@ impl Core {
             source.window.change(&mut self.memory).sweep_asked();
             let subscription = source.subscription;
             let token = ReadToken(self.ids.key());
-            self.sweep.next = None;
             self.reads.insert(token, ReadFor::Sweep(key));
             self.flush();
             let (messages_max, bytes_max) = (self.limits.page_messages_max, self.limits.page_bytes_max);
@@ -81,13 +86,12 @@ impl Core {
             self.effects.store.push(StoreCall::Read(token, request));
             return;
         }
-        self.sweep.next = None;
     }
 
     /// A page for the sweep came.
     pub(crate) fn swept(&mut self, key: SourceKey, result: Result<Page, StoreError>) {
         let now = self.now;
-        self.sweep.next = Some(now.saturating_add(PAUSE));
+        self.timers.set_only(Kind::SweepPage, now.saturating_add(PAUSE));
         let Some(mut place) = self.sweep.places.pop_front_if(|place| place.source == key) else { return };
         let page = match result {
             Ok(page) => page,
@@ -119,7 +123,6 @@ impl Core {
     }
 
     fn end_sweep(&mut self) {
-        self.sweep.next = None;
         for place in std::mem::take(&mut self.sweep.places) {
             self.look_again(place.source);
         }

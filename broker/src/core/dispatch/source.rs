@@ -192,7 +192,7 @@ impl Core {
             payload: Payload::Message(waiting.message),
             redeliveries: waiting.redeliveries,
         };
-        hand_out(&mut self.effects, connection, consumer, entry, delivery);
+        hand_out(&mut self.effects, &mut self.timers, connection, consumer, entry, delivery);
     }
 
     /// Asks for a page where somebody waits for it.

@@ -26,6 +26,7 @@ use super::limits::Limits;
 use super::memory::Memory;
 use super::remembered::Remembered;
 use super::settings::Settings;
+use super::timers::Timers;
 use connection::Connection;
 use consumer::Consumer;
 use destination::Destination;
@@ -65,10 +66,7 @@ pub struct Core {
     pub(super) reads: KeyMap<ReadToken, ReadFor>,
     pub(super) producers: Remembered<i64>,
     pub(super) outcomes: Remembered<Vec<i64>>,
-    /// Pulls that end at a time.
-    pub(super) pulls: BTreeSet<(i64, ConsumerKey)>,
-    /// Until when slow subscribers may hold senders back.
-    pub(super) holds: BTreeSet<(i64, ConsumerKey)>,
+    pub(super) timers: Timers,
     pub(super) deferred_letters: Vec<Deferred>,
     /// Topic subscribers for whom too much waits in memory.
     pub(super) overflowing: Vec<ConsumerKey>,
@@ -76,7 +74,6 @@ pub struct Core {
     pub(super) arrival_last: u64,
     /// What the sources' windows hold.
     pub(super) memory: Memory,
-    pub(super) next_sweep: i64,
     pub(super) sweep: Sweep,
     pub(super) letters: Letters,
     pub(super) said: Said,

@@ -11,8 +11,6 @@ use crate::core::keys::SourceKey;
 pub(crate) struct Sweep {
     /// In turns, a page of each: the subscriptions of a topic see the same messages at about the same time.
     pub(crate) places: VecDeque<Place>,
-    /// When the next page may be asked for; `None` while one is being read, or there is nothing to do.
-    pub(crate) next: Option<i64>,
 }
 
 #[derive(Debug)]
