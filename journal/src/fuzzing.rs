@@ -6,6 +6,7 @@ use kahawai_store::names::Epoch;
 
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
+use crate::disk::on_demand::OpenFiles;
 use crate::format::claim::{self, decode_beat, encode_beat};
 use crate::format::name::FileName;
 use crate::format::record::{self, Kind, Place, RecordHeader};
@@ -95,7 +96,8 @@ pub fn segments(input: &[u8]) {
     let Ok(chain) = chain::find(&disk, &STORE, Epoch(2)) else { return };
     let next = RunName { store: STORE, epoch: Epoch(2), number: 1 };
     let mut runs = RunsOf { next, table_max: 64 };
-    let Ok(replayed) = replay::replay(&disk, &STORE, &chain, &mut runs) else { return };
+    let files = OpenFiles::new(Arc::new(disk), 1);
+    let Ok(replayed) = replay::replay(&files, &STORE, &chain, &mut runs) else { return };
     // What was understood can be told, and written down again.
     let recovered = replayed.index.recovered(Epoch(2), replayed.damage);
     assert!(recovered.epoch == Epoch(2));

@@ -271,6 +271,15 @@ fn serve_reads(shared: &Shared, requests: &Receiver<Read>) {
 }
 
 pub(crate) fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, StoreError> {
+    loop {
+        if let Some(page) = try_read_page(shared, request)? {
+            return Ok(page);
+        }
+    }
+}
+
+/// `None` where a segment was given up between the look into the index and the reading: then another look tells where everything is.
+fn try_read_page(shared: &Shared, request: &ReadRequest) -> Result<Option<Page>, StoreError> {
     if let Some(error) = shared.ended() {
         return Err(error.clone());
     }
@@ -291,11 +300,10 @@ pub(crate) fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, 
     let mut bytes = 0;
     for (found, segment) in found {
         let message = match segment {
-            Some(segment) => segment.read_message(&found).map_err(|error| {
-                shared.end(StoreError::Failed(
-                    format!("cannot read segment {}: {error}", segment.number).into(),
-                ))
-            })?,
+            Some(segment) => match segment.read_message(&found) {
+                Err(error) if shared.is_given_up(segment.number, &error) => return Ok(None),
+                read => read.map_err(|error| shared.end(shared.failed("read", segment.number, &error)))?,
+            },
             None => None,
         };
         let message = message.and_then(|bytes| codec::decode_message(&bytes).ok());
@@ -310,5 +318,5 @@ pub(crate) fn read_page(shared: &Shared, request: &ReadRequest) -> Result<Page, 
         }
         page.messages.push(StoredMessage { id: found.id, cursor: found.cursor, message: Arc::new(message) });
     }
-    Ok(page)
+    Ok(Some(page))
 }

@@ -3,13 +3,14 @@
 //! One piece is under way at a time, and joins whatever round comes next: a writer never waits for more than that. When the
 //! cleaner falls behind what the bound on the disk asks for, rounds wait for it, and take little else.
 
+use std::io::ErrorKind;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use kahawai_store::contract::{Completion, StoreError};
 
-use super::head::{HeadReader, head_of};
+use super::head::{HeadReader, Piece, head_of};
 use crate::queue::Queue;
 use crate::writer::{Shared, Submission};
 
@@ -33,7 +34,7 @@ pub(crate) fn clean(shared: &Shared, queue: &Queue) {
     let mut head = HeadReader::default();
     while shared.cleaning.wait() && shared.ended().is_none() {
         let before = head_of(shared);
-        let piece = match head.next(shared) {
+        let piece = match next_piece(&mut head, shared) {
             Ok(Some(piece)) => piece,
             Ok(None) => {
                 // Whoever waits for it is told, unless the head went meanwhile.
@@ -47,8 +48,7 @@ pub(crate) fn clean(shared: &Shared, queue: &Queue) {
                 continue;
             }
             Err(error) => {
-                shared
-                    .end(StoreError::Failed(format!("cannot read the head of the journal: {error}").into()));
+                shared.end(error);
                 return;
             }
         };
@@ -68,6 +68,25 @@ pub(crate) fn clean(shared: &Shared, queue: &Queue) {
             }
             Ok(Err(_)) | Err(_) => return,
         }
+    }
+}
+
+/// What the next part of the head holds; see [`HeadReader::next`]. A head that was given up before it was opened is passed over.
+///
+/// # Errors
+/// What ends the store.
+pub(crate) fn next_piece(head: &mut HeadReader, shared: &Shared) -> Result<Option<Piece>, StoreError> {
+    loop {
+        let before = head_of(shared);
+        let error = match head.next(shared) {
+            Ok(piece) => return Ok(piece),
+            Err(error) => error,
+        };
+        if error.kind() == ErrorKind::NotFound && before != head_of(shared) {
+            *head = HeadReader::default();
+            continue;
+        }
+        return Err(shared.failed("clean", before.map_or(0, |(_, number)| number), &error));
     }
 }
 

@@ -38,6 +38,8 @@ struct State {
     lock: Weak<()>,
     /// How many bytes of segments may be created; `None` without limit.
     room: Option<u64>,
+    /// Shared by every segment that is open.
+    open: Arc<()>,
 }
 
 #[derive(Debug)]
@@ -124,6 +126,11 @@ impl MemoryDisk {
         digest
     }
 
+    /// How many segments are open.
+    pub fn segments_open(&self) -> usize {
+        Arc::strong_count(&locked(&self.state).open) - 1
+    }
+
     /// Changes bytes of a file behind everyone's back, on the disk too: damage.
     ///
     /// # Panics
@@ -139,6 +146,11 @@ impl MemoryDisk {
     fn inode(&self, name: FileName) -> io::Result<Arc<Inode>> {
         let found = locked(&self.state).names.get(&name).cloned();
         found.ok_or_else(|| io::Error::new(ErrorKind::NotFound, format!("{name} is not there")))
+    }
+
+    fn opened(&self, inode: Arc<Inode>, length: u64) -> Arc<dyn SegmentFile> {
+        let open = Arc::clone(&locked(&self.state).open);
+        Arc::new(MemorySegment { inode, length, disk: self.clone(), _open: open })
     }
 
     fn insert(&self, name: FileName, content: Content) -> io::Result<Arc<Inode>> {
@@ -178,13 +190,13 @@ impl Disk for MemoryDisk {
         }
         let zeros = vec![0; length as usize];
         let inode = self.insert(name, Content { now: zeros.clone(), synced: zeros })?;
-        Ok(Arc::new(MemorySegment { inode, length, disk: self.clone() }))
+        Ok(self.opened(inode, length))
     }
 
     fn open_segment(&self, name: FileName) -> io::Result<Arc<dyn SegmentFile>> {
         let inode = self.inode(name)?;
         let length = locked(&inode.bytes).now.len() as u64;
-        Ok(Arc::new(MemorySegment { inode, length, disk: self.clone() }))
+        Ok(self.opened(inode, length))
     }
 
     fn rename(&self, from: FileName, to: FileName) -> io::Result<()> {
@@ -351,6 +363,7 @@ struct MemorySegment {
     inode: Arc<Inode>,
     length: u64,
     disk: MemoryDisk,
+    _open: Arc<()>,
 }
 
 impl SegmentFile for MemorySegment {

@@ -8,6 +8,7 @@
 //! | [`finished`] | files written once, on a real directory |
 //! | [`memory`] | a disk in memory that knows what was synced, for crash tests |
 //! | [`faulty`] | a wrapper that fails or stops at chosen calls |
+//! | [`on_demand`] | segments opened when they are read, few at a time |
 
 pub mod directory;
 pub mod faulty;
@@ -16,6 +17,7 @@ mod finished;
 mod mapped;
 mod mapping;
 pub mod memory;
+pub(crate) mod on_demand;
 mod plain;
 
 use std::fmt::Debug;

@@ -17,6 +17,7 @@ use super::lineage::{self, Lineage, LineageError};
 use super::read::{self, Met, ReadError, Reading};
 use super::small::{self, SmallFiles};
 use crate::disk::Disk;
+use crate::disk::on_demand::OpenFiles;
 use crate::format::batch::decode_batch_body;
 use crate::format::body;
 use crate::format::claim::Beat;
@@ -153,6 +154,9 @@ impl Examination {
     }
 }
 
+/// How many segments a tool has open. As many as can be: beside a running master, what is open can be read though it is given up.
+const OPEN_MAX: usize = if cfg!(test) { 1 } else { 256 };
+
 /// A listing, with what it leads to.
 pub(super) struct Listed {
     pub(super) names: Vec<FileName>,
@@ -194,7 +198,8 @@ impl Inspection {
     }
 
     pub(super) fn lineage(&self, listed: &Listed) -> Result<Lineage, InspectError> {
-        Ok(lineage::find(self.disk.as_ref(), &listed.names, &listed.small)?)
+        let files = OpenFiles::new(Arc::clone(&self.disk), OPEN_MAX);
+        Ok(lineage::find(&files, &listed.names, &listed.small)?)
     }
 
     /// Reads the log once.

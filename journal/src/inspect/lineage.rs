@@ -12,7 +12,8 @@ use kahawai_store::names::Epoch;
 use super::finding::{Finding, Severity};
 use super::small::{SmallFiles, is_gone_or_short, problem_of};
 use super::walk::{Step, Walk};
-use crate::disk::{Disk, SegmentFile};
+use crate::disk::SegmentFile;
+use crate::disk::on_demand::{OnDemand, OpenFiles};
 use crate::format::fields::FormatError;
 use crate::format::name::FileName;
 use crate::format::seal::{LogEnd, Seal};
@@ -45,7 +46,7 @@ impl Lineage {
 pub(crate) struct Found {
     pub(crate) name: FileName,
     pub(crate) number: u64,
-    pub(crate) file: Arc<dyn SegmentFile>,
+    pub(crate) file: Arc<OnDemand>,
     pub(crate) header: Option<SegmentHeader>,
     /// What is wrong with the header, where something is.
     pub(crate) problem: Option<String>,
@@ -61,7 +62,11 @@ pub(crate) enum LineageError {
 }
 
 /// Finds the log that stands now.
-pub(crate) fn find(disk: &dyn Disk, names: &[FileName], small: &SmallFiles) -> Result<Lineage, LineageError> {
+pub(crate) fn find(
+    files: &Arc<OpenFiles>,
+    names: &[FileName],
+    small: &SmallFiles,
+) -> Result<Lineage, LineageError> {
     let set_aside =
         names.iter().filter(|name| matches!(name, FileName::Quarantine { .. })).copied().collect();
     let mut lineage = Lineage { set_aside, ..Lineage::default() };
@@ -76,7 +81,7 @@ pub(crate) fn find(disk: &dyn Disk, names: &[FileName], small: &SmallFiles) -> R
     let mut next = Some(sealed).filter(|epoch| *epoch != Epoch(0));
     // Segments of a younger epoch: of a candidate that died, or a log in use whose seal is gone.
     for epoch in epochs.split_off(&Epoch(sealed.0.saturating_add(1))) {
-        let found = open(disk, names, epoch, 0..=u64::MAX, small)?;
+        let found = open(files, names, epoch, 0..=u64::MAX, small)?;
         let mut in_use = found.len() > 1;
         for segment in &found {
             in_use |= is_in_use(segment).map_err(|error| LineageError::Io(segment.name, error))?;
@@ -106,7 +111,7 @@ pub(crate) fn find(disk: &dyn Disk, names: &[FileName], small: &SmallFiles) -> R
                 if damaged_or_missing.is_none() {
                     lineage.seal_missing = end;
                 }
-                match rebuild(disk, names, epoch, last, small)? {
+                match rebuild(files, names, epoch, last, small)? {
                     Some(seal) => {
                         rebuilt = seal;
                         &rebuilt
@@ -123,7 +128,7 @@ pub(crate) fn find(disk: &dyn Disk, names: &[FileName], small: &SmallFiles) -> R
                 }
             }
         };
-        let found = open(disk, names, epoch, seal.first_number..=last, small)?;
+        let found = open(files, names, epoch, seal.first_number..=last, small)?;
         for name in names {
             let FileName::Segment { epoch: of, number } = *name else { continue };
             if of == epoch && number > last {
@@ -157,13 +162,13 @@ pub(crate) fn find(disk: &dyn Disk, names: &[FileName], small: &SmallFiles) -> R
 
 /// What an epoch's first segment that is there says of its log.
 fn rebuild(
-    disk: &dyn Disk,
+    files: &Arc<OpenFiles>,
     names: &[FileName],
     epoch: Epoch,
     last: u64,
     small: &SmallFiles,
 ) -> Result<Option<Seal>, LineageError> {
-    let found = open(disk, names, epoch, 0..=last, small)?;
+    let found = open(files, names, epoch, 0..=last, small)?;
     let header = found.into_iter().find_map(|found| {
         let read = read_header(found.file.as_ref()).ok()?.ok()?;
         (Some(read.store) == small.store && read.epoch == epoch && read.number == found.number)
@@ -181,7 +186,7 @@ fn rebuild(
 
 /// Opens the segments of an epoch with these numbers, lowest first, and reads their headers.
 fn open(
-    disk: &dyn Disk,
+    files: &Arc<OpenFiles>,
     names: &[FileName],
     epoch: Epoch,
     numbers: std::ops::RangeInclusive<u64>,
@@ -201,7 +206,7 @@ fn open(
     let mut segments = Vec::new();
     for number in wanted {
         let name = FileName::Segment { epoch, number };
-        let file = match disk.open_segment(name) {
+        let file = match files.find(name) {
             // Given up meanwhile; where it was not, it is found missing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             result => result.map_err(|error| LineageError::Io(name, error))?,

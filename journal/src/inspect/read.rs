@@ -143,7 +143,13 @@ pub(crate) fn read(
             let said = found.header.as_ref().map(|header| header.first_sequence);
             let first_sequence = said.or(is_first.then_some(log.first_sequence));
             pass.begin(found, first_sequence);
-            pass.segment(found, log.log, log.epoch, end, is_last)?;
+            match pass.segment(found, log.log, log.epoch, end, is_last) {
+                // Given up since it was found, and not open then.
+                Err(ReadError { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+                    pass.reading.given_up.push(found.number);
+                }
+                read => read?,
+            }
         }
         if let Some(end) = log.end {
             pass.missing(log.epoch, expected.max(pass.reading.released + 1), end.number.saturating_add(1));

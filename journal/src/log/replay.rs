@@ -17,7 +17,7 @@ use super::apply;
 use super::chain::{self, Chain, EpochLog};
 use super::scan::{Item, Scanner};
 use super::segment::{Bounds, Segment};
-use crate::disk::Disk;
+use crate::disk::on_demand::OpenFiles;
 use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::body::{self, Held};
 use crate::format::fields::FormatError;
@@ -71,29 +71,30 @@ pub(crate) enum ReplayError {
 
 /// Replays a chain: from the youngest checkpoint that may be used, or from its beginning.
 pub(crate) fn replay(
-    disk: &dyn Disk,
+    files: &Arc<OpenFiles>,
     store: &RandomId,
     chain: &Chain,
     runs: &mut RunsOf,
 ) -> Result<Replayed, ReplayError> {
-    let replayed = attempt(disk, store, chain, runs, true)?;
+    let replayed = attempt(files, store, chain, runs, true)?;
     let Some(problem) = replayed.index.messages.fault().get() else { return Ok(replayed) };
     tracing::warn!(%problem, "the index is damaged: the whole journal is read instead");
-    attempt(disk, store, chain, runs, false)
+    attempt(files, store, chain, runs, false)
 }
 
 /// Replays a chain, from a checkpoint or not.
 fn attempt(
-    disk: &dyn Disk,
+    files: &Arc<OpenFiles>,
     store: &RandomId,
     chain: &Chain,
     runs: &mut RunsOf,
     uses_checkpoints: bool,
 ) -> Result<Replayed, ReplayError> {
+    let disk = files.disk().as_ref();
     let mut replayed = Replayed { number_next: 1, ..Replayed::default() };
     let mut logs = Vec::new();
     for log in &chain.epochs {
-        logs.push(read_headers(disk, store, log)?);
+        logs.push(read_headers(files, store, log)?);
     }
     if let Some(youngest) = logs.last_mut() {
         leave_out_what_was_being_begun(youngest, &mut replayed.damage)?;
@@ -219,12 +220,12 @@ struct Found {
     header: Option<SegmentHeader>,
 }
 
-fn read_headers(disk: &dyn Disk, store: &RandomId, log: &EpochLog) -> Result<Vec<Found>, ReplayError> {
+fn read_headers(files: &Arc<OpenFiles>, store: &RandomId, log: &EpochLog) -> Result<Vec<Found>, ReplayError> {
     let mut segments = Vec::new();
     for &number in &log.present {
         let io = |error| ReplayError::Io { number, error };
         let name = FileName::Segment { epoch: log.epoch, number };
-        let file = match disk.open_segment(name) {
+        let file = match files.find(name) {
             // A stale master may still give up what it released; if it did not, the segment is reported as missing.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             result => result.map_err(io)?,

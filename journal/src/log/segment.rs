@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kahawai_store::codec::{self, MESSAGE_CHECKSUM_LENGTH, Span};
 use kahawai_store::names::Epoch;
 
-use crate::disk::SegmentFile;
+use crate::disk::on_demand::OnDemand;
 use crate::format::RandomId;
 use crate::format::body;
 use crate::format::name::FileName;
@@ -20,7 +20,8 @@ pub(crate) struct Segment {
     pub(crate) epoch: Epoch,
     pub(crate) number: u64,
     pub(crate) log: RandomId,
-    pub(crate) file: Arc<dyn SegmentFile>,
+    /// Nobody else has it: whoever reads it has the segment for as long, so that it is not recycled meanwhile.
+    pub(crate) file: Arc<OnDemand>,
     bounds: OnceLock<Bounds>,
 }
 
@@ -41,7 +42,7 @@ pub(crate) enum Body {
 }
 
 impl Segment {
-    pub(crate) fn new(epoch: Epoch, number: u64, log: RandomId, file: Arc<dyn SegmentFile>) -> Self {
+    pub(crate) fn new(epoch: Epoch, number: u64, log: RandomId, file: Arc<OnDemand>) -> Self {
         Self { epoch, number, log, file, bounds: OnceLock::new() }
     }
 

@@ -4,7 +4,9 @@ use std::io::{self, IoSlice};
 use std::sync::Arc;
 
 use super::{Access, Refusal, Writer};
+use crate::disk::SegmentFile;
 use crate::format::body;
+use crate::format::name::FileName;
 use crate::format::record::{self, HEADER_LENGTH, Kind, RecordHeader};
 use crate::format::seal::LogEnd;
 use crate::format::segment::{self, SegmentHeader};
@@ -20,6 +22,8 @@ pub(super) const RELEASE_LENGTH: u64 = HEADER_LENGTH as u64 + 8;
 #[derive(Debug)]
 pub(super) struct Active {
     segment: Arc<Segment>,
+    /// Its file, without asking which are open.
+    file: Arc<dyn SegmentFile>,
     /// Where the next record goes.
     offset: u64,
     /// Where the records behind the snapshot begin.
@@ -33,10 +37,10 @@ pub(super) struct Active {
 
 impl Active {
     /// Begins a segment with its header, which is written and becomes durable with the first records.
-    pub(super) fn begin(segment: Arc<Segment>, header: &SegmentHeader) -> Self {
+    pub(super) fn begin(segment: Arc<Segment>, file: Arc<dyn SegmentFile>, header: &SegmentHeader) -> Self {
         let gathered = vec![segment::encode(header).to_vec()];
         let length = segment::HEADER_LENGTH;
-        Self { segment, offset: length, start: length, gathered, gathered_bytes: length, flushed: 0 }
+        Self { segment, file, offset: length, start: length, gathered, gathered_bytes: length, flushed: 0 }
     }
 
     pub(super) fn number(&self) -> u64 {
@@ -64,7 +68,7 @@ impl Active {
 
     /// How many bytes are left in the segment.
     pub(super) fn left(&self) -> u64 {
-        self.segment.file.length() - self.offset
+        self.file.length() - self.offset
     }
 
     pub(super) fn flushed(&self) -> u64 {
@@ -100,7 +104,7 @@ impl Active {
     pub(super) fn write(&mut self) -> io::Result<()> {
         if !self.gathered.is_empty() {
             let parts: Vec<_> = self.gathered.iter().map(|record| IoSlice::new(record)).collect();
-            self.segment.file.write(self.offset - self.gathered_bytes, &parts)?;
+            self.file.write(self.offset - self.gathered_bytes, &parts)?;
             self.gathered.clear();
             self.gathered_bytes = 0;
         }
@@ -111,7 +115,7 @@ impl Active {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.write()?;
         if self.flushed < self.offset {
-            self.segment.file.flush(self.flushed, self.offset)?;
+            self.file.flush(self.flushed, self.offset)?;
             self.flushed = self.offset;
         }
         Ok(())
@@ -120,6 +124,7 @@ impl Active {
     /// Notes that nothing more comes; gives the segment.
     fn seal(&self) -> &Segment {
         self.segment.bound(Bounds { start: self.start, end: self.offset });
+        self.segment.file.seal();
         &self.segment
     }
 
@@ -161,18 +166,21 @@ impl Writer {
 
         let before = self.active.end();
         let epoch = self.hold.epoch();
-        let segment = Arc::new(Segment::new(epoch, before.number + 1, self.log, file));
-        let named = self.disk.rename(spare, segment.name()).and_then(|()| self.disk.sync_names());
+        let number = before.number + 1;
+        let name = FileName::Segment { epoch, number };
+        let named = self.disk.rename(spare, name).and_then(|()| self.disk.sync_names());
         named.map_err(|error| Refusal::Failed(self.failed("name the successor of", &error)))?;
         self.options.watch.reached(Step::RollRenamed);
 
+        let on_demand = self.files.being_written(name, &file);
+        let segment = Arc::new(Segment::new(epoch, number, self.log, on_demand));
         // Everything before is on the disk now, whether or not it was answered yet.
         self.durable = self.sequence_next - 1;
         let header = SegmentHeader {
             store: self.store,
             epoch,
             log: self.log,
-            number: segment.number,
+            number,
             first_sequence: self.sequence_next,
             before: Some(before),
             released: self.released,
@@ -180,9 +188,9 @@ impl Writer {
         // An end that is too short for the next record is used up.
         self.used_up += self.active.left();
         self.full.add(self.active.seal());
-        self.shared.segments_mut().insert(segment.number, Arc::clone(&segment));
+        self.shared.segments_mut().insert(number, Arc::clone(&segment));
         self.active_is_reserve = is_reserve;
-        self.active = Active::begin(segment, &header);
+        self.active = Active::begin(segment, file, &header);
         self.add_record(Kind::Snapshot, &snapshot);
         self.active.starts_here();
         self.used_up += self.active.start();

@@ -6,8 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock, RwLock};
+use std::sync::Arc;
 
 use kahawai_store::election::{Hold, Lost};
 use kahawai_store::names::Epoch;
@@ -17,8 +16,8 @@ use super::checkpoint::{Checkpoints, Published};
 use super::relocate::Waiting;
 use super::spare::Spares;
 use super::{Full, Shared, Writer};
-use crate::compact::cleaner::Cleaning;
 use crate::compact::pace::Pace;
+use crate::disk::on_demand::OpenFiles;
 use crate::disk::{Disk, SegmentFile, is_full};
 use crate::election::random_id;
 use crate::format::RandomId;
@@ -40,6 +39,10 @@ const ROOM_TO_ACKNOWLEDGE: u64 = 16 << 10;
 
 /// What is left for small files beside a first segment on a full disk, in bytes.
 const ROOM_FOR_SMALL_FILES: u64 = 8 << 10;
+
+/// How many segments are open, beside the one that is being written and those prepared for later: all files and mappings of a journal
+/// together are to stay below 64. In tests of this crate as few as can be, so that all is opened again and again.
+const OPEN_MAX: usize = if cfg!(test) { 1 } else { 32 };
 
 /// Why an epoch's log cannot be begun.
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +118,8 @@ impl Writer {
         let chain = chain::find(disk.as_ref(), &store, epoch)?;
         let next = RunName { store, epoch, number: 1 };
         let mut runs = RunsOf { next, table_max: options.index_table_max };
-        let mut replayed = replay::replay(disk.as_ref(), &store, &chain, &mut runs)?;
+        let open_files = OpenFiles::new(Arc::clone(&disk), OPEN_MAX);
+        let mut replayed = replay::replay(&open_files, &store, &chain, &mut runs)?;
         options.watch.reached(Step::SealRead);
 
         let log = random_id().map_err(cannot("get random bytes"))?;
@@ -139,7 +143,8 @@ impl Writer {
             result => result,
         };
         let file = file.map_err(cannot("make room for the journal"))?;
-        let first = Arc::new(Segment::new(epoch, number, log, file));
+        let on_demand = open_files.being_written(name, &file);
+        let first = Arc::new(Segment::new(epoch, number, log, on_demand));
         let header = SegmentHeader {
             store,
             epoch,
@@ -149,7 +154,7 @@ impl Writer {
             before: replayed.end,
             released: replayed.released,
         };
-        let active = Active::begin(Arc::clone(&first), &header);
+        let active = Active::begin(Arc::clone(&first), file, &header);
         let Replayed {
             index,
             mut segments,
@@ -170,18 +175,12 @@ impl Writer {
         let kept = adopted.iter().flat_map(|adopted| adopted.runs.iter().copied());
         let files: Vec<_> = kept.chain(used).collect();
         let checkpoints = Checkpoints::new(runs, threaded, adopted, files);
-        let shared = Arc::new(Shared {
-            index: RwLock::new(index),
-            segments: RwLock::new(segments),
-            visible: AtomicU64::new(0),
-            ended: OnceLock::new(),
-            at_risk: AtomicU64::new(0),
-            cleaning: Cleaning::default(),
-        });
+        let shared = Arc::new(Shared::new(index, segments, Arc::clone(&hold)));
         let spares =
             Spares::new(Arc::clone(&disk), epoch, &options, threaded).map_err(cannot("start a thread"))?;
         let mut writer = Self {
             disk,
+            files: open_files,
             hold,
             options,
             store,

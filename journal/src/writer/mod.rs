@@ -11,6 +11,7 @@
 //! | [`spare`] | segments prepared beforehand |
 //! | [`relocate`] | writes what lives at the head once more |
 //! | [`release`] | gives up segments that nothing live holds |
+//! | [`shared`] | what the writer and the readers share |
 
 mod active;
 mod background;
@@ -18,28 +19,29 @@ mod begin;
 mod checkpoint;
 mod release;
 mod relocate;
+mod shared;
 mod spare;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use kahawai_store::batch::{Batch, Durability, Operation, Urgency, messages_of};
 use kahawai_store::catalog::Rejection;
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
-use kahawai_store::election::{Hold, Lost};
+use kahawai_store::election::Hold;
 
-use crate::compact::cleaner::Cleaning;
 use crate::compact::head::Piece;
 use crate::compact::pace::Pace;
 use crate::disk::Disk;
+use crate::disk::on_demand::OpenFiles;
 use crate::format::RandomId;
 use crate::format::record::{self, HEADER_LENGTH, Kind, Trailer};
-use crate::index::{Index, RecordAt};
+use crate::index::RecordAt;
 use crate::log::segment::Segment;
 use crate::options::JournalOptions;
 use crate::steps::Step;
@@ -49,6 +51,7 @@ use relocate::{Moved, Waiting};
 use spare::Spares;
 
 pub(crate) use begin::BeginError;
+pub(crate) use shared::Shared;
 
 /// What a caller submitted.
 pub(crate) enum Submission {
@@ -110,63 +113,6 @@ impl EncodedBatch {
     }
 }
 
-/// What the writer and the readers share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    index: RwLock<Index>,
-    segments: RwLock<BTreeMap<u64, Arc<Segment>>>,
-    /// Arrivals below this number may be read: they are as durable as was asked.
-    visible: AtomicU64,
-    /// Why nothing works any more, once it does not.
-    ended: OnceLock<StoreError>,
-    /// How many bytes of the log are completed and not on the disk.
-    at_risk: AtomicU64,
-    /// What the cleaner is asked for.
-    pub(crate) cleaning: Cleaning,
-}
-
-impl Shared {
-    pub(crate) fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
-        self.index.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn segments(&self) -> RwLockReadGuard<'_, BTreeMap<u64, Arc<Segment>>> {
-        self.segments.read().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn segments_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<u64, Arc<Segment>>> {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Closes the files of the log. To be called when nobody writes or reads any more.
-    pub(crate) fn let_go(&self) {
-        self.segments_mut().clear();
-    }
-
-    pub(crate) fn visible(&self) -> u64 {
-        self.visible.load(Ordering::Acquire)
-    }
-
-    /// How many bytes of the log are completed and not on the disk.
-    pub(crate) fn at_risk(&self) -> u64 {
-        self.at_risk.load(Ordering::Relaxed)
-    }
-
-    /// Why nothing works any more.
-    pub(crate) fn ended(&self) -> Option<&StoreError> {
-        self.ended.get()
-    }
-
-    /// Ends everything for this reason, or the one before it.
-    pub(crate) fn end(&self, error: StoreError) -> StoreError {
-        self.ended.get_or_init(|| error).clone()
-    }
-}
-
 /// Why a record could not be written.
 enum Refusal {
     /// There is no room; nothing was written.
@@ -193,6 +139,8 @@ enum Access {
 /// The one that writes.
 pub(crate) struct Writer {
     disk: Arc<dyn Disk>,
+    /// The segments that are open.
+    files: Arc<OpenFiles>,
     hold: Arc<dyn Hold>,
     options: JournalOptions,
     store: RandomId,
@@ -465,14 +413,9 @@ impl Writer {
         }
     }
 
-    /// What a failed call ends the store with. Files also vanish under a master that was overtaken: then that is why.
+    /// What a failed call ends the store with: see [`Shared::failed`].
     fn failed(&self, doing: &str, error: &io::Error) -> StoreError {
-        match self.hold.prove() {
-            Err(Lost { epoch, reason }) => StoreError::Lost { epoch, reason },
-            Ok(()) => {
-                StoreError::Failed(format!("cannot {doing} segment {}: {error}", self.active.number()).into())
-            }
-        }
+        self.shared.failed(doing, self.active.number(), error)
     }
 
     /// Writes and flushes what was added, and asks whether this is still the master: **in this order**.

@@ -79,6 +79,7 @@ impl Writer {
         }) else {
             return;
         };
+        self.shared.segments_mut().remove(&segment.number);
         let aside = FileName::Quarantine { epoch: segment.epoch, number: segment.number };
         let renamed = match self.disk.rename(segment.name(), aside) {
             // An earlier master did it late.
@@ -97,7 +98,6 @@ impl Writer {
         self.damage.push(format!("segment {} is set aside as {aside}", segment.number));
         self.damaged.remove(&segment.number);
         self.released = self.released.max(segment.number);
-        self.shared.segments_mut().remove(&segment.number);
         self.count_out(&segment);
     }
 
@@ -131,8 +131,9 @@ impl Writer {
             match Arc::try_unwrap(segment) {
                 Ok(segment) => {
                     let spare = self.spares.name_next();
+                    let file = segment.file.take()?;
                     self.disk.rename(name, spare)?;
-                    self.spares.give((spare, segment.file));
+                    self.spares.give((spare, file));
                     return Ok(());
                 }
                 // Removed, it would keep its room until its reader is done with it, and that is needed here.

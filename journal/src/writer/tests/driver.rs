@@ -12,6 +12,7 @@ use kahawai_store::contract::{
 use kahawai_store::model::{Contents, State};
 use kahawai_store::names::Epoch;
 
+use crate::compact::cleaner::next_piece;
 use crate::compact::head::HeadReader;
 use crate::directory::StoreDirectory;
 use crate::disk::Disk;
@@ -113,7 +114,7 @@ impl Driven {
         let shared = Arc::clone(writer.shared());
         let mut head = self.head.lock().expect("no panic");
         while shared.ended().is_none() && wanted(&writer) {
-            match head.next(&shared) {
+            match next_piece(&mut head, &shared) {
                 Ok(Some(piece)) => {
                     let found = piece.messages.len() + usize::from(piece.chunk.is_some());
                     self.found.fetch_add(found as u64, Ordering::Relaxed);
@@ -130,7 +131,7 @@ impl Driven {
                 }
                 Ok(None) => break,
                 Err(error) => {
-                    shared.end(StoreError::Failed(error.to_string().into()));
+                    shared.end(error);
                 }
             }
         }

@@ -13,6 +13,7 @@
 //! | [`errors`] | an error at every call, and a full disk |
 //! | [`full`] | a full disk, its reserves, and what waits for the cleaner |
 //! | [`names`] | what names a batch, and stays |
+//! | [`open`] | segments that are opened again, or gone, when they are read |
 //! | [`order`] | write, flush, prove, answer, destroy |
 //! | [`prove`] | every sequence of a few operations, with every crash and every failing call |
 //! | [`levels`] | durability levels weaker than always |
@@ -28,6 +29,7 @@ mod full;
 mod levels;
 mod long;
 mod names;
+mod open;
 mod order;
 mod prove;
 mod script;
