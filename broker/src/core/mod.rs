@@ -78,7 +78,7 @@ impl Core {
 
     /// How many destinations there are, those for advisories too, for tests and figures.
     pub fn destination_count(&self) -> usize {
-        self.destinations.len()
+        self.directory.len()
     }
 
     /// Bytes of messages that wait in memory, for tests and figures.

@@ -42,9 +42,7 @@ impl Core {
             names: Default::default(),
             clients: Default::default(),
             consumers: KeyMap::default(),
-            patterns: Default::default(),
-            destinations: Default::default(),
-            by_address: Default::default(),
+            directory: Default::default(),
             sources: KeyMap::default(),
             touched: Vec::new(),
             durables: Default::default(),
@@ -101,9 +99,9 @@ impl Core {
                 self.submit(vec![Operation::Unsubscribe(subscription.id)], Completed::Nothing);
                 continue;
             }
-            let Some(topic) = self.destination_by_id(subscription.destination) else { continue };
+            let Some(topic) = self.directory.find_stored(subscription.destination) else { continue };
             let name = (subscription.client_id.clone(), subscription.name.clone());
-            let address = self.destinations.get(&topic).map(|topic| (*topic.address).clone());
+            let address = self.directory.get(topic).map(|topic| (*topic.address).clone());
             self.durables.entry(name.clone()).or_insert_with(|| Durable {
                 address: address.unwrap_or_else(|| Address::topic("")),
                 no_local: subscription.no_local,
@@ -135,11 +133,7 @@ impl Core {
     }
 
     fn queue_source(&mut self, key: DestinationKey) -> Option<&mut super::state::source::Source> {
-        let source: SourceKey = self.destinations.get(&key)?.queue?;
+        let source: SourceKey = self.directory.get(key)?.queue?;
         self.sources.get_mut(&source)
-    }
-
-    fn destination_by_id(&self, id: kahawai_store::names::DestinationId) -> Option<DestinationKey> {
-        self.destinations.iter().find(|(_, found)| found.stored == Some(id)).map(|(key, _)| *key)
     }
 }

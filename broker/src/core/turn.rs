@@ -198,7 +198,7 @@ impl Core {
                     Ok(page) => {
                         if !page.damaged.is_empty() {
                             let ids: Vec<_> = page.damaged.iter().map(|(id, _)| id.to_string()).collect();
-                            let place = self.destinations.get(&source.destination);
+                            let place = self.directory.get(source.destination);
                             let place = place.map_or_else(String::new, |place| place.address.to_string());
                             let ids = ids.join(", ");
                             source.window.change(&mut self.memory).page_came(token, page);

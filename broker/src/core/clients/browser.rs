@@ -92,8 +92,7 @@ impl Core {
 
     fn show(&mut self, key: ConsumerKey, source: SourceKey, id: MessageId, message: Arc<Message>) {
         let expired = message.header.is_expired(self.now);
-        let destination =
-            self.sources.get(&source).and_then(|source| self.destinations.get(&source.destination));
+        let destination = self.sources.get(&source).and_then(|source| self.directory.get(source.destination));
         let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else {
             return;
         };

@@ -2,7 +2,6 @@
 
 use super::hand::Hand;
 use super::hand_out::hand_out;
-use crate::core::address::Address;
 use crate::core::dispatch::filter::Filter;
 use crate::core::dispatch::window::Waiting;
 use crate::core::effects::{Delivery, Event};
@@ -66,12 +65,10 @@ impl Core {
             self.destination(part)?;
         }
         self.insert_consumer(connection, key, spec, filter);
-        if parts.iter().any(Address::is_pattern) {
-            self.patterns.insert(key);
-        }
+        self.directory.watch(key, &parts);
         for part in &parts {
             if part.is_pattern() {
-                let matching: Vec<_> = self.destinations_matching(part);
+                let matching: Vec<_> = self.directory.matching(part);
                 for destination in matching {
                     self.attach(key, destination);
                 }
@@ -141,11 +138,11 @@ impl Core {
             self.touch(source_key);
         }
         for topic in self.consumers.get(&key).map(|consumer| consumer.topics.clone()).unwrap_or_default() {
-            if let Some(topic) = self.destinations.get_mut(&topic) {
+            if let Some(topic) = self.directory.get_mut(topic) {
                 topic.subscribers.retain(|other| *other != key);
             }
         }
-        self.patterns.remove(&key);
+        self.directory.unwatch(key);
         if announced {
             self.announce_consumer(key, false);
         }

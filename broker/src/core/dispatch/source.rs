@@ -172,7 +172,7 @@ impl Core {
         let Some(destination) = self
             .sources
             .get(&key)
-            .and_then(|source| self.destinations.get(&source.destination))
+            .and_then(|source| self.directory.get(source.destination))
             .map(|destination| Arc::clone(&destination.address))
         else {
             return;

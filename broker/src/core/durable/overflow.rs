@@ -40,7 +40,7 @@ impl Core {
 
     /// Whether the store can keep a topic's messages for somebody.
     pub(crate) fn can_be_kept(&self, topic: DestinationKey) -> bool {
-        self.destinations.get(&topic).is_some_and(|topic| {
+        self.directory.get(topic).is_some_and(|topic| {
             topic.queue.is_none() && !topic.address.kind.is_temporary() && !topic.address.is_advisory()
         })
     }
@@ -94,7 +94,7 @@ impl Core {
         let mut state = Source::new(topic, Some((destination, id)), Window::default());
         state.kept = true;
         self.sources.insert(source, state);
-        if let Some(topic) = self.destinations.get_mut(&topic) {
+        if let Some(topic) = self.directory.get_mut(topic) {
             topic.durables.push(source);
         }
         self.attach_source(key, source);
@@ -136,7 +136,7 @@ impl Core {
         };
         let Some(key) = source.consumers.first().copied() else { return };
         let caught_up = self.consumers.get(&key).is_some_and(|consumer| consumer.backlog.is_empty());
-        let topic = self.destinations.get(&source.destination);
+        let topic = self.directory.get(source.destination);
         let answered = topic.is_none_or(|topic| topic.under_way == 0);
         if caught_up && answered && source.window.is_drained() {
             self.unkeep(key, source_key);

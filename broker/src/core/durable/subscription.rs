@@ -96,7 +96,7 @@ impl Core {
         self.durables.insert(name.clone(), durable);
         for part in address.parts() {
             let topics = if part.is_pattern() {
-                self.destinations_matching(&part)
+                self.directory.matching(&part)
             } else {
                 self.destination(&part).into_iter().collect()
             };
@@ -108,7 +108,7 @@ impl Core {
 
     /// A subscription gets one more topic.
     fn add_part(&mut self, name: &DurableName, topic: DestinationKey) {
-        let advisory = self.destinations.get(&topic).is_none_or(|topic| topic.address.is_advisory());
+        let advisory = self.directory.get(topic).is_none_or(|topic| topic.address.is_advisory());
         if advisory {
             return;
         }
@@ -143,7 +143,7 @@ impl Core {
     ) -> SourceKey {
         let source = SourceKey(self.ids.key());
         self.sources.insert(source, Source::new(topic, Some(stored), window));
-        if let Some(topic) = self.destinations.get_mut(&topic) {
+        if let Some(topic) = self.directory.get_mut(topic) {
             topic.durables.push(source);
         }
         if let Some(durable) = self.durables.get_mut(name) {
@@ -259,7 +259,7 @@ impl Core {
     pub(crate) fn forget_part(&mut self, source: SourceKey) -> Option<SubscriptionId> {
         let removed = self.sources.remove(&source)?;
         removed.window.end(&mut self.memory);
-        if let Some(topic) = self.destinations.get_mut(&removed.destination) {
+        if let Some(topic) = self.directory.get_mut(removed.destination) {
             topic.durables.retain(|other| *other != source);
         }
         for consumer in removed.consumers {

@@ -15,12 +15,9 @@ impl Core {
     /// Whether somebody listens on an advisory topic.
     pub(crate) fn has_listeners(&self, topic: &str) -> bool {
         let address = Address::topic(ByteString::from(topic));
-        match self.by_address.get(&address).and_then(|key| self.destinations.get(key)) {
+        match self.directory.find(&address).and_then(|key| self.directory.get(key)) {
             Some(destination) => !destination.subscribers.is_empty(),
-            None => self.patterns.iter().any(|key| {
-                let pattern = self.consumers.get(key).map(|consumer| consumer.spec.address.parts());
-                pattern.unwrap_or_default().iter().any(|part| part.is_pattern() && part.matches(&address))
-            }),
+            None => self.directory.watchers_of(&address).next().is_some(),
         }
     }
 
@@ -28,7 +25,7 @@ impl Core {
     pub(crate) fn announce(&mut self, topic: &str, advisory: Advisory, only: Option<ConsumerKey>) {
         let address = Address::topic(ByteString::from(topic));
         let Ok(key) = self.destination(&address) else { return };
-        let Some(destination) = self.destinations.get(&key) else { return };
+        let Some(destination) = self.directory.get(key) else { return };
         let subscribers = destination.subscribers.clone();
         let destination = Arc::clone(&destination.address);
         let id = self.ids.transient();
@@ -65,14 +62,14 @@ impl Core {
         let spec = Arc::new(consumer.spec.clone());
         let client_id = client_id.unwrap_or_default();
         self.announce(&topic, Advisory::Consumer { spec, client_id, count, begins }, only);
-        if !begins && !part.is_pattern() && !self.by_address.contains_key(part) {
+        if !begins && !part.is_pattern() && !self.directory.has(part) {
             self.drop_advisory_topic(topic);
         }
     }
 
     fn consumer_count(&self, address: &Address) -> usize {
         let count = |key| {
-            let Some(destination) = self.destinations.get(&key) else { return 0 };
+            let Some(destination) = self.directory.get(key) else { return 0 };
             let sources = destination.queue.iter().chain(&destination.durables);
             // Whom the store keeps a topic for is among its subscribers too.
             let sources = sources.filter_map(|key| self.sources.get(key)).filter(|source| !source.kept);
@@ -80,9 +77,9 @@ impl Core {
             of_sources + destination.subscribers.len()
         };
         if address.is_pattern() {
-            return self.destinations_matching(address).into_iter().map(count).sum();
+            return self.directory.matching(address).into_iter().map(count).sum();
         }
-        self.by_address.get(address).map_or(0, |key| count(*key))
+        self.directory.find(address).map_or(0, count)
     }
 
     pub(crate) fn announce_producer(
@@ -111,7 +108,7 @@ impl Core {
             return;
         }
         let count = self.producer_counts.get(&address).copied().unwrap_or(0);
-        let gone = !begins && !address.is_pattern() && !self.by_address.contains_key(&address);
+        let gone = !begins && !address.is_pattern() && !self.directory.has(&address);
         let advisory = Advisory::Producer { name: name.clone(), address, count, begins };
         self.announce(&topic, advisory, only);
         if gone {
@@ -140,9 +137,9 @@ impl Core {
 
     /// Forgets a topic that listeners of patterns alone had made necessary: destinations come and go without end.
     fn drop_advisory_topic(&mut self, topic: String) {
-        let Some(key) = self.by_address.get(&Address::topic(topic)).copied() else { return };
-        let needed = self.destinations.get(&key).is_none_or(|topic| {
-            !topic.durables.is_empty() || topic.subscribers.iter().any(|key| !self.patterns.contains(key))
+        let Some(key) = self.directory.find(&Address::topic(topic)) else { return };
+        let needed = self.directory.get(key).is_none_or(|topic| {
+            !topic.durables.is_empty() || topic.subscribers.iter().any(|key| !self.directory.watches(*key))
         });
         if !needed {
             self.drop_destination(key);
@@ -168,10 +165,10 @@ impl Core {
             }
         }
         let destinations: Vec<_> = self
-            .destinations
+            .directory
             .iter()
             .filter(|(_, found)| !found.address.is_advisory() && listens(destination_topic(&found.address)))
-            .map(|(key, found)| (*key, destination_topic(&found.address)))
+            .map(|(key, found)| (key, destination_topic(&found.address)))
             .collect();
         for (destination, topic) in destinations {
             if let Some(advisory) = self.destination_advisory(destination, true) {

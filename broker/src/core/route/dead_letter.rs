@@ -41,7 +41,7 @@ impl Core {
     pub(crate) fn bury(&mut self, entry: Dispatched, reason: Reason) -> bool {
         let Some(key) = entry.source else { return false };
         let Some(source) = self.sources.get(&key) else { return false };
-        let Some(from) = self.destinations.get(&source.destination) else { return false };
+        let Some(from) = self.directory.get(source.destination) else { return false };
         let from = Arc::clone(&from.address);
         let Some(message) = &entry.message else {
             // It is read again, and buried when it would be dispatched.

@@ -20,8 +20,8 @@ use crate::core::state::turn::Completed;
 impl Core {
     /// The destination with this plain name, which is made if it does not exist.
     pub(crate) fn destination(&mut self, address: &Address) -> Result<DestinationKey, Failure> {
-        if let Some(key) = self.by_address.get(address) {
-            return Ok(*key);
+        if let Some(key) = self.directory.find(address) {
+            return Ok(key);
         }
         if address.kind.is_temporary() {
             let message = format!("The destination {address} does not exist.");
@@ -41,7 +41,7 @@ impl Core {
     /// Whether one more may be made.
     fn check_destinations(&mut self) -> Result<(), Failure> {
         let limit = self.limits.destinations_max;
-        if self.destinations.len() < limit {
+        if self.directory.len() < limit {
             return Ok(());
         }
         let message =
@@ -74,7 +74,6 @@ impl Core {
             self.sources.insert(source, Source::new(key, None, window));
             source
         });
-        self.by_address.insert(address.clone(), key);
         let destination = Destination {
             address: Arc::new(address),
             owner,
@@ -84,25 +83,17 @@ impl Core {
             durables: Vec::new(),
             under_way: 0,
         };
-        self.destinations.insert(key, destination);
+        self.directory.insert(key, destination);
         key
     }
 
     /// Consumers of patterns, durable ones too, get a destination that has just come to be.
     fn join_patterns(&mut self, key: DestinationKey) {
-        let Some(address) = self.destinations.get(&key).map(|destination| Arc::clone(&destination.address))
+        let Some(address) = self.directory.get(key).map(|destination| Arc::clone(&destination.address))
         else {
             return;
         };
-        let matches = |pattern: &Address| {
-            pattern.parts().iter().any(|part| part.is_pattern() && part.matches(&address))
-        };
-        let consumers: Vec<_> = self
-            .patterns
-            .iter()
-            .filter(|key| self.consumers.get(key).is_some_and(|consumer| matches(&consumer.spec.address)))
-            .copied()
-            .collect();
+        let consumers: Vec<_> = self.directory.watchers_of(&address).collect();
         for consumer in consumers {
             self.attach(consumer, key);
         }
@@ -112,7 +103,7 @@ impl Core {
     /// A consumer gets a destination's messages.
     pub(crate) fn attach(&mut self, key: ConsumerKey, destination: DestinationKey) {
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
-        let Some(destination_state) = self.destinations.get_mut(&destination) else { return };
+        let Some(destination_state) = self.directory.get_mut(destination) else { return };
         match destination_state.queue {
             Some(source) => {
                 if consumer.sources.contains(&source) {
@@ -145,15 +136,10 @@ impl Core {
         self.touch(source_key);
     }
 
-    pub(crate) fn destinations_matching(&self, pattern: &Address) -> Vec<DestinationKey> {
-        let of_pattern = |destination: &Destination| pattern.matches(&destination.address);
-        self.destinations.iter().filter(|(_, found)| of_pattern(found)).map(|(key, _)| *key).collect()
-    }
-
     /// The destination's name in the store, where it is made if it is not there. What is given to the store after this
     /// call may name it.
     pub(crate) fn stored_destination(&mut self, key: DestinationKey) -> Option<DestinationId> {
-        let destination = self.destinations.get_mut(&key)?;
+        let destination = self.directory.get_mut(key)?;
         if destination.stored.is_some() {
             return destination.stored;
         }
@@ -171,7 +157,7 @@ impl Core {
 
     /// The store could not make a destination after all.
     pub(crate) fn destination_not_stored(&mut self, key: DestinationKey, id: DestinationId) {
-        if let Some(destination) = self.destinations.get_mut(&key).filter(|found| found.stored == Some(id)) {
+        if let Some(destination) = self.directory.get_mut(key).filter(|found| found.stored == Some(id)) {
             destination.stored = None;
             if let Some(source) = destination.queue.and_then(|source| self.sources.get_mut(&source)) {
                 source.stored = None;
@@ -201,7 +187,7 @@ impl Core {
                 self.stored_destination(destination);
                 continue;
             }
-            if let Some(known) = self.by_address.get(address).copied() {
+            if let Some(known) = self.directory.find(address) {
                 self.check_owner(known, key)?;
                 continue;
             }
@@ -213,7 +199,7 @@ impl Core {
     }
 
     fn check_owner(&self, destination: DestinationKey, client: ConnectionKey) -> Result<(), Failure> {
-        match self.destinations.get(&destination) {
+        match self.directory.get(destination) {
             Some(found) if found.owner.is_some_and(|owner| owner != client) => {
                 let message = format!("{} belongs to another connection", found.address);
                 Err(Failure::new(FailureKind::InvalidDestination, message))
@@ -224,11 +210,11 @@ impl Core {
 
     /// Whether a connection may consume from a temporary destination: it must exist and be its own.
     pub(crate) fn check_temporary(&self, address: &Address, client: ConnectionKey) -> Result<(), Failure> {
-        let Some(key) = self.by_address.get(address) else {
+        let Some(key) = self.directory.find(address) else {
             let message = format!("The destination {address} does not exist.");
             return Err(Failure::new(FailureKind::InvalidDestination, message));
         };
-        self.check_owner(*key, client)
+        self.check_owner(key, client)
     }
 
     /// A client removes a destination with everything in it. Refused while somebody consumes from one that is not temporary.
@@ -247,14 +233,14 @@ impl Core {
         let mut keys = Vec::new();
         for part in self.checked_parts(address)?.iter() {
             if part.is_pattern() {
-                keys.extend(self.destinations_matching(part));
-            } else if let Some(key) = self.by_address.get(part) {
-                keys.push(*key);
+                keys.extend(self.directory.matching(part));
+            } else {
+                keys.extend(self.directory.find(part));
             }
         }
         for key in &keys {
             self.check_owner(*key, client)?;
-            let Some(destination) = self.destinations.get(key) else { continue };
+            let Some(destination) = self.directory.get(*key) else { continue };
             let consumed = destination
                 .queue
                 .and_then(|source| self.sources.get(&source))
@@ -281,8 +267,7 @@ impl Core {
     /// Takes a destination out of the world, and what is in it.
     pub(crate) fn drop_destination(&mut self, key: DestinationKey) {
         self.announce_destination(key, false);
-        let Some(destination) = self.destinations.remove(&key) else { return };
-        self.by_address.remove(&*destination.address);
+        let Some(destination) = self.directory.remove(key) else { return };
         if let Some(owner) = destination.owner.and_then(|owner| self.connections.get_mut(&owner)) {
             owner.temporaries.retain(|other| *other != key);
         }
@@ -308,7 +293,7 @@ impl Core {
     }
 
     fn announce_destination(&mut self, key: DestinationKey, begins: bool) {
-        let Some(destination) = self.destinations.get(&key) else { return };
+        let Some(destination) = self.directory.get(key) else { return };
         if destination.address.is_advisory() {
             return;
         }
@@ -323,7 +308,7 @@ impl Core {
     }
 
     pub(crate) fn destination_advisory(&self, key: DestinationKey, begins: bool) -> Option<Advisory> {
-        let destination = self.destinations.get(&key)?;
+        let destination = self.directory.get(key)?;
         let owner = destination.owner.and_then(|owner| self.connections.get(&owner));
         let connection = owner.map(|connection| connection.spec.name.clone());
         Some(Advisory::Destination { address: Arc::clone(&destination.address), connection, begins })

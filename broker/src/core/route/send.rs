@@ -46,7 +46,7 @@ impl Core {
         let reconnected = self.connection_mut(key)?.spec.reconnect;
         let parts = self.checked_parts(&sending.address)?;
         for part in parts.iter() {
-            if part.kind.is_temporary() && !self.by_address.contains_key(part) {
+            if part.kind.is_temporary() && !self.directory.has(part) {
                 let message = format!("The destination {part} does not exist.");
                 return Err(Failure::new(FailureKind::NoDestination, message));
             }
@@ -159,7 +159,7 @@ impl Core {
     /// The destinations that a plain name or pattern means for a sender.
     pub(crate) fn route(&mut self, part: &Address) -> Result<Vec<DestinationKey>, Failure> {
         if part.is_pattern() {
-            return Ok(self.destinations_matching(part));
+            return Ok(self.directory.matching(part));
         }
         Ok(vec![self.destination(part)?])
     }
@@ -177,7 +177,7 @@ impl Core {
     /// # Errors
     /// [`FailureKind::ResourceAllocation`] where memory is full and the store is no way out.
     pub(crate) fn goes_to_store(&mut self, key: DestinationKey, message: &Message) -> Result<bool, Failure> {
-        let Some(destination) = self.destinations.get(&key) else { return Ok(false) };
+        let Some(destination) = self.directory.get(key) else { return Ok(false) };
         if destination.queue.is_none() {
             return Ok(!destination.durables.is_empty() || destination.under_way > 0);
         }
@@ -226,7 +226,7 @@ impl Core {
         message: &Arc<Message>,
         sender: Option<ConnectionKey>,
     ) {
-        let Some(destination) = self.destinations.get(&key) else { return };
+        let Some(destination) = self.directory.get(key) else { return };
         let Some(source) = destination.queue else {
             self.publish(key, id, message, sender, false);
             return;
@@ -241,7 +241,7 @@ impl Core {
 
     /// The store is given a message for a destination.
     pub(crate) fn goes_under_way(&mut self, key: DestinationKey) {
-        if let Some(topic) = self.destinations.get_mut(&key).filter(|found| found.queue.is_none()) {
+        if let Some(topic) = self.directory.get_mut(key).filter(|found| found.queue.is_none()) {
             topic.under_way += 1;
         }
     }
@@ -255,21 +255,21 @@ impl Core {
 
     /// The store has answered for something that it was given for a destination.
     pub(crate) fn is_answered(&mut self, key: DestinationKey) {
-        if let Some(destination) = self.destinations.get_mut(&key) {
+        if let Some(destination) = self.directory.get_mut(key) {
             destination.is_answered();
         }
     }
 
     /// A message was committed to a destination at an arrival number.
     pub(crate) fn arrived(&mut self, sent: &Sent, arrival: u64) {
-        let Some(destination) = self.destinations.get_mut(&sent.destination) else { return };
+        let Some(destination) = self.directory.get_mut(sent.destination) else { return };
         destination.is_answered();
         let cursor = Cursor { rank: 0, arrival };
         let size = sent.message.size();
         let plenty = self.memory.has_room(size);
         let (queue, durables) = (destination.queue, destination.durables.len());
         for index in 0..usize::from(queue.is_some()) + durables {
-            let of_topic = || self.destinations.get(&sent.destination)?.durables.get(index).copied();
+            let of_topic = || self.directory.get(sent.destination)?.durables.get(index).copied();
             let Some(key) = queue.or_else(of_topic) else { break };
             let Some(source) = self.sources.get_mut(&key) else { continue };
             if queue.is_none() && !source.active {
@@ -301,7 +301,7 @@ impl Core {
         sender: Option<ConnectionKey>,
         stored: bool,
     ) {
-        let Some(destination) = self.destinations.get(&key) else { return };
+        let Some(destination) = self.directory.get(key) else { return };
         if destination.subscribers.is_empty() {
             return;
         }

@@ -4,6 +4,7 @@ pub(crate) mod backlog;
 pub(crate) mod connection;
 pub(crate) mod consumer;
 pub(crate) mod destination;
+pub(crate) mod directory;
 pub(crate) mod dispatched;
 pub(crate) mod durable;
 pub(crate) mod letters;
@@ -14,14 +15,14 @@ pub(crate) mod sweep;
 pub(crate) mod transaction;
 pub(crate) mod turn;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use bytestring::ByteString;
 
 use super::address::Address;
 use super::effects::Effects;
 use super::identity::Identities;
-use super::keys::{CommitToken, ConnectionKey, ConsumerKey, DestinationKey, KeyMap, ReadToken, SourceKey};
+use super::keys::{CommitToken, ConnectionKey, ConsumerKey, KeyMap, ReadToken, SourceKey};
 use super::limits::Limits;
 use super::memory::Memory;
 use super::remembered::Remembered;
@@ -29,7 +30,7 @@ use super::settings::Settings;
 use super::timers::Timers;
 use connection::Connection;
 use consumer::Consumer;
-use destination::Destination;
+use directory::Directory;
 use durable::{Durable, DurableName};
 use letters::{Deferred, Letters};
 use said::Said;
@@ -54,10 +55,7 @@ pub struct Core {
     pub(super) names: HashMap<ByteString, ConnectionKey>,
     pub(super) clients: HashMap<ByteString, ConnectionKey>,
     pub(super) consumers: KeyMap<ConsumerKey, Consumer>,
-    /// Consumers whose destination is a pattern, in whole or in part.
-    pub(super) patterns: BTreeSet<ConsumerKey>,
-    pub(super) destinations: BTreeMap<DestinationKey, Destination>,
-    pub(super) by_address: HashMap<Address, DestinationKey>,
+    pub(super) directory: Directory,
     pub(super) sources: KeyMap<SourceKey, Source>,
     /// Sources to dispatch from before the turn ends.
     pub(super) touched: Vec<SourceKey>,

@@ -44,7 +44,7 @@ impl Core {
         let full = sends.into_iter().try_for_each(|send| self.gather(send, key, &mut gathered)).err();
         let topics = gathered.sent.iter().map(|sent| (sent.destination, &sent.message));
         let topics =
-            topics.filter(|(key, _)| self.destinations.get(key).is_some_and(|found| found.queue.is_none()));
+            topics.filter(|(key, _)| self.directory.get(*key).is_some_and(|found| found.queue.is_none()));
         let memory_only = gathered.memory_only.iter().map(|(key, message)| (*key, message, false));
         for (destination, message, stored) in
             memory_only.chain(topics.map(|(key, message)| (key, message, true)))
@@ -102,7 +102,7 @@ impl Core {
             transaction.sequences.iter().map(|(producer, _)| 2 * (producer.len() + 2 * OPERATION)).sum();
         // A pattern may mean many destinations.
         let copies = |send: &Prepared| match send.address.is_pattern() {
-            true => self.destinations_matching(&send.address).len(),
+            true => self.directory.matching(&send.address).len(),
             false => 1,
         };
         let sends = transaction.sends.iter().map(|send| copies(send) * (send.message.size() + OPERATION));
@@ -130,7 +130,7 @@ impl Core {
 
     /// Messages were committed to a destination that are not in memory.
     pub(super) fn arrived_unseen(&mut self, key: DestinationKey) {
-        let Some(destination) = self.destinations.get(&key) else { return };
+        let Some(destination) = self.directory.get(key) else { return };
         let sources: Vec<_> =
             destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
         for key in sources {
