@@ -439,6 +439,19 @@ fn durable_subscriptions_keep_what_comes_while_their_client_is_away() {
 }
 
 #[test]
+fn a_topic_is_not_removed_under_its_subscription_by_the_name_of_a_temporary_beside_it() {
+    let mut world = world();
+    let (connection, other) = (world.connect("c"), world.connect("other"));
+    world.consume_with(connection, durable_spec(&Address::topic("t"), "d", 10));
+    world.settle();
+    let both = Address::new(AddressKind::TemporaryQueue, "own,topic://t");
+    world.turn(|core| core.add_destination(other, &both, None));
+    let request = world.request();
+    world.turn(|core| core.remove_destination(other, &both, Some(request)));
+    assert!(world.answer(request).unwrap().is_err());
+}
+
+#[test]
 fn a_durable_pattern_gets_topics_that_come_later() {
     let mut world = world();
     let connection = world.connect("c");

@@ -247,7 +247,7 @@ impl Core {
                 .is_some_and(|source| !source.consumers.is_empty())
                 || !destination.subscribers.is_empty()
                 || !destination.durables.is_empty();
-            if consumed && !address.kind.is_temporary() {
+            if consumed && !destination.address.kind.is_temporary() {
                 let message =
                     format!("Destination still has an active subscription: {}", destination.address);
                 return Err(Failure::new(FailureKind::General, message));
