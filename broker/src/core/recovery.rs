@@ -99,7 +99,14 @@ impl Core {
                 self.submit(vec![Operation::Unsubscribe(subscription.id)], Completed::Nothing);
                 continue;
             }
-            let Some(topic) = self.directory.find_stored(subscription.destination) else { continue };
+            let Some(topic) = self.directory.find_stored(subscription.destination) else {
+                let text = format!(
+                    "the subscription {} of client {} is not served and left as it is: the store has no topic for it",
+                    subscription.name, subscription.client_id
+                );
+                self.effects.notices.push(Notice { text });
+                continue;
+            };
             let name = (subscription.client_id.clone(), subscription.name.clone());
             let address = self.directory.get(topic).map(|topic| (*topic.address).clone());
             self.durables.entry(name.clone()).or_insert_with(|| Durable {
@@ -135,5 +142,38 @@ impl Core {
     fn queue_source(&mut self, key: DestinationKey) -> Option<&mut super::state::source::Source> {
         let source: SourceKey = self.directory.get(key)?.queue?;
         self.sources.get_mut(&source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kahawai_store::batch::Subscription;
+    use kahawai_store::contract::SubscriptionState;
+    use kahawai_store::names::{DestinationId, SubscriptionId};
+
+    #[test]
+    fn a_subscription_without_its_topic_is_told_and_left_as_it_is() {
+        let settings = Settings {
+            broker_name: "test".into(),
+            batch_bytes_max: 1 << 20,
+            annotate: |message, _| message.properties.clone(),
+            expire_messages_period: 0,
+        };
+        let subscription = Subscription {
+            id: SubscriptionId(4),
+            destination: DestinationId(7),
+            client_id: "till-7".into(),
+            name: "prices".into(),
+            selector: None,
+            no_local: false,
+        };
+        let subscriptions = vec![SubscriptionState { subscription, messages: 3 }];
+        let recovered = Recovered { subscriptions, ..Recovered::default() };
+        let mut core = Core::new(settings, Limits::default(), recovered, 0);
+        let effects = core.take_effects();
+        assert!(effects.store.is_empty(), "{:?}", effects.store);
+        let told = effects.notices.iter().any(|notice| notice.text.contains("prices of client till-7"));
+        assert!(told, "{:?}", effects.notices);
     }
 }

@@ -140,7 +140,10 @@ impl Core {
                 continue;
             }
             let id = self.ids.message();
-            let Some(destination) = self.stored_destination(key) else { continue };
+            let Some(destination) = self.stored_destination(key) else {
+                debug_assert!(false, "a message is placed where it was routed");
+                continue;
+            };
             let message = Arc::clone(&send.message);
             gathered.operations.push(Operation::Enqueue { id, destination, rank: 0, message });
             gathered.sent.push(Sent {

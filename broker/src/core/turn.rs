@@ -92,7 +92,10 @@ impl Core {
     ///
     /// An error that leaves the outcome unknown must not be brought here: nobody may be answered any more.
     pub fn committed(&mut self, token: CommitToken, result: Result<Committed, StoreError>) {
-        let Some(then) = self.commits.remove(&token) else { return };
+        let Some(then) = self.commits.remove(&token) else {
+            debug_assert!(false, "the store answers each batch once");
+            return;
+        };
         if matches!(then, Completed::RolledBack) {
             return;
         }
@@ -188,11 +191,15 @@ impl Core {
 
     /// The store has answered a read.
     pub fn page(&mut self, token: ReadToken, result: Result<Page, StoreError>) {
-        let Some(purpose) = self.reads.remove(&token) else { return };
+        let Some(purpose) = self.reads.remove(&token) else {
+            debug_assert!(false, "the store answers each read once");
+            return;
+        };
         match purpose {
             ReadFor::Browser(consumer, source) => self.browsed(consumer, source, result),
             ReadFor::Sweep(source) => self.swept(source, result),
             ReadFor::Source(key) => {
+                // It may have gone since.
                 let Some(source) = self.sources.get_mut(&key) else { return };
                 match result {
                     Ok(page) => {

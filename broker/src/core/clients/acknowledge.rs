@@ -91,7 +91,10 @@ impl Core {
         if let Some(transaction) = &transaction {
             self.check_transaction(connection, transaction)?;
         }
-        let Some(consumer) = self.consumers.get_mut(&key) else { return Ok(false) };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "it was there a moment ago");
+            return Ok(false);
+        };
         let mut stored = false;
         for entry in consumer.hand.take(&meant) {
             match (&kind, &transaction) {

@@ -49,7 +49,10 @@ impl Core {
                 }
                 Next::Memory(source) => self.gather_for_browser(key, source),
                 Next::End => {
-                    let Some(consumer) = self.consumers.get_mut(&key) else { return };
+                    let Some(consumer) = self.consumers.get_mut(&key) else {
+                        debug_assert!(false, "a browser stays while it is shown more");
+                        return;
+                    };
                     if let Some(browser) = &mut consumer.browser {
                         browser.ended = true;
                     }
@@ -62,9 +65,15 @@ impl Core {
     }
 
     fn browse_next(&mut self, key: ConsumerKey) -> Next {
-        let Some(consumer) = self.consumers.get_mut(&key) else { return Next::Wait };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "a browser stays while it is shown more");
+            return Next::Wait;
+        };
         let credit = consumer.hand.has_credit();
-        let Some(browser) = &mut consumer.browser else { return Next::Wait };
+        let Some(browser) = &mut consumer.browser else {
+            debug_assert!(false, "only a browser is shown what is there");
+            return Next::Wait;
+        };
         if browser.ended || browser.reading {
             return Next::Wait;
         }
@@ -93,14 +102,21 @@ impl Core {
     fn show(&mut self, key: ConsumerKey, source: SourceKey, id: MessageId, message: Arc<Message>) {
         let expired = message.header.is_expired(self.now);
         let destination = self.sources.get(&source).and_then(|source| self.directory.get(source.destination));
+        // The queue may have been removed since the page was read.
         let Some(destination) = destination.map(|destination| Arc::clone(&destination.address)) else {
             return;
         };
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "a browser stays while it is shown more");
+            return;
+        };
         if expired || !consumer.filter.accepts(&message) {
             return;
         }
-        let Some(connection) = self.connections.get_mut(&consumer.connection) else { return };
+        let Some(connection) = self.connections.get_mut(&consumer.connection) else {
+            debug_assert!(false, "a consumer has a connection");
+            return;
+        };
         let delivery =
             Delivery { consumer: key, id, destination, payload: Payload::Message(message), redeliveries: 0 };
         hand_out(
@@ -118,6 +134,7 @@ impl Core {
         let at_once = self.owes_nothing();
         let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
         else {
+            debug_assert!(false, "a browser stays while it is shown more");
             return;
         };
         browser.ordered = at_once;
@@ -138,10 +155,14 @@ impl Core {
     }
 
     fn read_for_browser(&mut self, key: ConsumerKey, source: SourceKey) {
-        let Some(destination) = self.sources.get(&source).and_then(|source| source.stored) else { return };
+        let Some(destination) = self.sources.get(&source).and_then(|source| source.stored) else {
+            debug_assert!(false, "what is read is in the store");
+            return;
+        };
         self.flush();
         let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
         else {
+            debug_assert!(false, "a browser stays while it is shown more");
             return;
         };
         browser.reading = true;
@@ -159,6 +180,7 @@ impl Core {
 
     /// A page for a browser came.
     pub(crate) fn browsed(&mut self, key: ConsumerKey, source: SourceKey, result: Result<Page, StoreError>) {
+        // It may have gone since.
         let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
         else {
             return;
@@ -209,6 +231,7 @@ impl Core {
     fn next_queue(&mut self, key: ConsumerKey, found: Vec<(SourceKey, MessageId, Arc<Message>)>) {
         let Some(browser) = self.consumers.get_mut(&key).and_then(|consumer| consumer.browser.as_mut())
         else {
+            debug_assert!(false, "a browser stays while it is shown more");
             return;
         };
         browser.buffer.extend(found);

@@ -119,9 +119,11 @@ impl Core {
 
     /// That many bytes a connection sent are durable, or were refused.
     pub(crate) fn landed(&mut self, key: ConnectionKey, bytes: usize) {
+        // It may have gone since.
         let Some(connection) = self.connections.get_mut(&key) else { return };
         let most = self.limits.inflight_bytes_max;
         let paused = connection.inflight >= most;
+        debug_assert!(connection.inflight >= bytes, "what is answered was under way");
         connection.inflight = connection.inflight.saturating_sub(bytes);
         if paused && connection.inflight < most {
             self.effects.events.push((key, Event::Resume));
@@ -137,6 +139,7 @@ impl Core {
 
     /// That many bytes of what was delivered to a connection were written to its socket.
     pub fn written(&mut self, key: ConnectionKey, bytes: usize) {
+        // It may have gone since.
         let Some(connection) = self.connections.get_mut(&key) else { return };
         let most = self.limits.outbox_bytes_max;
         let congested = connection.is_congested(most);

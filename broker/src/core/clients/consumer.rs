@@ -147,6 +147,7 @@ impl Core {
             self.announce_consumer(key, false);
         }
         self.release_senders(key);
+        // Its client closes it, and does not know yet that the broker has.
         let Some(mut consumer) = self.consumers.remove(&key) else { return };
         if let Some(connection) = self.connections.get_mut(&consumer.connection) {
             connection.consumers.remove(&key);
@@ -165,7 +166,9 @@ impl Core {
 
     /// A message that was dispatched waits again in its source.
     pub(crate) fn give_back(&mut self, entry: Dispatched) {
+        // Topics and browsers take nothing back.
         let Some(key) = entry.source else { return };
+        // Its queue may have been removed since, with everything in it.
         let Some(source) = self.sources.get_mut(&key) else { return };
         let Dispatched { id, position, redeliveries, stored, .. } = entry;
         match entry.message {
@@ -201,6 +204,7 @@ impl Core {
     /// milliseconds (0 for however long it takes).
     pub fn pull(&mut self, key: ConsumerKey, timeout: Option<u64>) {
         let now = self.now;
+        // It may have been ended by the broker, or not be one that asks.
         let Some(consumer) = self.consumers.get_mut(&key).filter(|consumer| consumer.hand.asks_for_each())
         else {
             return;
@@ -247,11 +251,15 @@ impl Core {
 
     /// A consumer may have got room for more: look at everything it consumes.
     pub(crate) fn consumer_has_room(&mut self, key: ConsumerKey) {
+        // It may have gone while a transaction was under way.
         let Some(consumer) = self.consumers.get(&key) else { return };
         if !consumer.backlog.is_empty() {
             self.deliver_pending(key);
         }
-        let Some(consumer) = self.consumers.get(&key) else { return };
+        let Some(consumer) = self.consumers.get(&key) else {
+            debug_assert!(false, "nobody goes because of what is delivered to it");
+            return;
+        };
         if consumer.browser.is_some() {
             self.browse(key);
             return;
@@ -259,6 +267,7 @@ impl Core {
         for index in 0..consumer.sources.len() {
             let Some(source) = self.consumers.get(&key).and_then(|consumer| consumer.sources.get(index))
             else {
+                debug_assert!(false, "nothing is attached or detached here");
                 return;
             };
             self.touch(*source);
@@ -267,8 +276,14 @@ impl Core {
 
     /// Delivers what waits for a topic's subscriber, as far as its credit goes.
     pub(crate) fn deliver_pending(&mut self, key: ConsumerKey) {
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
-        let Some(connection) = self.connections.get_mut(&consumer.connection) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "who has something waiting is there");
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(&consumer.connection) else {
+            debug_assert!(false, "a consumer has a connection");
+            return;
+        };
         while consumer.hand.has_credit() && !connection.is_congested(self.limits.outbox_bytes_max) {
             let Some(pending) = consumer.backlog.pop() else { break };
             let entry = Dispatched::passing(pending.id);

@@ -20,7 +20,10 @@ impl Core {
         if !refused && self.can_be_kept(topic) {
             return;
         }
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "who was given something is there");
+            return;
+        };
         if consumer.backlog.bytes() < begin
             || consumer.slow.given_up
             || consumer.slow.senders.contains(&sender)
@@ -35,9 +38,15 @@ impl Core {
         if self.connections.get(&sender).is_none_or(consumes) {
             return;
         }
-        let Some(connection) = self.connections.get_mut(&sender) else { return };
+        let Some(connection) = self.connections.get_mut(&sender) else {
+            debug_assert!(false, "it was there a moment ago");
+            return;
+        };
         connection.held_by += 1;
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "it was there a moment ago");
+            return;
+        };
         consumer.slow.senders.insert(sender);
         let deadline = self.now.saturating_add(self.limits.slow_subscriber_hold);
         if consumer.slow.deadline.is_none() {
@@ -57,7 +66,10 @@ impl Core {
     /// A subscriber has taken something: if enough, its senders go on.
     pub(crate) fn catch_up(&mut self, key: ConsumerKey) {
         let enough = self.limits.topic_pending_bytes_max / 4;
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "who has taken something is there");
+            return;
+        };
         if consumer.backlog.bytes() > enough {
             return;
         }
@@ -69,11 +81,13 @@ impl Core {
 
     /// Those whom a subscriber holds back go on.
     pub(crate) fn release_senders(&mut self, key: ConsumerKey) {
+        // Its client closes it, and does not know yet that the broker has.
         let Some(consumer) = self.consumers.get_mut(&key) else { return };
         if let Some(deadline) = consumer.slow.deadline.take() {
             self.timers.clear(Kind::Hold, deadline, key);
         }
         for sender in std::mem::take(&mut consumer.slow.senders) {
+            // It may have gone while it was held back.
             let Some(connection) = self.connections.get_mut(&sender) else { continue };
             connection.held_by -= 1;
             if connection.held_by == 0 {

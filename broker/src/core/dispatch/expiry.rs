@@ -92,7 +92,10 @@ impl Core {
     pub(crate) fn swept(&mut self, key: SourceKey, result: Result<Page, StoreError>) {
         let now = self.now;
         self.timers.set_only(Kind::SweepPage, now.saturating_add(PAUSE));
-        let Some(mut place) = self.sweep.places.pop_front_if(|place| place.source == key) else { return };
+        let Some(mut place) = self.sweep.places.pop_front_if(|place| place.source == key) else {
+            debug_assert!(false, "nothing passes the place whose page is read");
+            return;
+        };
         let page = match result {
             Ok(page) => page,
             Err(error) => {
@@ -106,6 +109,7 @@ impl Core {
             }
         };
         let (end, last) = (page.end, page.cursor_last());
+        // It may have gone since.
         let Some(source) = self.sources.get_mut(&key) else { return };
         // What is condemned is buried for its own reason, when it is read again.
         let condemned = &source.condemned;

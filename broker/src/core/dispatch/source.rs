@@ -78,13 +78,18 @@ impl Core {
     fn dispatch_source(&mut self, key: SourceKey) -> bool {
         let mut passed: Option<Position> = None;
         loop {
-            let Some(source) = self.sources.get(&key) else { return false };
+            let Some(source) = self.sources.get(&key) else {
+                debug_assert!(false, "a source stays while it is dispatched from");
+                return false;
+            };
             let Some(next) = source.window.first_after(passed) else { return passed.is_some() };
             let position = next.position;
             if next.message.header.is_expired(self.now) {
-                if let Some(waiting) = self.take(key, position) {
-                    self.expire(key, waiting);
-                }
+                let Some(waiting) = self.take(key, position) else {
+                    debug_assert!(false, "it was seen a moment ago");
+                    return false;
+                };
+                self.expire(key, waiting);
                 continue;
             }
             if !source.condemned.is_empty() && source.condemned.contains_key(&next.id) {
@@ -96,12 +101,17 @@ impl Core {
                 Choice::NotThis if source.subscription.is_some() => self.leave_out(key, position),
                 Choice::NotThis => passed = Some(position),
                 Choice::Consumer { consumer, next } => {
-                    let Some(source) = self.sources.get_mut(&key) else { return false };
+                    let Some(source) = self.sources.get_mut(&key) else {
+                        debug_assert!(false, "a source stays while it is dispatched from");
+                        return false;
+                    };
                     source.next = next;
                     let taken = source.window.change(&mut self.memory).take(position);
-                    if let Some(waiting) = taken {
-                        self.deliver(key, consumer, waiting);
-                    }
+                    let Some(waiting) = taken else {
+                        debug_assert!(false, "it was seen a moment ago");
+                        return false;
+                    };
+                    self.deliver(key, consumer, waiting);
                 }
             }
         }
@@ -113,13 +123,22 @@ impl Core {
 
     /// A durable subscription's only consumer does not want a message: nobody will, and it is done with.
     fn leave_out(&mut self, key: SourceKey, position: Position) {
-        let Some(waiting) = self.take(key, position) else { return };
+        let Some(waiting) = self.take(key, position) else {
+            debug_assert!(false, "it was seen a moment ago");
+            return;
+        };
         self.consume(&Dispatched::from_source(key, &waiting, false));
     }
 
     fn bury_condemned(&mut self, key: SourceKey, position: Position) {
-        let Some(source) = self.sources.get_mut(&key) else { return };
-        let Some(waiting) = source.window.change(&mut self.memory).take(position) else { return };
+        let Some(source) = self.sources.get_mut(&key) else {
+            debug_assert!(false, "a source stays while it is dispatched from");
+            return;
+        };
+        let Some(waiting) = source.window.change(&mut self.memory).take(position) else {
+            debug_assert!(false, "it was seen a moment ago");
+            return;
+        };
         let reason = source.condemned.remove(&waiting.id).unwrap_or(Reason::Poison(None));
         self.bury_waiting(key, waiting, reason);
     }
@@ -139,6 +158,7 @@ impl Core {
         for step in 0..count {
             let index = exclusive.unwrap_or((source.next + step) % count);
             let Some(consumer) = source.consumers.get(index).and_then(|key| self.consumers.get(key)) else {
+                debug_assert!(false, "a consumer of a source is there");
                 continue;
             };
             let priority = consumer.spec.priority;
@@ -175,10 +195,17 @@ impl Core {
             .and_then(|source| self.directory.get(source.destination))
             .map(|destination| Arc::clone(&destination.address))
         else {
+            debug_assert!(false, "a source has a destination");
             return;
         };
-        let Some(consumer) = self.consumers.get_mut(&consumer_key) else { return };
-        let Some(connection) = self.connections.get_mut(&consumer.connection) else { return };
+        let Some(consumer) = self.consumers.get_mut(&consumer_key) else {
+            debug_assert!(false, "who was chosen is there");
+            return;
+        };
+        let Some(connection) = self.connections.get_mut(&consumer.connection) else {
+            debug_assert!(false, "a consumer has a connection");
+            return;
+        };
         // What the store has can be read again if it comes back; keep it only where memory is plenty.
         let keep = !waiting.stored
             || consumer.hand.dispatched().len() < self.limits.window_messages_max
@@ -197,7 +224,11 @@ impl Core {
 
     /// Asks for a page where somebody waits for it.
     fn ask_page(&mut self, key: SourceKey, hungry: bool) {
-        let Some(source) = self.sources.get_mut(&key) else { return };
+        let Some(source) = self.sources.get_mut(&key) else {
+            debug_assert!(false, "a source stays while it is dispatched from");
+            return;
+        };
+        // Nothing of it is in the store yet.
         let Some(destination) = source.stored else { return };
         let window = &source.window;
         let few = window.len() < self.limits.page_messages_max / 2

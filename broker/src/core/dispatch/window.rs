@@ -161,7 +161,10 @@ impl Window {
 
     /// Takes a page.
     pub(crate) fn page_came(&mut self, token: ReadToken, page: Page) {
-        let Some(reading) = self.reading.take_if(|reading| reading.token == token) else { return };
+        let Some(reading) = self.reading.take_if(|reading| reading.token == token) else {
+            debug_assert!(false, "a page that came was asked for, and no other since");
+            return;
+        };
         // A damaged message stands there too, and is passed over.
         let last = page.cursor_last();
         for found in page.messages {

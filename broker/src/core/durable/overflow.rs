@@ -49,6 +49,7 @@ impl Core {
     /// together.
     pub(crate) fn begin_overflows(&mut self) {
         for key in std::mem::take(&mut self.overflowing) {
+            // It may have gone in the same turn.
             let Some(consumer) = self.consumers.get(&key) else { continue };
             let kept = |topic: &DestinationKey| consumer.kept.iter().any(|kept| kept.topic == *topic);
             let topics: Vec<_> = consumer
@@ -76,10 +77,16 @@ impl Core {
     }
 
     fn keep(&mut self, key: ConsumerKey, topic: DestinationKey) {
-        let Some(destination) = self.stored_destination(topic) else { return };
+        let Some(destination) = self.stored_destination(topic) else {
+            debug_assert!(false, "what somebody subscribes to is there");
+            return;
+        };
         let id = self.ids.subscription();
         let source = SourceKey(self.ids.key());
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "a subscriber that overflows is there");
+            return;
+        };
         consumer.kept.push(Kept { topic, source, active: false });
         consumer.sources.push(source);
         let subscription = Subscription {
@@ -134,7 +141,10 @@ impl Core {
         let Some(source) = self.sources.get(&source_key).filter(|source| source.kept && source.active) else {
             return;
         };
-        let Some(key) = source.consumers.first().copied() else { return };
+        let Some(key) = source.consumers.first().copied() else {
+            debug_assert!(false, "what is kept for a subscriber goes with it");
+            return;
+        };
         let caught_up = self.consumers.get(&key).is_some_and(|consumer| consumer.backlog.is_empty());
         let topic = self.directory.get(source.destination);
         let answered = topic.is_none_or(|topic| topic.under_way == 0);

@@ -64,7 +64,10 @@ impl Core {
             self.make_durable(&name, &spec);
         }
         self.insert_consumer(connection, key, spec, filter);
-        let Some(durable) = self.durables.get_mut(&name) else { return Ok(()) };
+        let Some(durable) = self.durables.get_mut(&name) else {
+            debug_assert!(false, "it is known or was just made");
+            return Ok(());
+        };
         durable.consumer = Some(key);
         let sources = durable.parts.clone();
         if let Some(consumer) = self.consumers.get_mut(&key) {
@@ -112,8 +115,14 @@ impl Core {
         if advisory {
             return;
         }
-        let Some(destination) = self.stored_destination(topic) else { return };
-        let Some(durable) = self.durables.get(name) else { return };
+        let Some(destination) = self.stored_destination(topic) else {
+            debug_assert!(false, "a topic that a subscription gets is there");
+            return;
+        };
+        let Some(durable) = self.durables.get(name) else {
+            debug_assert!(false, "a subscription that gets a topic is there");
+            return;
+        };
         let id = self.ids.subscription();
         let subscription = Subscription {
             id,
@@ -178,6 +187,7 @@ impl Core {
 
     /// The store did not take a new subscription: its consumer goes, and so does it.
     pub(crate) fn durable_refused(&mut self, consumer: ConsumerKey) {
+        // It may have gone before the store answered.
         let Some((connection, name)) = self
             .consumers
             .get(&consumer)
@@ -187,6 +197,7 @@ impl Core {
         };
         let Some(client_id) = self.connections.get(&connection).map(|found| found.spec.client_id.clone())
         else {
+            debug_assert!(false, "a consumer has a connection");
             return;
         };
         self.drop_consumer(consumer, LastDelivered::Nothing);
@@ -202,9 +213,13 @@ impl Core {
     ) {
         let Some(client_id) = self.connections.get(&connection).map(|found| found.spec.client_id.clone())
         else {
+            debug_assert!(false, "a consumer has a connection");
             return;
         };
-        let Some(durable) = self.durables.get_mut(&(client_id, subscription.clone())) else { return };
+        let Some(durable) = self.durables.get_mut(&(client_id, subscription.clone())) else {
+            debug_assert!(false, "a subscription is there for as long as it has a consumer");
+            return;
+        };
         if durable.consumer != Some(consumer) {
             return;
         }
@@ -247,7 +262,10 @@ impl Core {
     }
 
     fn drop_durable(&mut self, name: &DurableName) {
-        let Some(durable) = self.durables.remove(name) else { return };
+        let Some(durable) = self.durables.remove(name) else {
+            debug_assert!(false, "only what is there is dropped");
+            return;
+        };
         let mut operations = Vec::new();
         for source in durable.parts {
             operations.extend(self.forget_part(source).map(Operation::Unsubscribe));

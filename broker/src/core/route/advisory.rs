@@ -24,8 +24,12 @@ impl Core {
     /// Announces something on a topic, to all or to one.
     pub(crate) fn announce(&mut self, topic: &str, advisory: Advisory, only: Option<ConsumerKey>) {
         let address = Address::topic(ByteString::from(topic));
+        // A name that is nearly too long leaves no room for what is put before it here.
         let Ok(key) = self.destination(&address) else { return };
-        let Some(destination) = self.directory.get(key) else { return };
+        let Some(destination) = self.directory.get(key) else {
+            debug_assert!(false, "it was just found or made");
+            return;
+        };
         let subscribers = destination.subscribers.clone();
         let destination = Arc::clone(&destination.address);
         let id = self.ids.transient();
@@ -37,6 +41,7 @@ impl Core {
     }
 
     pub(crate) fn announce_consumer(&mut self, key: ConsumerKey, begins: bool) {
+        // It may have gone before the store had its subscription.
         let Some(consumer) = self.consumers.get(&key) else { return };
         let address = consumer.spec.address.clone();
         for part in address.parts().into_iter().filter(|part| !part.is_advisory()) {
@@ -56,7 +61,10 @@ impl Core {
             return;
         }
         let count = self.consumer_count(part);
-        let Some(consumer) = self.consumers.get(&key) else { return };
+        let Some(consumer) = self.consumers.get(&key) else {
+            debug_assert!(false, "who is announced is there");
+            return;
+        };
         let client_id =
             self.connections.get(&consumer.connection).map(|connection| connection.spec.client_id.clone());
         let spec = Arc::new(consumer.spec.clone());
@@ -69,7 +77,10 @@ impl Core {
 
     fn consumer_count(&self, address: &Address) -> usize {
         let count = |key| {
-            let Some(destination) = self.directory.get(key) else { return 0 };
+            let Some(destination) = self.directory.get(key) else {
+                debug_assert!(false, "it was found a moment ago");
+                return 0;
+            };
             let sources = destination.queue.iter().chain(&destination.durables);
             // Whom the store keeps a topic for is among its subscribers too.
             let sources = sources.filter_map(|key| self.sources.get(key)).filter(|source| !source.kept);
@@ -89,6 +100,7 @@ impl Core {
         producer: &Producer,
         begins: bool,
     ) {
+        // Who names a destination with each message is not announced.
         let Some(address) = &producer.address else { return };
         for part in address.parts().into_iter().filter(|part| !part.is_advisory()) {
             self.count_producer(&part, begins);
@@ -148,7 +160,10 @@ impl Core {
 
     /// Tells a new listener what was announced before it came.
     pub(crate) fn replay_advisories(&mut self, key: ConsumerKey) {
-        let Some(consumer) = self.consumers.get(&key) else { return };
+        let Some(consumer) = self.consumers.get(&key) else {
+            debug_assert!(false, "a listener has just begun");
+            return;
+        };
         let parts = consumer.spec.address.parts();
         let listens = |topic: &str| {
             let topic = Address::topic(ByteString::from(topic));

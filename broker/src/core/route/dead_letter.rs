@@ -39,9 +39,14 @@ impl Core {
 
     /// Takes a message out for good. Gives whether acknowledgements were given to the store in this turn's batch.
     pub(crate) fn bury(&mut self, entry: Dispatched, reason: Reason) -> bool {
+        // A topic's subscriber had it from memory, or a browser looked at it: it waits nowhere.
         let Some(key) = entry.source else { return false };
+        // Its queue may have been removed since, with everything in it.
         let Some(source) = self.sources.get(&key) else { return false };
-        let Some(from) = self.directory.get(source.destination) else { return false };
+        let Some(from) = self.directory.get(source.destination) else {
+            debug_assert!(false, "a source has a destination");
+            return false;
+        };
         let from = Arc::clone(&from.address);
         let Some(message) = &entry.message else {
             // It is read again, and buried when it would be dispatched.
@@ -60,8 +65,14 @@ impl Core {
         }
         let letter = Arc::new(self.dead_letter(message, &from, &reason));
         let letters = Address::queue(ByteString::from_static(DEAD_LETTER_QUEUE));
-        let Ok(destination) = self.destination(&letters) else { return false };
-        let Some(stored) = self.stored_destination(destination) else { return false };
+        let Ok(destination) = self.destination(&letters) else {
+            debug_assert!(false, "the dead-letter queue can always be made");
+            return false;
+        };
+        let Some(stored) = self.stored_destination(destination) else {
+            debug_assert!(false, "the dead-letter queue was just made");
+            return false;
+        };
         let id = self.ids.message();
         let mut operations =
             vec![Operation::Enqueue { id, destination: stored, rank: 0, message: Arc::clone(&letter) }];

@@ -91,6 +91,7 @@ impl Core {
     fn join_patterns(&mut self, key: DestinationKey) {
         let Some(address) = self.directory.get(key).map(|destination| Arc::clone(&destination.address))
         else {
+            debug_assert!(false, "it has just come to be");
             return;
         };
         let consumers: Vec<_> = self.directory.watchers_of(&address).collect();
@@ -102,8 +103,14 @@ impl Core {
 
     /// A consumer gets a destination's messages.
     pub(crate) fn attach(&mut self, key: ConsumerKey, destination: DestinationKey) {
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
-        let Some(destination_state) = self.directory.get_mut(destination) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "a consumer that is attached is there");
+            return;
+        };
+        let Some(destination_state) = self.directory.get_mut(destination) else {
+            debug_assert!(false, "what a consumer is attached to is there");
+            return;
+        };
         match destination_state.queue {
             Some(source) => {
                 if consumer.sources.contains(&source) {
@@ -240,7 +247,10 @@ impl Core {
         }
         for key in &keys {
             self.check_owner(*key, client)?;
-            let Some(destination) = self.directory.get(*key) else { continue };
+            let Some(destination) = self.directory.get(*key) else {
+                debug_assert!(false, "it was found a moment ago");
+                continue;
+            };
             let consumed = destination
                 .queue
                 .and_then(|source| self.sources.get(&source))
@@ -267,6 +277,7 @@ impl Core {
     /// Takes a destination out of the world, and what is in it.
     pub(crate) fn drop_destination(&mut self, key: DestinationKey) {
         self.announce_destination(key, false);
+        // It may have been named twice.
         let Some(destination) = self.directory.remove(key) else { return };
         if let Some(owner) = destination.owner.and_then(|owner| self.connections.get_mut(&owner)) {
             owner.temporaries.retain(|other| *other != key);
@@ -293,6 +304,7 @@ impl Core {
     }
 
     fn announce_destination(&mut self, key: DestinationKey, begins: bool) {
+        // It may have gone already.
         let Some(destination) = self.directory.get(key) else { return };
         if destination.address.is_advisory() {
             return;

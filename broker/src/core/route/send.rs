@@ -177,7 +177,10 @@ impl Core {
     /// # Errors
     /// [`FailureKind::ResourceAllocation`] where memory is full and the store is no way out.
     pub(crate) fn goes_to_store(&mut self, key: DestinationKey, message: &Message) -> Result<bool, Failure> {
-        let Some(destination) = self.directory.get(key) else { return Ok(false) };
+        let Some(destination) = self.directory.get(key) else {
+            debug_assert!(false, "a message is routed to what is there");
+            return Ok(false);
+        };
         if destination.queue.is_none() {
             return Ok(!destination.durables.is_empty() || destination.under_way > 0);
         }
@@ -205,7 +208,10 @@ impl Core {
             return;
         }
         let id = self.ids.message();
-        let Some(destination) = self.stored_destination(key) else { return };
+        let Some(destination) = self.stored_destination(key) else {
+            debug_assert!(false, "a message is placed where it was routed");
+            return;
+        };
         self.goes_under_way(key);
         let message = Arc::clone(message);
         self.turn.sends_bytes += message.size() + OPERATION;
@@ -226,6 +232,7 @@ impl Core {
         message: &Arc<Message>,
         sender: Option<ConnectionKey>,
     ) {
+        // It may have gone while a transaction was under way, and its messages with it.
         let Some(destination) = self.directory.get(key) else { return };
         let Some(source) = destination.queue else {
             self.publish(key, id, message, sender, false);
@@ -262,6 +269,7 @@ impl Core {
 
     /// A message was committed to a destination at an arrival number.
     pub(crate) fn arrived(&mut self, sent: &Sent, arrival: u64) {
+        // It may have gone while the store was asked, and its messages with it.
         let Some(destination) = self.directory.get_mut(sent.destination) else { return };
         destination.is_answered();
         let cursor = Cursor { rank: 0, arrival };
@@ -270,8 +278,14 @@ impl Core {
         let (queue, durables) = (destination.queue, destination.durables.len());
         for index in 0..usize::from(queue.is_some()) + durables {
             let of_topic = || self.directory.get(sent.destination)?.durables.get(index).copied();
-            let Some(key) = queue.or_else(of_topic) else { break };
-            let Some(source) = self.sources.get_mut(&key) else { continue };
+            let Some(key) = queue.or_else(of_topic) else {
+                debug_assert!(false, "nothing leaves a topic while a message arrives");
+                break;
+            };
+            let Some(source) = self.sources.get_mut(&key) else {
+                debug_assert!(false, "a destination has its sources");
+                continue;
+            };
             if queue.is_none() && !source.active {
                 // It was committed before the subscription.
                 continue;
@@ -301,6 +315,7 @@ impl Core {
         sender: Option<ConnectionKey>,
         stored: bool,
     ) {
+        // It may have gone while a transaction was under way.
         let Some(destination) = self.directory.get(key) else { return };
         if destination.subscribers.is_empty() {
             return;
@@ -330,10 +345,16 @@ impl Core {
     /// Adds to what waits in memory for a topic's subscriber; `topic` where the message is one of a topic, not an announcement.
     pub(crate) fn add_pending(&mut self, key: ConsumerKey, pending: Pending, topic: Option<DestinationKey>) {
         let limit = self.limits.topic_pending_bytes_max;
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "a topic's subscriber is there");
+            return;
+        };
         consumer.backlog.push(pending);
         self.deliver_pending(key);
-        let Some(consumer) = self.consumers.get(&key) else { return };
+        let Some(consumer) = self.consumers.get(&key) else {
+            debug_assert!(false, "nobody goes because of what is delivered to it");
+            return;
+        };
         if consumer.backlog.bytes() <= limit / 2 {
             return;
         }
@@ -344,7 +365,10 @@ impl Core {
             return;
         }
         let remote = self.remote_of(key);
-        let Some(consumer) = self.consumers.get_mut(&key) else { return };
+        let Some(consumer) = self.consumers.get_mut(&key) else {
+            debug_assert!(false, "it was there a moment ago");
+            return;
+        };
         // While senders are held back there is more than enough room for what they had under way; see `slow`.
         while consumer.backlog.pop_beyond(limit).is_some() {
             consumer.dropped += 1;
@@ -372,6 +396,7 @@ impl Core {
         if answered {
             return;
         }
+        // Without a producer there is no window.
         let Some(producer) = &waiter.producer else { return };
         let window = self
             .connections

@@ -119,6 +119,7 @@ impl Core {
         if let Err(failure) = result {
             self.spoil_transaction(key, id, &failure);
         }
+        // It may have been rolled back, or its connection lost.
         let Ok(transaction) = self.transaction_mut(key, id) else { return };
         transaction.chunks -= 1;
         if transaction.chunks == 0
@@ -130,6 +131,7 @@ impl Core {
 
     /// Messages were committed to a destination that are not in memory.
     pub(super) fn arrived_unseen(&mut self, key: DestinationKey) {
+        // A temporary one may have gone since.
         let Some(destination) = self.directory.get(key) else { return };
         let sources: Vec<_> =
             destination.queue.into_iter().chain(destination.durables.iter().copied()).collect();
