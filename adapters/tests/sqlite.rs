@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use kahawai_adapters::sqlite::{Options, SCHEMA_VERSION, Sqlite};
+use kahawai_adapters::sqlite::{OpenError, Options, SCHEMA_VERSION, Sqlite};
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation};
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, ReadRequest, Store, StoreError, StoreWait};
@@ -33,13 +33,13 @@ fn place() -> Place {
     Place { _directory: directory, file }
 }
 
-fn open(file: &Path, epoch: u64) -> Result<Sqlite, StoreError> {
+fn open(file: &Path, epoch: u64) -> Result<Sqlite, OpenError> {
     Sqlite::open(file, Arc::new(FixedHold::new(Epoch(epoch))), Options::default())
 }
 
 fn refused(file: &Path) -> String {
     match open(file, 1) {
-        Err(StoreError::Failed(reason)) => reason.to_string(),
+        Err(OpenError::Store(StoreError::Failed(reason))) => reason.to_string(),
         other => panic!("{other:?} instead of a refusal"),
     }
 }
@@ -108,6 +108,23 @@ fn file_that_is_no_database_is_refused_and_untouched() {
     assert!(refused(&nowhere).contains("below a file"));
 }
 
+/// A database in which somebody is in the middle of a transaction is told apart from one that is broken, and opens when it is done.
+#[test]
+fn database_in_a_transaction_of_another_is_told_to_be_busy() {
+    let place = place();
+    open(&place.file, 1).expect("opens").close();
+    let other = Connection::open(&place.file).expect("opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("begins");
+    let options = Options { busy_timeout: Duration::from_millis(1), ..Options::default() };
+    let open = || Sqlite::open(&place.file, Arc::new(FixedHold::new(Epoch(2))), options);
+    match open() {
+        Err(OpenError::Busy(reason)) => assert!(reason.contains("store.db"), "{reason}"),
+        other => panic!("{other:?} instead of busy"),
+    }
+    other.execute_batch("ROLLBACK").expect("ends");
+    open().expect("opens");
+}
+
 /// A stale master, whose hold still believes, writes nothing, answers nobody, and stays stopped.
 #[test]
 fn stale_epoch_writes_nothing() {
@@ -134,7 +151,10 @@ fn stale_epoch_writes_nothing() {
     master.commit_wait(enqueue(3, 10)).expect("commits");
     assert_eq!(ids(&master), [1, 3]);
     // And it cannot come back with its old number.
-    lost(open(&place.file, 1).map(drop));
+    match open(&place.file, 1) {
+        Err(OpenError::Store(error)) => lost(Err(error)),
+        other => panic!("{other:?} instead of lost mastership"),
+    }
 }
 
 /// The same where the writer notices first: nobody has read since.
@@ -167,7 +187,7 @@ fn unproven_mastership_answers_nobody() {
     assert!(matches!(result, Err(StoreError::Lost { .. })), "{result:?}");
     drop(store);
     let result = Sqlite::open(&place.file, hold, Options::default());
-    assert!(matches!(result, Err(StoreError::Lost { .. })), "{result:?}");
+    assert!(matches!(result, Err(OpenError::Store(StoreError::Lost { .. }))), "{result:?}");
 }
 
 /// Without room a batch is told so and leaves nothing; acknowledgements go on and make room again.

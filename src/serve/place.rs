@@ -265,7 +265,7 @@ fn open_sqlite(path: &Path, hold: &Arc<dyn Hold>, cancel: &Cancel) -> Result<Sql
     loop {
         match Sqlite::open(path, Arc::clone(hold), options) {
             Ok(store) => return Ok(store),
-            Err(StoreError::Failed(reason)) if reason.contains("database is locked") => {
+            Err(sqlite::OpenError::Busy(_)) => {
                 if cancel.is_cancelled() {
                     return Err(NotOpened::Cancelled);
                 }
@@ -281,7 +281,7 @@ fn open_sqlite(path: &Path, hold: &Arc<dyn Hold>, cancel: &Cancel) -> Result<Sql
                     return Err(NotOpened::Lost(lost.reason.to_string()));
                 }
             }
-            Err(error) => return Err(not_opened(error)),
+            Err(sqlite::OpenError::Store(error)) => return Err(not_opened(error)),
         }
     }
 }

@@ -1,8 +1,23 @@
 //! What an error of the database means to the contract.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use kahawai_store::contract::StoreError;
 use kahawai_store::election::Lost;
 use rusqlite::ErrorCode;
+
+/// Why a database could not be opened.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process was in the middle of a transaction for all of [`super::Options::busy_timeout`], perhaps one that is stopped.
+    /// It may be opened when that process has ended or gone on.
+    #[error("another process is in the middle of a transaction: {0}")]
+    Busy(Arc<str>),
+    /// As in the contract.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
 
 /// An error inside the engine, before it is told to anyone.
 #[derive(Debug)]
@@ -20,6 +35,25 @@ impl Error {
         match self {
             Self::Database(error) => error.sqlite_error_code() == Some(ErrorCode::DiskFull),
             Self::Store(error) => matches!(error, StoreError::Full(_)),
+        }
+    }
+
+    /// Another process is in a transaction, and did not end it in time.
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Database(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy))
+    }
+
+    /// As it is told to who opens a database. Names it where the error does not.
+    pub(super) fn told_of(self, path: &Path) -> OpenError {
+        let busy = self.is_busy();
+        match self.told() {
+            StoreError::Failed(reason) => {
+                let name = path.display().to_string();
+                let named = reason.contains(&name);
+                let reason = if named { reason } else { format!("{name}: {reason}").into() };
+                if busy { OpenError::Busy(reason) } else { StoreError::Failed(reason).into() }
+            }
+            error => error.into(),
         }
     }
 

@@ -20,9 +20,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use kahawai_store::batch::Batch;
-use kahawai_store::contract::{
-    Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
-};
+use kahawai_store::contract::{Committed, Completion, Limits, Page, ReadRequest, Recovered, Store};
 use kahawai_store::election::Hold;
 use kahawai_store::names::Epoch;
 use rusqlite::{Connection, OpenFlags, params};
@@ -33,6 +31,7 @@ use reader::Reader;
 use value::{signed, unsigned};
 use writer::Writer;
 
+pub use error::OpenError;
 pub use schema::VERSION as SCHEMA_VERSION;
 
 /// What one batch and one message may take. SQLite itself takes up to 10⁹ bytes a value.
@@ -70,18 +69,11 @@ impl Sqlite {
     /// Opens a database, makes it a store if it is empty, and claims it for the hold's epoch.
     ///
     /// # Errors
-    /// [`StoreError::Failed`] where the file cannot be used, is no database, is one of somebody else's or has a newer
-    /// schema, which all leave it untouched; [`StoreError::Lost`] where a later epoch has claimed it or mastership
-    /// cannot be proven.
-    pub fn open(path: &Path, hold: Arc<dyn Hold>, options: Options) -> std::result::Result<Self, StoreError> {
-        Self::try_open(path, hold, options).map_err(|error| match error.told() {
-            StoreError::Failed(reason) => {
-                let name = path.display().to_string();
-                let named = reason.contains(&name);
-                StoreError::Failed(if named { reason } else { format!("{name}: {reason}").into() })
-            }
-            error => error,
-        })
+    /// [`OpenError::Busy`] where another process does not end its transaction. [`OpenError::Store`]: `Failed` where the
+    /// file cannot be used, is no database, is one of somebody else's or has a newer schema, which all leave it
+    /// untouched; `Lost` where a later epoch has claimed it or mastership cannot be proven.
+    pub fn open(path: &Path, hold: Arc<dyn Hold>, options: Options) -> std::result::Result<Self, OpenError> {
+        Self::try_open(path, hold, options).map_err(|error| error.told_of(path))
     }
 
     fn try_open(path: &Path, hold: Arc<dyn Hold>, options: Options) -> Result<Self> {
