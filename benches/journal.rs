@@ -13,7 +13,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kahawai_journal::directory::StoreDirectory;
 use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
@@ -138,7 +137,7 @@ fn message(bytes: usize) -> Arc<Message> {
         persistent: true,
         ..Header::default()
     };
-    Arc::new(Message { header, properties: Bytes::new(), body: vec![b'x'; bytes].into() })
+    Arc::new(Message { header, body: vec![b'x'; bytes].into(), ..Message::default() })
 }
 
 fn name(segment_io: SegmentIo) -> &'static str {

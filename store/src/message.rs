@@ -113,6 +113,46 @@ pub struct Message {
     pub properties: Bytes,
     /// The body, untouched, in the header's encoding.
     pub body: Bytes,
+    /// The message as engines keep it, if it was encoded beforehand: see [`crate::codec::seal`].
+    pub sealed: Sealed,
+}
+
+/// A message's encoding, made where nobody waits for it. Empty unless [`crate::codec::seal`] filled it.
+///
+/// It says nothing of the message, so it is equal to every other; and a copy of a message has none, since copies are made to be changed.
+/// Whoever changes a message in place empties it.
+#[derive(Default)]
+pub struct Sealed(Option<(Bytes, u32)>);
+
+impl Sealed {
+    pub(crate) fn of(encoded: Bytes, crc: u32) -> Self {
+        Self(Some((encoded, crc)))
+    }
+
+    /// The encoding, and the CRC-32 of it.
+    pub(crate) fn get(&self) -> Option<(&Bytes, u32)> {
+        self.0.as_ref().map(|(encoded, crc)| (encoded, *crc))
+    }
+}
+
+impl Clone for Sealed {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Sealed {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Sealed {}
+
+impl std::fmt::Debug for Sealed {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if self.0.is_some() { "sealed" } else { "unsealed" })
+    }
 }
 
 impl Message {

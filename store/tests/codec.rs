@@ -11,7 +11,7 @@ use bytes::Bytes;
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::codec::{
     DecodeError, HEADER_VERSION, Problem, VERSION, batch_size, decode_batch, decode_batch_whole,
-    decode_message, encode_batch, encode_message,
+    decode_message, encode_batch, encode_message, seal,
 };
 use kahawai_store::message::{BodyKind, Header, Message};
 use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
@@ -186,6 +186,7 @@ fn one_of_each() -> Vec<Operation> {
         header,
         properties: Bytes::from_static(b"\x00\x00\x00\x01properties"),
         body: Bytes::from_static(b"the body\x00\xff"),
+        ..Message::default()
     };
     let (queue, topic) = (DestinationId(1), DestinationId(300));
     let subscription = Subscription {
@@ -236,4 +237,29 @@ fn one_of_each() -> Vec<Operation> {
         put(Some(Bytes::from_static(b"value"))),
         put(None),
     ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// Encoded beforehand, a message is the same message, its bytes are the same, and so is the batch around it.
+    #[test]
+    fn sealed_messages_are_encoded_as_others(message in message(), id in any::<u64>()) {
+        let sealed = seal(message.clone());
+        prop_assert_eq!(&sealed, &message);
+        let encode = |message: &Message| {
+            let mut out = Vec::new();
+            encode_message(message, &mut out);
+            out
+        };
+        prop_assert_eq!(encode(&sealed), encode(&message));
+        let enqueue = |message: Message| {
+            let (id, destination) = (MessageId(id), DestinationId(1));
+            encoded(vec![Operation::Enqueue { id, destination, rank: 3, message: Arc::new(message) }])
+        };
+        // A copy may be changed: it is encoded as it is then.
+        let changed = Message { properties: Bytes::from_static(b"other"), ..sealed.clone() };
+        prop_assert_eq!(encode(&changed), encode(&Message { properties: Bytes::from_static(b"other"), ..message.clone() }));
+        prop_assert_eq!(enqueue(sealed), enqueue(message));
+    }
 }

@@ -21,6 +21,7 @@ use kahawai_openwire::message::{BlobReference, Message, MessageKind};
 use kahawai_openwire::primitive::{self, Value};
 use kahawai_openwire::text::Text;
 use kahawai_openwire::transaction::{LocalTransactionId, TransactionId};
+use kahawai_store::codec::seal;
 use kahawai_store::message::{BodyKind, Encoding, Header, Message as Stored};
 
 use super::translate::{numbered, qualified_destination, string, text};
@@ -64,7 +65,7 @@ pub fn to_stored(message: &Message, now: i64) -> Stored {
         extras.push((TRANSACTION, Bytes::from(format!("{connection}:{}", id.value))));
     }
     let optional = |text: &Option<Text>| text.as_ref().map(string);
-    Stored {
+    let stored = Stored {
         header: Header {
             message_id: parts.id,
             timestamp: message.timestamp,
@@ -86,7 +87,10 @@ pub fn to_stored(message: &Message, now: i64) -> Stored {
         },
         properties: parts.properties,
         body: parts.body,
-    }
+        ..Stored::default()
+    };
+    // What is to be kept is encoded here, where nobody waits for it, and not where the core is held.
+    if stored.header.persistent { seal(stored) } else { stored }
 }
 
 /// What of a message is bytes of its own, cut out of one allocation.
@@ -103,7 +107,8 @@ impl Parts {
         const ID: usize = 96;
         let properties = message.marshalled_properties.clone().unwrap_or_default();
         let body = message.content.clone().unwrap_or_default();
-        let small = properties.len() + body.len() <= COPY_BYTES_MAX;
+        // Of a persistent message its encoding is a copy.
+        let small = !message.persistent && properties.len() + body.len() <= COPY_BYTES_MAX;
         let copied = if small { properties.len() + body.len() } else { 0 };
         let mut all = Vec::with_capacity(ID + 8 + copied);
         if let Some(id) = &message.message_id {

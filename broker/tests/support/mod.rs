@@ -360,8 +360,8 @@ pub fn durable_spec(address: &Address, name: &str, prefetch: u32) -> ConsumerSpe
 pub fn message(name: &str, persistent: bool) -> Message {
     Message {
         header: Header { message_id: ByteString::from(name), persistent, priority: 4, ..Header::default() },
-        properties: Bytes::new(),
         body: Bytes::from_static(b"body"),
+        ..Message::default()
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use hdrhistogram::Histogram;
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation};
 use kahawai_store::codec::batch_size;
@@ -57,8 +56,7 @@ impl Load {
             persistent: true,
             ..Header::default()
         };
-        let message =
-            Arc::new(Message { header, properties: Bytes::new(), body: vec![b'x'; body_bytes].into() });
+        let message = Arc::new(Message { header, body: vec![b'x'; body_bytes].into(), ..Message::default() });
         let (answer, answers) = sync_channel(writers as usize);
         Self { message, next: 1, answer, answers, writers }
     }

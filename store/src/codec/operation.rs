@@ -18,7 +18,7 @@
 //! An xid is format:varint (zigzag), global:bytes, branch:bytes.
 
 use super::error::{DecodeError, Problem};
-use super::message::{MESSAGE_CHECKSUM_LENGTH, encode_message, message_checksum};
+use super::message::{MESSAGE_CHECKSUM_LENGTH, encode_with_checksum};
 use super::primitive::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 use super::span::Span;
 use crate::batch::{Destination, DestinationKind, Operation, Outcome, Subscription};
@@ -76,9 +76,8 @@ pub(super) fn encode(operation: Operation, start: usize, out: &mut Vec<u8>) -> O
             let checksum_at = out.len();
             out.extend_from_slice(&[0; MESSAGE_CHECKSUM_LENGTH]);
             let message_at = out.len();
-            encode_message(&message, out);
+            let checksum = encode_with_checksum(&message, id, out);
             let length = out.len() - message_at;
-            let checksum = message_checksum(id, &out[message_at..]);
             out[checksum_at..message_at].copy_from_slice(&checksum.to_le_bytes());
             for (index, byte) in out[length_at..length_at + 5].iter_mut().enumerate() {
                 *byte |= (length >> (7 * index)) as u8 & 0x7f;

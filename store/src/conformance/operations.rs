@@ -52,7 +52,12 @@ pub(super) fn message(id: MessageId, body: usize) -> Arc<Message> {
         bytes.extend_from_slice(&[0, 0xff, b'k', 0x80, 7, 0xc3, 0x28, b'\n'].repeat(127));
     }
     bytes.truncate(body);
-    Arc::new(Message { header, properties: Bytes::from(format!("properties of {id}")), body: bytes.into() })
+    Arc::new(Message {
+        header,
+        properties: Bytes::from(format!("properties of {id}")),
+        body: bytes.into(),
+        ..Message::default()
+    })
 }
 
 pub(super) fn acknowledge(id: MessageId, destination: DestinationId) -> Operation {

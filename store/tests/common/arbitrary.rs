@@ -63,7 +63,7 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
         if long > 0 {
             header.message_id = "long".repeat(long / 4).into();
         }
-        Message { header, properties, body }
+        Message { header, properties, body, ..Message::default() }
     })
 }
 

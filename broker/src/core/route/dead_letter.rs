@@ -125,7 +125,7 @@ impl Core {
         header.redeliveries = 0;
         // Where it failed now. What the message says itself is of an earlier time, or its client's word.
         header.original_destination = Some(from.to_string().into());
-        Message { header, properties: annotated, body: message.body.clone() }
+        Message { header, properties: annotated, body: message.body.clone(), ..Message::default() }
     }
 
     /// The store had no room for a dead letter: it is offered again later, and held until then.

@@ -214,9 +214,10 @@ pub fn messages_come_back_whole(engine: &mut dyn Engine) {
             header: full,
             properties: Bytes::from_static(&[0, 1, 2, 255]),
             body: Bytes::from_static(b"\0"),
+            ..Message::default()
         },
         Message { properties: Bytes::from(vec![1; 5000]), ..Message::default() },
-        Message { header: long, properties: Bytes::new(), body: Bytes::from_static(b"body") },
+        Message { header: long, body: Bytes::from_static(b"body"), ..Message::default() },
     ];
     for message in &messages {
         let id = session.message_id();
