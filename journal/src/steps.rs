@@ -57,7 +57,7 @@ steps! {
     CheckpointPublished = "checkpoint.published",
     /// A segment's emptiness is durable and proven; the file is untouched.
     ReleaseProven = "release.proven",
-    /// An empty segment was recycled under a spare's name, or is removed.
+    /// An empty segment was recycled under a spare's name, or is left to be removed.
     ReleaseDone = "release.done",
 }
 

@@ -11,7 +11,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use kahawai_journal::FileName;
 use kahawai_journal::directory::StoreDirectory;
+use kahawai_journal::disk::Disk;
 use kahawai_journal::disk::faulty::{Call, FaultyDisk};
 use kahawai_journal::disk::memory::MemoryDisk;
 use kahawai_journal::journal::Journal;
@@ -325,4 +327,48 @@ fn what_is_completed_at_the_level_periodic_is_flushed_within_its_interval() {
     }
     let after = disk.crash(&mut || false);
     assert_eq!(ids(&open(&on(&after), 2, Watch::default())), (1..=50).collect::<Vec<_>>());
+}
+
+#[test]
+fn commits_go_on_while_the_files_of_what_was_released_are_taken_away() {
+    let disk = MemoryDisk::new();
+    let gate = Arc::new(Mutex::new(()));
+    let shut = Arc::clone(&gate);
+    let waits = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&waits);
+    let slow = FaultyDisk::new(Arc::new(disk.clone()), move |call| {
+        if call == Call::Remove {
+            told.store(true, Ordering::SeqCst);
+            drop(shut.lock().unwrap());
+        }
+        Ok(())
+    });
+    let store = StoreDirectory::on(Arc::new(slow)).expect("a store");
+    let journal = open(&store, 1, Watch::default());
+    let segments = |disk: &MemoryDisk| {
+        let names = disk.list().unwrap();
+        names.into_iter().filter(|name| matches!(name, FileName::Segment { .. })).count()
+    };
+    journal.commit_wait(create()).unwrap();
+    for id in 1..=600 {
+        journal.commit_wait(enqueue(id)).unwrap();
+    }
+    let before = segments(&disk);
+    assert!(before > 10, "{before} segments");
+    let held = gate.lock().unwrap();
+    journal.commit_wait(Operation::RemoveDestination(QUEUE).into()).unwrap();
+    let (answer, answered) = channel();
+    let other = Destination { id: DestinationId(2), kind: DestinationKind::Queue, name: "other".into() };
+    let batch = Operation::CreateDestination(other).into();
+    journal.commit(batch, Completion::new(move |result| answer.send(result).unwrap()));
+    answered.recv_timeout(PATIENCE).expect("it is answered though files are still there").unwrap();
+    let begun = Instant::now();
+    while !waits.load(Ordering::SeqCst) {
+        assert!(begun.elapsed() < PATIENCE, "nothing is taken away");
+        std::thread::yield_now();
+    }
+    assert!(segments(&disk) > before / 2);
+    drop(held);
+    drop(journal);
+    assert!(segments(&disk) <= 2, "a journal that is closed leaves none behind: {:?}", disk.list());
 }

@@ -143,6 +143,11 @@ impl OnDemand {
         self.files.opened(self.name)
     }
 
+    /// Whether it is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.files.open().files.contains_key(&self.name)
+    }
+
     /// Its length when it was found.
     pub(crate) fn length(&self) -> u64 {
         self.length

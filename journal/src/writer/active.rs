@@ -163,6 +163,7 @@ impl Writer {
         let Some(((spare, file), is_reserve)) = taken else { return Err(Refusal::Full) };
         self.active.flush().map_err(|error| Refusal::Failed(self.failed("flush", &error)))?;
         self.options.watch.reached(Step::RollFlushed);
+        self.removals.keep_up();
 
         let before = self.active.end();
         let epoch = self.hold.epoch();

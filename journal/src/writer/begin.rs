@@ -14,6 +14,7 @@ use kahawai_store::names::Epoch;
 use super::active::Active;
 use super::checkpoint::{Checkpoints, Published};
 use super::relocate::Waiting;
+use super::removal::Removals;
 use super::spare::Spares;
 use super::{Full, Shared, Writer};
 use crate::compact::pace::Pace;
@@ -176,6 +177,8 @@ impl Writer {
         let files: Vec<_> = kept.chain(used).collect();
         let checkpoints = Checkpoints::new(runs, threaded, adopted, files);
         let shared = Arc::new(Shared::new(index, segments, Arc::clone(&hold)));
+        let removals =
+            Removals::new(Arc::clone(&disk), &shared, threaded).map_err(cannot("start a thread"))?;
         let spares =
             Spares::new(Arc::clone(&disk), epoch, &options, threaded).map_err(cannot("start a thread"))?;
         let mut writer = Self {
@@ -205,6 +208,7 @@ impl Writer {
             small_files: 0,
             owes_flush: false,
             waiting: Waiting::default(),
+            removals,
             leaving: Vec::new(),
         };
         writer.write_first_records(&snapshot, tail)?;

@@ -9,6 +9,7 @@
 //! | [`active`] | the segment being written, and rolling to the next |
 //! | [`checkpoint`], [`background`] | keeps the index on disk, beside the rounds |
 //! | [`spare`] | segments prepared beforehand |
+//! | [`removal`] | takes away the files of segments that are given up, beside the rounds |
 //! | [`relocate`] | writes what lives at the head once more |
 //! | [`release`] | gives up segments that nothing live holds |
 //! | [`shared`] | what the writer and the readers share |
@@ -19,6 +20,7 @@ mod begin;
 mod checkpoint;
 mod release;
 mod relocate;
+mod removal;
 mod shared;
 mod spare;
 #[cfg(test)]
@@ -48,6 +50,7 @@ use crate::steps::Step;
 use active::Active;
 use checkpoint::Checkpoints;
 use relocate::{Moved, Waiting};
+use removal::Removals;
 use spare::Spares;
 
 pub(crate) use begin::BeginError;
@@ -179,6 +182,7 @@ pub(crate) struct Writer {
     /// Whether something was completed that is to be flushed within the interval.
     owes_flush: bool,
     waiting: Waiting,
+    removals: Removals,
     /// Segments that are released and will be recycled when nobody reads them any more.
     leaving: Vec<Arc<Segment>>,
 }
@@ -277,6 +281,7 @@ impl Writer {
             self.release(release);
         }
         let recycled = self.recycle_leaving();
+        self.notice_room();
         self.set_aside();
         self.pace();
         self.advance_checkpoints();
@@ -307,8 +312,9 @@ impl Writer {
             self.flush_and_prove();
         }
         self.advance_checkpoints();
+        self.notice_room();
         self.spares.replenish();
-        let is_waited_for = self.waiting.is_any() || !self.leaving.is_empty();
+        let is_waited_for = self.waiting.is_any() || !self.leaving.is_empty() || self.removals.is_any_left();
         self.spares.is_being_made() || self.has_checkpoint_work() || is_waited_for
     }
 

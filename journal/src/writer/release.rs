@@ -2,7 +2,7 @@
 //!
 //! Only from the front of the log: an acknowledgement may stand in any later segment than its message, and is needed as long
 //! as the message's own segment is there. First the log says which segments are released; when that is durable and
-//! mastership is proven, files are touched: lowest first.
+//! mastership is proven, files are touched: lowest first, and those that are removed by a thread of their own.
 
 use std::sync::Arc;
 
@@ -11,6 +11,9 @@ use crate::format::name::FileName;
 use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::log::segment::Segment;
 use crate::steps::Step;
+
+/// How many segments a round removes itself, where there is no room.
+const AT_ONCE: u32 = 2;
 
 /// Segments up to this number are released.
 pub(super) struct Release(u64);
@@ -43,7 +46,7 @@ impl Writer {
             return;
         }
         self.options.watch.reached(Step::ReleaseProven);
-        loop {
+        for count in 0.. {
             let Some((_, segment)) = ({
                 let mut segments = self.shared.segments_mut();
                 match segments.first_key_value() {
@@ -54,7 +57,7 @@ impl Writer {
                 break;
             };
             self.count_out(&segment);
-            if let Err(error) = self.give_up(segment) {
+            if let Err(error) = self.give_up(segment, count < AT_ONCE) {
                 self.shared.end(self.failed("give up a segment before", &error));
                 return;
             }
@@ -114,7 +117,7 @@ impl Writer {
         let leaving = std::mem::take(&mut self.leaving);
         let count = leaving.len();
         for segment in leaving {
-            if let Err(error) = self.give_up(segment) {
+            if let Err(error) = self.give_up(segment, true) {
                 self.shared.end(self.failed("give up a segment before", &error));
                 return true;
             }
@@ -122,13 +125,16 @@ impl Writer {
         self.leaving.len() < count
     }
 
-    /// A segment is recycled only if it is of this epoch, has one name (a second is a backup's) and nobody reads it.
-    fn give_up(&mut self, segment: Arc<Segment>) -> std::io::Result<()> {
+    /// A segment is recycled only if it is of this epoch, has one name (a second is a backup's) and nobody reads it; and where there is room
+    /// for a new one in its stead, only if it is open: nobody is to wait for what the disk has to look for.
+    fn give_up(&mut self, segment: Arc<Segment>, at_once: bool) -> std::io::Result<()> {
         let name = segment.name();
         let ours = segment.epoch == self.hold.epoch();
-        let length = segment.file.length();
-        if ours && self.spares.wants(length) && segment.file.has_one_name()? {
-            match Arc::try_unwrap(segment) {
+        let lacks_room = self.spares.has_lacked() || self.spares.is_short();
+        let is_at_hand = lacks_room || self.removals.is_in_place() || segment.file.is_open();
+        let mut leaving = segment;
+        if ours && is_at_hand && self.spares.wants(leaving.file.length()) && leaving.file.has_one_name()? {
+            match Arc::try_unwrap(leaving) {
                 Ok(segment) => {
                     let spare = self.spares.name_next();
                     let file = segment.file.take()?;
@@ -141,13 +147,20 @@ impl Writer {
                     self.leaving.push(segment);
                     return Ok(());
                 }
-                Err(_) => {}
+                Err(segment) => leaving = segment,
             }
         }
-        self.disk.remove(name)?;
-        if self.spares.is_short() {
+        // Where there is no room, somebody waits for it.
+        if self.removals.remove(leaving, lacks_room && at_once)? && self.spares.is_short() {
             self.spares.room_was_made();
         }
         Ok(())
+    }
+
+    /// Tells the spares of room that was made beside the rounds.
+    pub(super) fn notice_room(&mut self) {
+        if self.removals.made_room() && self.spares.is_short() {
+            self.spares.room_was_made();
+        }
     }
 }
