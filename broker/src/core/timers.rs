@@ -8,14 +8,14 @@ use super::keys::ConsumerKey;
 /// What is done at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
+    /// A consumer that asked for a message gets the answer that there is none. First, as each turn looks for these.
+    Pull,
     /// A slow subscriber has held senders back for long enough.
     Hold,
     /// Expired messages are looked for.
     Sweep,
     /// The next page is asked for that may hold expired messages.
     SweepPage,
-    /// A consumer that asked for a message gets the answer that there is none.
-    Pull,
 }
 
 /// Stands for the consumer where it is about none.
@@ -55,6 +55,11 @@ impl Timers {
         Some((at, key))
     }
 
+    /// Whether a pull's time has come.
+    pub(crate) fn has_due_pull(&self, now: i64) -> bool {
+        self.due.first().is_some_and(|(kind, at, _)| *kind == Kind::Pull && *at <= now)
+    }
+
     /// Those of a kind whose time has come, the longest overdue first.
     pub(crate) fn due(&self, kind: Kind, now: i64) -> impl Iterator<Item = (i64, ConsumerKey)> {
         let those = (kind, i64::MIN, NOBODY)..=(kind, now, ConsumerKey(u64::MAX));
@@ -90,6 +95,10 @@ mod tests {
         assert_eq!(timers.take_due(Kind::Hold, 30), Some((30, ONE)));
         assert_eq!(timers.take_due(Kind::Hold, 30), None);
         assert_eq!(timers.due(Kind::Pull, 30).collect::<Vec<_>>(), [(10, ONE)]);
+        assert!(timers.has_due_pull(10) && !timers.has_due_pull(9));
+        timers.clear(Kind::Pull, 10, ONE);
+        timers.set(Kind::Hold, 5, ONE);
+        assert!(!timers.has_due_pull(10));
     }
 
     #[test]

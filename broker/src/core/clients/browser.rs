@@ -117,6 +117,7 @@ impl Core {
             debug_assert!(false, "a consumer has a connection");
             return;
         };
+        let bytes = message.size();
         let delivery =
             Delivery { consumer: key, id, destination, payload: Payload::Message(message), redeliveries: 0 };
         hand_out(
@@ -126,6 +127,7 @@ impl Core {
             consumer,
             Dispatched::passing(id),
             delivery,
+            bytes,
         );
     }
 

@@ -225,6 +225,9 @@ impl Core {
 
     /// Ends the pulls whose time has come, unless a page that is being read may still bring something.
     pub(crate) fn end_pulls(&mut self) {
+        if !self.timers.has_due_pull(self.now) {
+            return;
+        }
         // Those that wait for a page stay.
         let due: Vec<_> = self.timers.due(Kind::Pull, self.now).collect();
         for (deadline, key) in due {
@@ -285,7 +288,7 @@ impl Core {
             return;
         };
         while consumer.hand.has_credit() && !connection.is_congested(self.limits.outbox_bytes_max) {
-            let Some(pending) = consumer.backlog.pop() else { break };
+            let Some((pending, bytes)) = consumer.backlog.pop() else { break };
             let entry = Dispatched::passing(pending.id);
             let delivery = Delivery {
                 consumer: key,
@@ -294,7 +297,7 @@ impl Core {
                 payload: pending.payload,
                 redeliveries: 0,
             };
-            hand_out(&mut self.effects, &mut self.timers, connection, consumer, entry, delivery);
+            hand_out(&mut self.effects, &mut self.timers, connection, consumer, entry, delivery, bytes);
         }
         if consumer.backlog.is_empty() {
             for kept in consumer.kept.clone() {

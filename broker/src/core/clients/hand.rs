@@ -51,10 +51,11 @@ impl Hand {
     }
 
     /// A message is given, which ends the pull; gives its deadline, for which nobody waits any more.
-    pub(crate) fn give(&mut self, entry: Dispatched) -> Option<i64> {
+    pub(crate) fn give(&mut self, mut entry: Dispatched) -> Option<i64> {
         debug_assert!(self.has_credit(), "a message for whom there is no credit");
         self.serial += 1;
-        self.dispatched.push_back(Dispatched { serial: self.serial, ..entry });
+        entry.serial = self.serial;
+        self.dispatched.push_back(entry);
         self.end_pull()
     }
 

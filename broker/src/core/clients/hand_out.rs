@@ -7,6 +7,7 @@ use crate::core::state::dispatched::Dispatched;
 use crate::core::timers::{Kind, Timers};
 
 /// Gives a consumer a message: it is in its hand, among what its connection has to write, and on its way. What it asked for has come.
+/// `bytes` is the payload's size, which its caller has reckoned already.
 pub(crate) fn hand_out(
     effects: &mut Effects,
     timers: &mut Timers,
@@ -14,9 +15,11 @@ pub(crate) fn hand_out(
     consumer: &mut Consumer,
     entry: Dispatched,
     delivery: Delivery,
+    bytes: usize,
 ) {
     debug_assert_eq!(entry.id, delivery.id, "what is sent is what is acknowledged");
-    connection.unwritten += delivery.payload.size();
+    debug_assert_eq!(bytes, delivery.payload.size());
+    connection.unwritten += bytes;
     if let Some(deadline) = consumer.hand.give(entry) {
         timers.clear(Kind::Pull, deadline, delivery.consumer);
     }

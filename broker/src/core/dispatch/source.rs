@@ -206,11 +206,12 @@ impl Core {
             debug_assert!(false, "a consumer has a connection");
             return;
         };
+        let bytes = waiting.message.size();
         // What the store has can be read again if it comes back; keep it only where memory is plenty.
         let keep = !waiting.stored
             || consumer.hand.dispatched().len() < self.limits.window_messages_max
                 && self.memory.is_plenty()
-                && waiting.message.size() < self.limits.page_bytes_max / 16;
+                && bytes < self.limits.page_bytes_max / 16;
         let entry = Dispatched::from_source(key, &waiting, keep);
         let delivery = Delivery {
             consumer: consumer_key,
@@ -219,7 +220,7 @@ impl Core {
             payload: Payload::Message(waiting.message),
             redeliveries: waiting.redeliveries,
         };
-        hand_out(&mut self.effects, &mut self.timers, connection, consumer, entry, delivery);
+        hand_out(&mut self.effects, &mut self.timers, connection, consumer, entry, delivery, bytes);
     }
 
     /// Asks for a page where somebody waits for it.

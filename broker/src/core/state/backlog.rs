@@ -19,7 +19,8 @@ pub(crate) struct Pending {
 /// What waits, the oldest first, and how many bytes that is.
 #[derive(Debug, Default)]
 pub(crate) struct Backlog {
-    pending: VecDeque<Pending>,
+    /// Each with its bytes, which are reckoned once.
+    pending: VecDeque<(Pending, usize)>,
     bytes: usize,
 }
 
@@ -33,19 +34,20 @@ impl Backlog {
     }
 
     pub(crate) fn push(&mut self, pending: Pending) {
-        self.bytes += pending.payload.size();
-        self.pending.push_back(pending);
+        let bytes = pending.payload.size();
+        self.bytes += bytes;
+        self.pending.push_back((pending, bytes));
     }
 
-    /// Takes the oldest.
-    pub(crate) fn pop(&mut self) -> Option<Pending> {
-        let pending = self.pending.pop_front()?;
-        self.bytes -= pending.payload.size();
-        Some(pending)
+    /// Takes the oldest, with its bytes.
+    pub(crate) fn pop(&mut self) -> Option<(Pending, usize)> {
+        let (pending, bytes) = self.pending.pop_front()?;
+        self.bytes -= bytes;
+        Some((pending, bytes))
     }
 
     /// Takes the oldest if there is more than so many bytes.
-    pub(crate) fn pop_beyond(&mut self, most: usize) -> Option<Pending> {
+    pub(crate) fn pop_beyond(&mut self, most: usize) -> Option<(Pending, usize)> {
         if self.bytes > most { self.pop() } else { None }
     }
 }
@@ -67,10 +69,10 @@ mod tests {
         (1..=3).for_each(|id| backlog.push(pending(id)));
         assert_eq!(backlog.bytes(), size(1) + size(2) + size(3));
         let most = size(2) + size(3);
-        assert_eq!(backlog.pop_beyond(most).map(|found| found.id), Some(MessageId(1)));
+        assert_eq!(backlog.pop_beyond(most).map(|(found, bytes)| (found.id.0, bytes)), Some((1, size(1))));
         assert_eq!(backlog.bytes(), most);
         assert!(backlog.pop_beyond(most).is_none());
-        assert_eq!(backlog.pop().map(|found| found.id), Some(MessageId(2)));
+        assert_eq!(backlog.pop().map(|(found, bytes)| (found.id.0, bytes)), Some((2, size(2))));
         backlog.pop();
         assert!(backlog.is_empty() && backlog.pop().is_none());
         assert_eq!(backlog.bytes(), 0);
