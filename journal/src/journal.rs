@@ -22,7 +22,10 @@ use crate::compact::cleaner;
 use crate::directory::StoreDirectory;
 use crate::options::JournalOptions;
 use crate::queue::Queue;
-use crate::writer::{BeginError, EncodedBatch, Shared, Submission, Writer};
+use crate::shared::Shared;
+use crate::submission::{EncodedBatch, Submission};
+use crate::writer::Writer;
+use crate::writer::begin_error::BeginError;
 
 /// Why a journal cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -28,7 +28,9 @@ pub mod journal;
 mod log;
 pub mod options;
 mod queue;
+mod shared;
 pub mod steps;
+mod submission;
 mod writer;
 
 pub use format::FORMAT_VERSION;

@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::options::JournalOptions;
-use crate::writer::Submission;
+use crate::submission::Submission;
 
 /// The queue between callers and the writer.
 pub(crate) struct Queue {

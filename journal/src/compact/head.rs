@@ -16,7 +16,7 @@ use crate::index::state::PreparedChunk;
 use crate::index::{Location, RecordAt};
 use crate::log::scan::{Item, Scanner};
 use crate::log::segment::{Body, Segment};
-use crate::writer::Shared;
+use crate::shared::Shared;
 
 /// About how many bytes of the log are looked at for one piece, and so how much at most a round takes from the cleaner.
 const PIECE_BYTES: u64 = 256 << 10;

@@ -10,5 +10,6 @@
 //! | [`pace`] | decides when to clean, and how much before more is taken: the bound on the disk |
 
 pub(crate) mod cleaner;
+pub(crate) mod cleaning;
 pub(crate) mod head;
 pub(crate) mod pace;

@@ -14,6 +14,7 @@ use rustix::fs::{Access, AtFlags, Dir, Mode, OFlags};
 
 use super::filesystem::FileSystem;
 use super::finished::{MappedFile, PlainFile, WrittenOnce};
+pub use super::flush_call::FlushCall;
 use super::mapped::MappedSegment;
 use super::plain::PlainSegment;
 use super::{Disk, FinishedFile, KeptFile, LockGuard, NewFile, SMALL_FILE_MAX, SegmentFile};
@@ -30,15 +31,6 @@ pub enum SegmentIo {
     Mapped(FlushCall),
     /// With `pwrite`, flushed by `fdatasync`.
     Plain,
-}
-
-/// Which system call flushes a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlushCall {
-    /// `msync` of the pages written.
-    Msync,
-    /// `fdatasync` of the file, which writes pages dirtied through a mapping too.
-    Fdatasync,
 }
 
 /// From how many bytes on a write goes through the mapping in [`SegmentIo::Mixed`]. Measured: `benches/README.md`.

@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{self, IoSlice};
 use std::os::unix::fs::MetadataExt;
 
-use super::directory::FlushCall;
+use super::flush_call::FlushCall;
 use super::mapping::Mapping;
 use super::plain::write_parts;
 use super::{SegmentFile, check_range, total};

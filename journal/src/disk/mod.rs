@@ -14,6 +14,7 @@ pub mod directory;
 pub mod faulty;
 pub mod filesystem;
 mod finished;
+mod flush_call;
 mod mapped;
 mod mapping;
 pub mod memory;

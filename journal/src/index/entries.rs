@@ -9,9 +9,9 @@ use std::sync::Arc;
 use kahawai_store::names::{Cursor, DestinationId, MessageId};
 
 use super::location::{Found, Place};
+use super::merge_input::MergeInput;
 use super::run::{Fault, Run, RunInUse};
 use super::table::Table;
-use super::write_run::MergeInput;
 use crate::format::name::FileName;
 
 /// The messages of all destinations.

@@ -10,11 +10,11 @@ use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
 
 use super::entries::Entries;
 use super::location::{Change, Found, Location, Place, RecordAt};
+use super::merge_input::MergeInput;
 use super::run::{Fault, Run};
 use super::segments::{Live, LiveCounts};
 use super::table::Table;
 use super::topic::Topic;
-use super::write_run::MergeInput;
 use crate::format::name::FileName;
 use crate::format::relocation::Relocation;
 

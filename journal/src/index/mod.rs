@@ -16,6 +16,7 @@
 
 mod entries;
 pub(crate) mod location;
+pub(crate) mod merge_input;
 pub(crate) mod messages;
 pub(crate) mod run;
 pub(crate) mod segments;

@@ -9,8 +9,9 @@ use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, Subscription
 use proptest::prelude::*;
 
 use super::location::{Change, Location};
+use super::merge_input::MergeInput;
 use super::messages::Messages;
-use super::write_run::{MergeInput, RunName, merge, write_table};
+use super::write_run::{RunName, merge, write_table};
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 

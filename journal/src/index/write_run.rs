@@ -8,6 +8,7 @@ use std::sync::Arc;
 use kahawai_store::names::{DestinationId, Epoch, MessageId};
 
 use super::location::Found;
+use super::merge_input::MergeInput;
 use super::messages::Messages;
 use super::run::{Fault, Run, RunError};
 use super::table::Table;
@@ -124,19 +125,6 @@ pub(crate) fn write_table(
     }
     writer.finish()?;
     Ok(Arc::new(Run::open(disk, name.file(), &name.store, Arc::clone(fault))?))
-}
-
-/// A run to be merged, and what was gone from it when the merge began.
-#[derive(Clone, Debug)]
-pub(crate) struct MergeInput {
-    pub(crate) run: Arc<Run>,
-    pub(crate) gone: Vec<u64>,
-}
-
-impl MergeInput {
-    fn is_gone(&self, entry: u32) -> bool {
-        self.gone[entry as usize / 64] & 1 << (entry % 64) != 0
-    }
 }
 
 /// Writes what is left of several runs into one, durably but for its name. A damaged input gives an error of kind `InvalidData`.

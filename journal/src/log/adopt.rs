@@ -12,7 +12,7 @@ use kahawai_store::names::Epoch;
 
 use super::apply;
 use super::chain::Chain;
-use super::replay::ReplayError;
+use super::replay_error::ReplayError;
 use super::segment::{Body, Segment};
 use crate::disk::Disk;
 use crate::format::checkpoint::{self, Checkpoint, Through};

@@ -5,10 +5,10 @@
 //! from those that are still there. Which of them must be there, the log itself says.
 
 use std::collections::BTreeSet;
-use std::io;
 
 use kahawai_store::names::Epoch;
 
+use super::chain_error::ChainError;
 use super::unsealed;
 use crate::disk::Disk;
 use crate::format::RandomId;
@@ -34,15 +34,6 @@ pub(crate) struct Chain {
     pub(crate) epochs: Vec<EpochLog>,
     /// Where the log before the oldest of them ends, if there was one: its seal is gone, as it should be once all of it is released.
     pub(crate) before: Option<LogEnd>,
-}
-
-/// Why the chain cannot be followed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ChainError {
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    #[error("{name}: {problem}")]
-    Seal { name: FileName, problem: String },
 }
 
 /// How far a log is released, where `said` is what the log says of that and these segments were set aside: each was at the front of the log

@@ -13,7 +13,9 @@
 pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod chain;
+pub(crate) mod chain_error;
 pub(crate) mod replay;
+pub(crate) mod replay_error;
 pub(crate) mod scan;
 pub(crate) mod segment;
 mod unsealed;

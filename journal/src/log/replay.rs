@@ -15,6 +15,7 @@ use kahawai_store::names::{DestinationId, MessageId};
 use super::adopt;
 use super::apply;
 use super::chain::{self, Chain, EpochLog};
+use super::replay_error::ReplayError;
 use super::scan::{Item, Scanner};
 use super::segment::{Bounds, Segment};
 use crate::disk::on_demand::OpenFiles;
@@ -26,7 +27,6 @@ use crate::format::record::{HEADER_LENGTH, Kind, RecordHeader};
 use crate::format::seal::LogEnd;
 use crate::format::segment::SegmentHeader;
 use crate::format::{RandomId, segment};
-use crate::index::run::RunError;
 use crate::index::write_run::RunsOf;
 use crate::index::{Index, RecordAt};
 
@@ -54,19 +54,6 @@ pub(crate) struct Replayed {
     pub(crate) checkpoint_runs: BTreeSet<FileName>,
     /// The number for the new epoch's first segment.
     pub(crate) number_next: u64,
-}
-
-/// Why a log cannot be replayed.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ReplayError {
-    #[error("cannot read segment {number}: {error}")]
-    Io { number: u64, error: io::Error },
-    #[error("the seal of epoch {epoch} is missing, though segments up to {number} were not released", epoch = .0.epoch, number = .0.number)]
-    SealMissing(LogEnd),
-    #[error("cannot write the index: {0}")]
-    Index(#[from] RunError),
-    #[error("segment {number}: {error}")]
-    Newer { number: u64, error: FormatError },
 }
 
 /// Replays a chain: from the youngest checkpoint that may be used, or from its beginning.

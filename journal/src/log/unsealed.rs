@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 
 use kahawai_store::names::Epoch;
 
-use super::chain::ChainError;
+use super::chain_error::ChainError;
 use super::scan::{Item, Scanner};
 use crate::disk::{Disk, SegmentFile};
 use crate::format::RandomId;

@@ -8,15 +8,16 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
-use kahawai_store::election::{Hold, Lost};
+use kahawai_store::election::Hold;
 use kahawai_store::names::Epoch;
 
 use super::active::Active;
-use super::checkpoint::{Checkpoints, Published};
-use super::relocate::Waiting;
+use super::begin_error::BeginError;
+use super::checkpoints::{Checkpoints, Published};
 use super::removal::Removals;
 use super::spare::Spares;
-use super::{Full, Shared, Writer};
+use super::waiting::Waiting;
+use super::{Full, Writer};
 use crate::compact::pace::Pace;
 use crate::disk::on_demand::OpenFiles;
 use crate::disk::{Disk, SegmentFile, is_full};
@@ -29,10 +30,11 @@ use crate::format::segment::{self, SegmentHeader};
 use crate::format::snapshot;
 use crate::index::write_run::{RunName, RunsOf};
 use crate::log::apply;
-use crate::log::chain::{self, Chain, ChainError};
-use crate::log::replay::{self, ReplayError, Replayed};
+use crate::log::chain::{self, Chain};
+use crate::log::replay::{self, Replayed};
 use crate::log::segment::Segment;
 use crate::options::JournalOptions;
+use crate::shared::Shared;
 use crate::steps::Step;
 
 /// What a first segment must have room for beyond what it begins with, in bytes.
@@ -44,21 +46,6 @@ const ROOM_FOR_SMALL_FILES: u64 = 8 << 10;
 /// How many segments are open, beside the one that is being written and those prepared for later: all files and mappings of a journal
 /// together are to stay below 64. In tests of this crate as few as can be, so that all is opened again and again.
 const OPEN_MAX: usize = if cfg!(test) { 1 } else { 32 };
-
-/// Why an epoch's log cannot be begun.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BeginError {
-    #[error("cannot follow the journal back: {0}")]
-    Chain(#[from] ChainError),
-    #[error("cannot read the journal: {0}")]
-    Replay(#[from] ReplayError),
-    #[error("cannot {doing}: {error}")]
-    Io { doing: &'static str, error: io::Error },
-    #[error(transparent)]
-    Lost(#[from] Lost),
-    #[error("epoch {0} has a log already")]
-    Sealed(Epoch),
-}
 
 fn cannot(doing: &'static str) -> impl Fn(io::Error) -> BeginError {
     move |error| BeginError::Io { doing, error }

@@ -8,120 +8,30 @@
 //! All of it is disposable: a lack of room ends an attempt, and the next comes later. Any other error of the disk ends the store, as a
 //! failed write does.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kahawai_store::contract::StoreError;
 
-use super::background::{Background, Task};
+use super::checkpoints::{Published, Stage};
 use super::{Access, Writer};
 use crate::disk::is_full;
 use crate::format::checkpoint::{self, Checkpoint, RunKept, Through};
 use crate::format::name::FileName;
 use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::format::snapshot;
+use crate::index::merge_input::MergeInput;
 use crate::index::run::{Run, RunError};
 use crate::index::table::Table;
-use crate::index::write_run::{MergeInput, RunsOf, merge, write_table};
+use crate::index::write_run::{merge, write_table};
 use crate::steps::Step;
 
 /// A checkpoint costs a few flushes: for less of the log than this none is taken but when so much has gathered in memory.
 const LOG_WORTH_IT: u64 = 1 << 20;
 /// How long to wait after there was no room.
 const REST_WHEN_FULL: Duration = Duration::from_secs(1);
-
-type Written = Task<Result<Arc<Run>, RunError>>;
-
-/// The checkpoint under way.
-#[derive(Debug)]
-enum Stage {
-    Rest,
-    /// The table is being written into a run.
-    Writing {
-        captured: Option<Box<Checkpoint>>,
-        table: Arc<Table>,
-        task: Written,
-    },
-    /// The table found no room.
-    NoRoom {
-        table: Arc<Table>,
-    },
-    /// The log does not say yet that the place is durable.
-    Waiting(Box<Checkpoint>),
-    Publishing {
-        published: Published,
-        task: Task<io::Result<()>>,
-    },
-}
-
-/// A checkpoint that is on the disk, and the runs it names.
-#[derive(Clone, Debug)]
-pub(super) struct Published {
-    pub(super) name: FileName,
-    pub(super) runs: BTreeSet<FileName>,
-}
-
-/// What the writer keeps of checkpoints.
-#[derive(Debug)]
-pub(super) struct Checkpoints {
-    background: Background,
-    runs: RunsOf,
-    number_next: u64,
-    stage: Stage,
-    merge: Option<(Vec<MergeInput>, FileName, Written)>,
-    /// The last two.
-    published: VecDeque<Published>,
-    /// Run files that are there and that this epoch is to remove once nothing names them.
-    files: BTreeSet<FileName>,
-    /// What `Writer::appended` was at the last capture.
-    captured_at: u64,
-    captured_when: Instant,
-    full_until: Option<Instant>,
-}
-
-impl Checkpoints {
-    /// Begins after a recovery that used this checkpoint and these runs.
-    pub(super) fn new(
-        runs: RunsOf,
-        threaded: bool,
-        adopted: Option<Published>,
-        files: Vec<FileName>,
-    ) -> Self {
-        Self {
-            background: Background::new(threaded),
-            runs,
-            number_next: 1,
-            stage: Stage::Rest,
-            merge: None,
-            published: adopted.into_iter().collect(),
-            files: files.into_iter().collect(),
-            captured_at: 0,
-            captured_when: Instant::now(),
-            full_until: None,
-        }
-    }
-
-    /// The files that are kept.
-    pub(super) fn names(&self) -> impl Iterator<Item = FileName> {
-        let checkpoints = self.published.iter().map(|published| published.name);
-        checkpoints.chain(self.files.iter().copied())
-    }
-
-    /// Whether a checkpoint waits for the log to say more than that it is durable up to this sequence.
-    pub(super) fn waits_for_more_than(&self, said: u64) -> bool {
-        matches!(&self.stage, Stage::Waiting(captured) if captured.through.sequence > said)
-    }
-
-    fn rests(&mut self) -> bool {
-        let rests = self.full_until.is_some_and(|until| Instant::now() < until);
-        if !rests {
-            self.full_until = None;
-        }
-        rests
-    }
-}
 
 impl Writer {
     /// Takes what is under way one step further, and begins what is due. To be called when a round is over.

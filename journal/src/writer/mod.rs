@@ -6,38 +6,41 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`begin`] | begins an epoch's log: replays, seals the log before, sweeps |
-//! | [`active`] | the segment being written, and rolling to the next |
-//! | [`checkpoint`], [`background`] | keeps the index on disk, beside the rounds |
+//! | [`active`], [`roll`] | the segment being written; rolling to the next |
+//! | [`checkpoint`], [`checkpoints`], [`background`] | keeps the index on disk, beside the rounds |
 //! | [`spare`] | segments prepared beforehand |
 //! | [`removal`] | takes away the files of segments that are given up, beside the rounds |
-//! | [`relocate`] | writes what lives at the head once more |
+//! | [`relocate`], [`moved`], [`waiting`] | writes what lives at the head once more; what waits for the room that this makes |
 //! | [`release`] | gives up segments that nothing live holds |
-//! | [`shared`] | what the writer and the readers share |
+//!
+//! What the writer and the readers share is [`crate::shared`].
 
 mod active;
 mod background;
 mod begin;
+pub(crate) mod begin_error;
 mod checkpoint;
+mod checkpoints;
+mod moved;
 mod release;
 mod relocate;
 mod removal;
-mod shared;
+mod roll;
 mod spare;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use kahawai_store::batch::{Batch, Durability, Operation, Urgency, messages_of};
-use kahawai_store::catalog::Rejection;
+use kahawai_store::batch::{Batch, Durability, Operation};
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
 use kahawai_store::election::Hold;
 
-use crate::compact::head::Piece;
 use crate::compact::pace::Pace;
 use crate::disk::Disk;
 use crate::disk::on_demand::OpenFiles;
@@ -46,75 +49,15 @@ use crate::format::record::{self, HEADER_LENGTH, Kind, Trailer};
 use crate::index::RecordAt;
 use crate::log::segment::Segment;
 use crate::options::JournalOptions;
+use crate::shared::Shared;
 use crate::steps::Step;
+use crate::submission::{EncodedBatch, Submission};
 use active::Active;
-use checkpoint::Checkpoints;
-use relocate::{Moved, Waiting};
+use checkpoints::Checkpoints;
+use moved::Moved;
 use removal::Removals;
 use spare::Spares;
-
-pub(crate) use begin::BeginError;
-pub(crate) use shared::Shared;
-
-/// What a caller submitted.
-pub(crate) enum Submission {
-    /// A batch, encoded.
-    Commit(EncodedBatch, Completion<Committed>),
-    /// A batch that is over the limits: answered in its turn.
-    Reject(Rejection, Completion<Committed>),
-    /// A question for what the store holds.
-    Recover(Completion<Recovered>),
-    /// What lives in a part of the head, from the cleaner.
-    Relocate(Box<Piece>, Completion<()>),
-    /// The cleaner finds nothing to do in the head of this number.
-    NothingToClean(u64),
-}
-
-impl Submission {
-    /// How many bytes its record takes, about.
-    pub(crate) fn length(&self) -> usize {
-        match self {
-            Self::Commit(batch, _) => batch.record.len(),
-            Self::Relocate(piece, _) => piece.length(),
-            Self::Reject(..) | Self::Recover(_) | Self::NothingToClean(_) => 0,
-        }
-    }
-
-    /// Whether somebody waits for it.
-    pub(crate) fn is_urgent(&self) -> bool {
-        match self {
-            Self::Commit(batch, _) => batch.urgency == Urgency::Now,
-            Self::Reject(..) | Self::Recover(_) | Self::Relocate(..) | Self::NothingToClean(_) => true,
-        }
-    }
-}
-
-/// A batch as it goes into a record, encoded on its caller's thread.
-pub(crate) struct EncodedBatch {
-    /// Room for the record's header, then the batch.
-    pub(crate) record: Vec<u8>,
-    /// Whether somebody waits for it.
-    pub(crate) urgency: Urgency,
-    /// How durable it is to be when it completes.
-    durability: Option<Durability>,
-    /// The checksum of its skeleton.
-    pub(crate) crc: u32,
-    /// The operations, with their messages as spans of the batch.
-    pub(crate) operations: Vec<Operation<Span>>,
-}
-
-impl EncodedBatch {
-    /// Encodes a batch and makes its checksum, which is most of the work of a commit.
-    pub(crate) fn of(batch: Batch) -> Self {
-        let mut record = Vec::with_capacity(HEADER_LENGTH + codec::batch_size(&batch.operations));
-        record.resize(HEADER_LENGTH, 0);
-        let (urgency, durability) = (batch.urgency, batch.durability);
-        let operations = codec::encode_batch(batch, &mut record);
-        let spans = messages_of(&operations).map(|(_, _, span)| *span);
-        let crc = codec::skeleton_checksum(&record[HEADER_LENGTH..], spans);
-        Self { record, urgency, durability, crc, operations }
-    }
-}
+use waiting::Waiting;
 
 /// Why a record could not be written.
 enum Refusal {

@@ -12,9 +12,9 @@ use std::thread::{self, JoinHandle};
 
 use kahawai_store::contract::StoreError;
 
-use super::shared::Shared;
 use crate::disk::Disk;
 use crate::log::segment::Segment;
+use crate::shared::Shared;
 
 /// What takes files away.
 pub(super) struct Removals {

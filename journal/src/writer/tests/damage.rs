@@ -19,7 +19,7 @@ use crate::format::body;
 use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::format::segment;
 use crate::log::scan::{Item, Scanner};
-use crate::writer::BeginError;
+use crate::writer::begin_error::BeginError;
 
 const QUEUE: DestinationId = DestinationId(1);
 

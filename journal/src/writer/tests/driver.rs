@@ -18,7 +18,9 @@ use crate::directory::StoreDirectory;
 use crate::disk::Disk;
 use crate::journal::read_page;
 use crate::options::JournalOptions;
-use crate::writer::{BeginError, EncodedBatch, Submission, Writer};
+use crate::submission::{EncodedBatch, Submission};
+use crate::writer::Writer;
+use crate::writer::begin_error::BeginError;
 
 /// Segments so small that a few batches fill one.
 pub(super) fn options() -> JournalOptions {

@@ -16,7 +16,8 @@ use super::script::{create, enqueue};
 use crate::directory::StoreDirectory;
 use crate::disk::faulty::{Call, FaultyDisk};
 use crate::disk::memory::MemoryDisk;
-use crate::writer::{EncodedBatch, Submission, Writer};
+use crate::submission::{EncodedBatch, Submission};
+use crate::writer::Writer;
 
 const QUEUE: DestinationId = DestinationId(1);
 

@@ -15,7 +15,8 @@ use crate::disk::faulty::{Call, FaultyDisk};
 use crate::disk::memory::MemoryDisk;
 use crate::election::chance;
 use crate::options::JournalOptions;
-use crate::writer::{Access, BeginError, Refusal};
+use crate::writer::begin_error::BeginError;
+use crate::writer::{Access, Refusal};
 
 const QUEUE: DestinationId = DestinationId(1);
 const TOPIC: DestinationId = DestinationId(2);

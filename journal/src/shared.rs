@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 use kahawai_store::contract::StoreError;
 use kahawai_store::election::{Hold, Lost};
 
-use crate::compact::cleaner::Cleaning;
+use crate::compact::cleaning::Cleaning;
 use crate::index::Index;
 use crate::log::segment::Segment;
 
@@ -17,11 +17,11 @@ pub(crate) struct Shared {
     index: RwLock<Index>,
     segments: RwLock<BTreeMap<u64, Arc<Segment>>>,
     /// Arrivals below this number may be read: they are as durable as was asked.
-    pub(super) visible: AtomicU64,
+    pub(crate) visible: AtomicU64,
     /// Why nothing works any more, once it does not.
     ended: OnceLock<StoreError>,
     /// How many bytes of the log are completed and not on the disk.
-    pub(super) at_risk: AtomicU64,
+    pub(crate) at_risk: AtomicU64,
     /// What the cleaner is asked for.
     pub(crate) cleaning: Cleaning,
     /// To find out why a file is not there.
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(index: Index, segments: BTreeMap<u64, Arc<Segment>>, hold: Arc<dyn Hold>) -> Self {
+    pub(crate) fn new(index: Index, segments: BTreeMap<u64, Arc<Segment>>, hold: Arc<dyn Hold>) -> Self {
         Self {
             index: RwLock::new(index),
             segments: RwLock::new(segments),
@@ -45,7 +45,7 @@ impl Shared {
         self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
+    pub(crate) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
         self.index.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -53,7 +53,7 @@ impl Shared {
         self.segments.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn segments_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<u64, Arc<Segment>>> {
+    pub(crate) fn segments_mut(&self) -> RwLockWriteGuard<'_, BTreeMap<u64, Arc<Segment>>> {
         self.segments.write().unwrap_or_else(PoisonError::into_inner)
     }
 
