@@ -124,6 +124,19 @@ fn topics_for_advisories_go_with_what_they_are_about() {
 }
 
 #[test]
+fn who_consumed_by_a_pattern_and_is_gone_gets_nothing_of_what_comes_to_be() {
+    let mut world = World::new(Limits::default());
+    let connection = world.connect("c");
+    let consumer = world.consume(connection, &Address::queue("a.>"), 10);
+    world.turn(|core| core.remove_consumer(consumer, LastDelivered::Nothing));
+    // The core asserts that whoever it attaches is there.
+    let request = world.send(connection, &Address::queue("a.b"), message("m", true));
+    world.settle();
+    assert_eq!(world.answer(request), Some(Ok(())));
+    assert!(world.deliveries().is_empty());
+}
+
+#[test]
 fn the_log_says_one_thing_once_a_second_and_how_often_it_was_not_said() {
     let limits = Limits { memory_bytes_max: 1000, ..Limits::default() };
     let mut world = World::new(limits);
