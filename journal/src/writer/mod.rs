@@ -226,6 +226,9 @@ impl Writer {
         let recycled = self.recycle_leaving();
         self.notice_room();
         self.set_aside();
+        if self.active.left() <= self.options.journal_max_file_length / 2 {
+            self.spares.due();
+        }
         self.pace();
         self.advance_checkpoints();
         made_room || recycled || self.waiting.hopeless() != was_hopeless || self.shared.ended().is_some()

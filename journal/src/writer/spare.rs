@@ -49,6 +49,8 @@ pub(super) struct Spares {
     reserve_length: u64,
     ready: Option<Spare>,
     reserves: Vec<Spare>,
+    /// Whether the ready one will be needed soon: before, one that is released may be had for nothing.
+    is_due: bool,
     /// Whether the next epoch's room is there.
     has_opening: bool,
     /// Whether the last one found no room.
@@ -113,6 +115,7 @@ impl Spares {
             reserve_length: options.journal_max_file_length,
             ready: None,
             reserves: Vec::new(),
+            is_due: false,
             has_opening: false,
             short: false,
             lacking: false,
@@ -129,6 +132,14 @@ impl Spares {
         self.order();
     }
 
+    /// To be told that the segment being written is half full: the next is prepared now, if none that was released has become it.
+    pub(super) fn due(&mut self) {
+        if !self.is_due {
+            self.is_due = true;
+            self.replenish();
+        }
+    }
+
     /// Orders what is missing, unless something is under way.
     fn order(&mut self) {
         let (epoch, count) = (self.epoch, self.count);
@@ -137,7 +148,7 @@ impl Spares {
             (Purpose::Reserve, self.reserve_length)
         } else if !self.has_opening {
             (Purpose::Opening, OPENING_LENGTH.min(2 * self.length))
-        } else if self.ready.is_none() {
+        } else if self.ready.is_none() && self.is_due {
             (Purpose::Ready, self.length)
         } else {
             return;
@@ -202,6 +213,7 @@ impl Spares {
         if self.maker.is_none() {
             return self.length;
         }
+        self.is_due = true;
         // What is under way may be a reserve; then comes the other.
         for _ in 0..RESERVES + 2 {
             if self.ready.is_some() || self.short {
@@ -242,12 +254,14 @@ impl Spares {
             Err(_) if of_reserve => self.take_reserve(needed)?.map(|spare| (spare, true)),
             Err(_) => None,
         };
+        self.is_due = taken.is_none();
         self.replenish();
         Ok(taken)
     }
 
     /// A segment of full length. A spare under way is waited for, unless the last one found no room.
     fn take_ready(&mut self) -> io::Result<Spare> {
+        self.is_due = true;
         loop {
             self.take_in(self.ready.is_none() && !self.short)?;
             if let Some(ready) = self.ready.take() {
