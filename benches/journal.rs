@@ -22,7 +22,7 @@ use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation};
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, Store, StoreWait};
 use kahawai_store::message::{Header, Message};
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
 
 const QUEUE: DestinationId = DestinationId(1);
 const DEFAULT: SegmentIo = SegmentIo::Mixed;
@@ -86,6 +86,8 @@ impl Bench {
             operations.push(Operation::Acknowledge {
                 destination: QUEUE,
                 id: MessageId(id - BEHIND),
+                // Ids count from 1, arrivals from 0.
+                cursor: Cursor { rank: 0, arrival: id - BEHIND - 1 },
                 subscription: None,
             });
         }

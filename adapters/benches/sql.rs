@@ -27,7 +27,7 @@ use kahawai_store::batch::{Destination, DestinationKind, Operation};
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, ReadRequest, Store, StoreWait as _};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
 use server::Server;
 
 const QUEUE: DestinationId = DestinationId(1);
@@ -45,8 +45,9 @@ fn enqueue(id: u64, message: &Arc<Message>) -> Operation {
     Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message: message.clone() }
 }
 
-fn acknowledge(id: u64) -> Operation {
-    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None }
+fn acknowledge(id: u64, arrival: u64) -> Operation {
+    let cursor = Cursor { rank: 0, arrival };
+    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), cursor, subscription: None }
 }
 
 /// Commits these operations, each a batch of its own that somebody waits for, so many at a time. Gives how many a second.
@@ -95,7 +96,7 @@ fn drain(store: &dyn Store) -> f64 {
         let page = store.read_wait(request).unwrap();
         after = page.cursor_last().or(after);
         taken += page.messages.len() as u64;
-        run(store, 200, page.messages.iter().map(|stored| acknowledge(stored.id.0)));
+        run(store, 200, page.messages.iter().map(|stored| acknowledge(stored.id.0, stored.cursor.arrival)));
         if page.end {
             return taken as f64 / begun.elapsed().as_secs_f64();
         }
@@ -154,7 +155,9 @@ fn postgres() {
         let mut figures = Vec::new();
         for round in 0..8_u64 {
             let ids = (1 + round * 2500)..=(2500 + round * 2500);
-            let both = ids.flat_map(|id| [enqueue(id, &body), acknowledge(id.saturating_sub(64).max(1))]);
+            // Ids and arrivals both count from 1.
+            let behind = |id: u64| id.saturating_sub(64).max(1);
+            let both = ids.flat_map(|id| [enqueue(id, &body), acknowledge(behind(id), behind(id))]);
             figures.push(format!("{:.0}", run(&store, 32, both) / 2.0));
         }
         println!(

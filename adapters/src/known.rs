@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kahawai_store::batch::{Destination, DestinationKind, Operation, Subscription};
 use kahawai_store::catalog::{Catalog, Rejection};
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 
 /// What a writer knows.
 #[derive(Debug, Default)]
@@ -175,6 +175,7 @@ fn naming(xid: Xid, named: &[DestinationId]) -> Operation {
     let operations = named.iter().map(|destination| Operation::Acknowledge {
         destination: *destination,
         id: MessageId(0),
+        cursor: Cursor { rank: 0, arrival: 0 },
         subscription: None,
     });
     Operation::Prepare { xid, operations: operations.collect() }

@@ -12,7 +12,7 @@ use bytestring::ByteString;
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Subscription};
 use kahawai_store::codec::encode_batch;
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 
 use crate::known::Known;
 
@@ -25,6 +25,12 @@ pub(crate) struct Place {
     pub(crate) size: i64,
     /// How many subscriptions wait for it; 0 on a queue.
     pub(crate) waiting: u64,
+}
+
+impl Place {
+    fn cursor(&self) -> Cursor {
+        Cursor { rank: self.rank, arrival: self.arrival }
+    }
 }
 
 /// What must be looked up before operations can be planned.
@@ -132,10 +138,10 @@ impl Plan<'_> {
             Operation::Enqueue { id, destination, rank, message } => {
                 self.enqueue(id, destination, rank, message);
             }
-            Operation::Acknowledge { destination, id, subscription } => {
-                self.acknowledge(destination, id, subscription);
+            Operation::Acknowledge { destination, id, cursor, subscription } => {
+                self.acknowledge(destination, id, cursor, subscription);
             }
-            Operation::Move { id, from, to, rank } => self.move_message(id, from, to, rank),
+            Operation::Move { id, from, cursor, to, rank } => self.move_message(id, from, cursor, to, rank),
             Operation::Prepare { xid, operations } => self.prepare(xid, operations),
             Operation::Decide { xid, outcome } => return Some(Sweeping::Decide(xid, outcome)),
             Operation::Put { table, key, value } => {
@@ -158,10 +164,11 @@ impl Plan<'_> {
         &mut self,
         destination: DestinationId,
         id: MessageId,
+        cursor: Cursor,
         subscription: Option<SubscriptionId>,
     ) {
         let Some(kind) = self.known.destinations.get(&destination).map(|holds| holds.kind) else { return };
-        let Some(place) = self.find(id, destination) else { return };
+        let Some(place) = self.find(id, destination, cursor) else { return };
         match (kind, subscription) {
             (DestinationKind::Queue, None) => self.delete(id, &place),
             (DestinationKind::Topic, Some(subscription)) => self.acknowledge_for(subscription, id, place),
@@ -188,9 +195,16 @@ impl Plan<'_> {
         }
     }
 
-    fn move_message(&mut self, id: MessageId, from: DestinationId, to: DestinationId, rank: u8) {
+    fn move_message(
+        &mut self,
+        id: MessageId,
+        from: DestinationId,
+        cursor: Cursor,
+        to: DestinationId,
+        rank: u8,
+    ) {
         let arrival = self.known.take_arrival();
-        let Some(place) = self.find(id, from) else { return };
+        let Some(place) = self.find(id, from, cursor) else { return };
         self.known.count(from, -1);
         self.known.count(to, 1);
         self.put(id, Place { destination: to, rank, arrival, ..place });
@@ -207,10 +221,11 @@ impl Plan<'_> {
         self.changes.prepared.push((xid, encoded));
     }
 
-    fn find(&self, id: MessageId, destination: DestinationId) -> Option<Place> {
+    /// Where a message stands, if it is there.
+    fn find(&self, id: MessageId, destination: DestinationId, cursor: Cursor) -> Option<Place> {
         let inserted = self.changes.inserted.get(&id).map(|(place, _)| *place);
         let place = inserted.or_else(|| self.found.places.get(&id).copied())?;
-        (place.destination == destination).then_some(place)
+        (place.destination == destination && place.cursor() == cursor).then_some(place)
     }
 
     /// Gives a message another place, or the same with fewer waiting.

@@ -19,7 +19,7 @@ use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, ReadRequest, Store as _, StoreError, StoreWait as _};
 use kahawai_store::election::{Cancel, Hold as _, Holder};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
 use server::Server;
 
 const QUEUE: DestinationId = DestinationId(1);
@@ -73,8 +73,13 @@ fn enqueue(id: u64, body: usize) -> Batch {
     Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message: Arc::new(message) }.into()
 }
 
+/// Acknowledges a message where all were sent in the order of their ids, from 1.
 fn acknowledge(id: u64) -> Batch {
-    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None }.into()
+    acknowledge_at(id, Cursor { rank: 0, arrival: id })
+}
+
+fn acknowledge_at(id: u64, cursor: Cursor) -> Batch {
+    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), cursor, subscription: None }.into()
 }
 
 fn everything() -> ReadRequest {
@@ -391,8 +396,8 @@ fn full_disk_goes_on_acknowledging() {
     }
     assert!(kept.len() > 100 && full > 100, "{} kept, {full} refused", kept.len());
     assert_eq!(ids(&store), kept);
-    for id in &kept {
-        store.commit_wait(acknowledge(*id)).expect("acknowledges");
+    for stored in store.read_wait(everything()).expect("reads").messages {
+        store.commit_wait(acknowledge_at(stored.id.0, stored.cursor)).expect("acknowledges");
     }
     assert_eq!(ids(&store), [0_u64; 0]);
     // As the server's own daemon does sooner or later.

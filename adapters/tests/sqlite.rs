@@ -16,7 +16,7 @@ use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, ReadRequest, Store, StoreError, StoreWait};
 use kahawai_store::election::{Hold, Lost};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -54,8 +54,13 @@ fn enqueue(id: u64, body: usize) -> Batch {
     Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message: Arc::new(message) }.into()
 }
 
+/// Acknowledges a message where all were sent in the order of their ids, from 1.
 fn acknowledge(id: u64) -> Batch {
-    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None }.into()
+    acknowledge_at(id, Cursor { rank: 0, arrival: id })
+}
+
+fn acknowledge_at(id: u64, cursor: Cursor) -> Batch {
+    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), cursor, subscription: None }.into()
 }
 
 fn everything() -> ReadRequest {
@@ -222,8 +227,8 @@ fn full_store_goes_on_acknowledging() {
     let recovered = store.recover_wait().expect("recovers");
     assert_eq!(recovered.destinations[0].messages, kept.len() as u64);
 
-    for id in &kept[..10] {
-        store.commit_wait(acknowledge(*id)).expect("acknowledges");
+    for stored in &store.read_wait(everything()).expect("reads").messages[..10] {
+        store.commit_wait(acknowledge_at(stored.id.0, stored.cursor)).expect("acknowledges");
     }
     store.commit_wait(enqueue(1000, 20_000)).expect("there is room again");
     let expected = kept[10..].iter().copied().chain([1000]).collect::<Vec<_>>();
@@ -360,7 +365,10 @@ fn paging_goes_by_keys() {
             "SELECT min(arrival) FROM messages WHERE destination = 1 AND waiting > 0 AND arrival >= 2",
             "messages_by_arrival (destination=? AND arrival>?)",
         ),
-        ("SELECT rank FROM messages WHERE id = 1 AND destination = 2", "messages_by_id (id=?"),
+        (
+            "DELETE FROM messages WHERE destination = 1 AND rank = 2 AND arrival = 3 AND id = 4",
+            "PRIMARY KEY (destination=? AND rank=? AND arrival=?)",
+        ),
     ] {
         let plan = plan(sql);
         assert!(plan.contains(key), "{plan} for {sql}");

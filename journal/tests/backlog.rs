@@ -21,7 +21,7 @@ use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Subsc
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, ReadRequest, Store, StoreWait};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId, SubscriptionId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId};
 
 const QUEUES: u64 = 1000;
 const TOPICS: u64 = 10;
@@ -54,6 +54,11 @@ fn queue_of(id: u64) -> DestinationId {
         0 => DestinationId(QUEUES + 1 + id / TOPIC_EVERY % TOPICS),
         _ => DestinationId(1 + id % QUEUES),
     }
+}
+
+/// Where a message stands: the ids count up with the arrivals, which begin at 0.
+fn cursor_of(id: u64) -> Cursor {
+    Cursor { rank: 0, arrival: id - 1 }
 }
 
 fn create(journal: &Journal) {
@@ -139,7 +144,8 @@ fn one_more(journal: &Journal, next: &mut u64, oldest: &mut u64, what: &str) {
         let message = Arc::clone(&message);
         let enqueue = Operation::Enqueue { id: MessageId(*next), destination, rank: 0, message };
         journal.commit_wait(enqueue.into()).unwrap();
-        let acknowledge = Operation::Acknowledge { destination, id: MessageId(*oldest), subscription: None };
+        let (id, cursor) = (MessageId(*oldest), cursor_of(*oldest));
+        let acknowledge = Operation::Acknowledge { destination, id, cursor, subscription: None };
         journal.commit_wait(acknowledge.into()).unwrap();
         *next += 1;
         *oldest += 1;

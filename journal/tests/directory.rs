@@ -22,7 +22,7 @@ use kahawai_store::batch::{Destination, DestinationKind, Operation};
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{ReadRequest, Store, StoreError, StoreWait};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
 
 const QUEUE: DestinationId = DestinationId(1);
 
@@ -201,7 +201,8 @@ fn a_full_file_system_is_back_pressure_and_nothing_is_lost() {
     let journal = open(&path, 2).unwrap_or_else(|error| panic!("a full store does not open: {error}"));
     assert_eq!(ids(&journal), sent);
     for &id in &sent {
-        let done = Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None };
+        let (id, cursor) = (MessageId(id), Cursor { rank: 0, arrival: id - 1 });
+        let done = Operation::Acknowledge { destination: QUEUE, id, cursor, subscription: None };
         journal.commit_wait(done.into()).unwrap_or_else(|error| panic!("acknowledging {id}: {error}"));
     }
     let until = std::time::Instant::now() + std::time::Duration::from_secs(60);

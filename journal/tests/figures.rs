@@ -15,7 +15,7 @@ use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Store, StoreWait};
 use kahawai_store::election::{Cancel, Election};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
 
 #[test]
 #[ignore = "measures"]
@@ -84,6 +84,8 @@ fn latency_of_commits_while_the_head_is_cleaned() {
                     let done = |number: &u64| Operation::Acknowledge {
                         destination: queue,
                         id: MessageId(order(*number)),
+                        // The ids count up with the arrivals, from 0.
+                        cursor: Cursor { rank: 0, arrival: order(*number) },
                         subscription: None,
                     };
                     journal.commit_wait(Batch::new(numbers.iter().map(done).collect())).unwrap();

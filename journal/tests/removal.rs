@@ -19,7 +19,7 @@ use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Subsc
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, Store, StoreWait};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId, SubscriptionId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId};
 
 const BESIDE: DestinationId = DestinationId(1);
 const LARGE: DestinationId = DestinationId(2);
@@ -83,6 +83,8 @@ fn measure(what: &str, kind: DestinationKind, messages: u64, bytes: usize, goes:
             let done = |&id: &u64| Operation::Acknowledge {
                 destination: LARGE,
                 id: MessageId(id),
+                // The ids count up with the arrivals, from 0.
+                cursor: Cursor { rank: 0, arrival: id },
                 subscription: Some(STAYS),
             };
             journal.commit_wait(Batch::new(ids.iter().map(done).collect())).unwrap();

@@ -23,7 +23,7 @@ use kahawai_store::batch::{Batch, Destination, DestinationKind, Durability, Oper
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, Page, ReadRequest, Store, StoreError, StoreWait};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, Xid};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 const QUEUE: DestinationId = DestinationId(1);
@@ -47,8 +47,13 @@ fn enqueue(id: u64) -> Batch {
     Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message }.into()
 }
 
+/// Acknowledges a message where all were sent in the order of their ids, from 1.
 fn acknowledge(id: u64) -> Batch {
-    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None }.into()
+    acknowledge_at(id, Cursor { rank: 0, arrival: id - 1 }).into()
+}
+
+fn acknowledge_at(id: u64, cursor: Cursor) -> Operation {
+    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), cursor, subscription: None }
 }
 
 fn read(journal: &Journal) -> Result<Page, StoreError> {
@@ -186,8 +191,10 @@ fn a_full_disk_holds_up_senders_and_not_acknowledgements_and_nothing_is_lost() {
             );
             assert_eq!(ids(&journal), waiting, "round {round}");
             // Half of them, still full for a while or not; then all.
-            for id in waiting.drain(..) {
-                journal.commit_wait(acknowledge(id)).unwrap_or_else(|error| {
+            waiting.clear();
+            for stored in read(&journal).expect("it can be read").messages {
+                let (id, cursor) = (stored.id.0, stored.cursor);
+                journal.commit_wait(acknowledge_at(id, cursor).into()).unwrap_or_else(|error| {
                     panic!("{kilobytes} KiB, round {round}, acknowledging {id}: {error}")
                 });
             }
@@ -269,14 +276,8 @@ fn on_a_full_disk_scattered_acknowledgements_and_the_cleaner_go_on() {
         let (go, stay): (Vec<u64>, Vec<u64>) = waiting.iter().partition(|id| !id.is_multiple_of(4));
         for ids in go.chunks(7) {
             let xid = Xid { format: 1, global: vec![1].into(), branch: Bytes::new() };
-            let operations = ids
-                .iter()
-                .map(|&id| Operation::Acknowledge {
-                    destination: QUEUE,
-                    id: MessageId(id),
-                    subscription: None,
-                })
-                .collect();
+            let operations =
+                ids.iter().map(|&id| acknowledge_at(id, Cursor { rank: 0, arrival: id - 1 })).collect();
             let prepare = Operation::Prepare { xid: xid.clone(), operations };
             let decide = Operation::Decide { xid, outcome: Outcome::Commit };
             for operation in [prepare, decide] {

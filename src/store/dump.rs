@@ -8,7 +8,7 @@ use kahawai_journal::inspect::{Content, Inspection, Record, Severity};
 use kahawai_store::batch::{Operation, Outcome};
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::Recovered;
-use kahawai_store::names::{DestinationId, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, MessageId};
 use serde_json::{Value, json};
 
 use super::options::{DumpOptions, RecordKind};
@@ -157,12 +157,14 @@ impl Filter<'_> {
                 "operation": "enqueue", "id": id.0, "destination": self.destination(*destination), "rank": rank,
                 "message": self.message(*id, *message, body),
             }),
-            Operation::Acknowledge { destination, id, subscription } => json!({
+            Operation::Acknowledge { destination, id, cursor, subscription } => json!({
                 "operation": "acknowledge", "id": id.0, "destination": self.destination(*destination),
+                "cursor": place(*cursor),
                 "subscription": subscription.map(|id| id.0),
             }),
-            Operation::Move { id, from, to, rank } => json!({
-                "operation": "move", "id": id.0, "from": self.destination(*from), "to": self.destination(*to), "rank": rank,
+            Operation::Move { id, from, cursor, to, rank } => json!({
+                "operation": "move", "id": id.0, "from": self.destination(*from), "cursor": place(*cursor),
+                "to": self.destination(*to), "rank": rank,
             }),
             Operation::Prepare { xid, operations } => json!({
                 "operation": "prepare", "xid": xid.to_string(),
@@ -214,4 +216,9 @@ impl Filter<'_> {
         }
         value
     }
+}
+
+/// Where a message stands.
+fn place(cursor: Cursor) -> Value {
+    json!({ "rank": cursor.rank, "arrival": cursor.arrival })
 }

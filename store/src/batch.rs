@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use crate::message::Message;
-use crate::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use crate::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 
 /// Whether a message goes to one consumer or to every subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,6 +61,11 @@ pub enum Outcome {
 /// Each `Enqueue` and each `Move`, in order, takes the store's next arrival number, also where it comes to
 /// nothing (a topic without subscriptions, a message that is gone).
 ///
+/// Whoever acknowledges or moves a message says where it stands, so that no engine needs to find a message by its id alone. The cursor is
+/// the one that a page gave ([`crate::contract::StoredMessage::cursor`]), or the rank it was sent with and its arrival, counted from
+/// [`crate::contract::Committed::arrival_first`]. It is known once the batch that brought the message there is answered, and so not to
+/// whoever means to acknowledge in the same batch.
+///
 /// `M` is how the message itself is held: shared in memory, or as a [`crate::codec::Span`] of an encoded batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation<M = Arc<Message>> {
@@ -87,23 +92,28 @@ pub enum Operation<M = Arc<Message>> {
         /// The message.
         message: M,
     },
-    /// A message is done with, for one subscription of a topic or for its queue. Comes to nothing where the
-    /// message, the destination or the subscription is no more: never rejected.
+    /// A message is done with, for one subscription of a topic or for its queue. It is named by destination, cursor and id together:
+    /// where the message does not stand there (any more), or the destination or the subscription is no more, this comes to nothing.
+    /// Never rejected.
     Acknowledge {
         /// Where it is.
         destination: DestinationId,
         /// The message.
         id: MessageId,
+        /// Where it stands there; see [`Operation`].
+        cursor: Cursor,
         /// For whom; `None` on a queue.
         subscription: Option<SubscriptionId>,
     },
     /// A message goes from one queue to the end of another and keeps its name. Comes to nothing where the message
-    /// is not in `from`; rejected if `to` does not exist or either is a topic.
+    /// does not stand in `from` at this cursor; rejected if `to` does not exist or either is a topic.
     Move {
         /// The message.
         id: MessageId,
         /// The queue it is in.
         from: DestinationId,
+        /// Where it stands there; see [`Operation`].
+        cursor: Cursor,
         /// The queue it goes to.
         to: DestinationId,
         /// Its rank there.
@@ -248,10 +258,10 @@ impl<M> Operation<M> {
             Self::RemoveDestination(id) => Operation::RemoveDestination(id),
             Self::Subscribe(subscription) => Operation::Subscribe(subscription),
             Self::Unsubscribe(id) => Operation::Unsubscribe(id),
-            Self::Acknowledge { destination, id, subscription } => {
-                Operation::Acknowledge { destination, id, subscription }
+            Self::Acknowledge { destination, id, cursor, subscription } => {
+                Operation::Acknowledge { destination, id, cursor, subscription }
             }
-            Self::Move { id, from, to, rank } => Operation::Move { id, from, to, rank },
+            Self::Move { id, from, cursor, to, rank } => Operation::Move { id, from, cursor, to, rank },
             Self::Decide { xid, outcome } => Operation::Decide { xid, outcome },
             Self::Put { table, key, value } => Operation::Put { table, key, value },
         })

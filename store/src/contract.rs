@@ -231,7 +231,7 @@ impl Prepared {
         for operation in operations {
             match operation {
                 Operation::Enqueue { .. } => prepared.enqueues += 1,
-                Operation::Acknowledge { destination, id, subscription } => {
+                Operation::Acknowledge { destination, id, subscription, .. } => {
                     prepared.acknowledges.push((*destination, *id, *subscription));
                 }
                 Operation::Move { id, from, .. } => prepared.acknowledges.push((*from, *id, None)),
@@ -399,8 +399,12 @@ mod tests {
         let xid = || Xid { format: 1, global: Bytes::from_static(b"g"), branch: Bytes::new() };
         let prepare = |operations| Operation::Prepare { xid: xid(), operations };
         let put = Operation::Put { table: "t".into(), key: Bytes::new(), value: None };
-        let acknowledge =
-            Operation::Acknowledge { destination: DestinationId(1), id: MessageId(2), subscription: None };
+        let acknowledge = Operation::Acknowledge {
+            destination: DestinationId(1),
+            id: MessageId(2),
+            cursor: Cursor { rank: 0, arrival: 2 },
+            subscription: None,
+        };
         let decide = Operation::Decide { xid: xid(), outcome: Outcome::Commit };
         for (operations, fits) in [
             (vec![enqueue(5000)], true),

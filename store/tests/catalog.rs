@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kahawai_store::batch::{Destination, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::catalog::{Catalog, Rejection};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -187,11 +187,13 @@ fn preparable() -> impl Strategy<Value = Operation> {
         id().prop_map(|id| Operation::Acknowledge {
             destination: DestinationId(id),
             id: MessageId(1),
+            cursor: Cursor { rank: 0, arrival: 1 },
             subscription: None
         }),
         (id(), id()).prop_map(|(from, to)| Operation::Move {
             id: MessageId(1),
             from: DestinationId(from),
+            cursor: Cursor { rank: 0, arrival: 1 },
             to: DestinationId(to),
             rank: 0
         }),

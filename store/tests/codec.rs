@@ -14,7 +14,7 @@ use kahawai_store::codec::{
     decode_message, encode_batch, encode_message, seal,
 };
 use kahawai_store::message::{BodyKind, Header, Message};
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 use proptest::prelude::*;
 
 fn encoded(operations: Vec<Operation>) -> Vec<u8> {
@@ -208,6 +208,7 @@ fn one_of_each() -> Vec<Operation> {
     let acknowledge = |destination, subscription| Operation::Acknowledge {
         destination,
         id: MessageId(1 << 40),
+        cursor: Cursor { rank: 5, arrival: 300 },
         subscription,
     };
     let put = |value| Operation::Put { table: "producers".into(), key: Bytes::from_static(&[0, 1]), value };
@@ -230,7 +231,13 @@ fn one_of_each() -> Vec<Operation> {
         enqueue(4, &Message::default()),
         acknowledge(queue, None),
         acknowledge(topic, Some(SubscriptionId(2))),
-        Operation::Move { id: MessageId(4), from: queue, to: DestinationId(9), rank: 255 },
+        Operation::Move {
+            id: MessageId(4),
+            from: queue,
+            cursor: Cursor { rank: 9, arrival: 1 << 40 },
+            to: DestinationId(9),
+            rank: 255,
+        },
         Operation::Prepare { xid: xid(), operations: vec![enqueue(5, &full), put(None)] },
         Operation::Decide { xid: xid(), outcome: Outcome::Commit },
         Operation::Decide { xid: xid(), outcome: Outcome::Rollback },

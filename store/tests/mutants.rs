@@ -69,6 +69,7 @@ mutants! {
     subscription_off_by_one: SubscriptionOffByOne, subscription_starts_where_it_subscribes;
     rank_forgotten: RankForgotten, ranks_come_before_arrivals;
     move_in_place: MoveInPlace, moved_message_keeps_its_id_and_goes_to_the_end;
+    cursor_unchecked: CursorUnchecked, stale_cursor_comes_to_nothing;
     chunk_lost: ChunkLost, chunks_apply_in_order;
     rollback_ignored: RollbackIgnored, rollback_forgets;
     entry_kept: EntryKept, tables_keep_their_entries;

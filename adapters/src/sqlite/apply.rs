@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::codec::{decode_batch_whole, encode_batch};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::error::{Error, Result};
@@ -17,16 +17,6 @@ pub(super) struct Apply<'a> {
     pub(super) known: &'a mut Known,
 }
 
-/// Where a message stands.
-struct Place {
-    destination: DestinationId,
-    rank: u8,
-    arrival: u64,
-    size: i64,
-    /// How many subscriptions wait for it; 0 on a queue.
-    waiting: u64,
-}
-
 impl Apply<'_> {
     pub(super) fn apply(&mut self, operation: Operation) -> Result<()> {
         match operation {
@@ -37,10 +27,10 @@ impl Apply<'_> {
             Operation::Enqueue { id, destination, rank, message } => {
                 self.enqueue(id, destination, rank, &message)
             }
-            Operation::Acknowledge { destination, id, subscription } => {
-                self.acknowledge(destination, id, subscription)
+            Operation::Acknowledge { destination, id, cursor, subscription } => {
+                self.acknowledge(destination, id, cursor, subscription)
             }
-            Operation::Move { id, from, to, rank } => self.move_message(id, from, to, rank),
+            Operation::Move { id, from, cursor, to, rank } => self.move_message(id, from, cursor, to, rank),
             Operation::Prepare { xid, operations } => self.prepare(&xid, operations),
             Operation::Decide { xid, outcome } => self.decide(&xid, outcome),
             Operation::Put { table, key, value: Some(value) } => {
@@ -134,56 +124,79 @@ impl Apply<'_> {
         let (crc, encoded) = encode(message);
         let sql = "INSERT INTO bodies (id, crc, bytes) VALUES (?1, ?2, ?3)";
         self.execute(sql, params![signed(id.0), crc, encoded])?;
-        self.place(id, &Place { destination, rank, arrival, size: message.size() as i64, waiting })
+        let sql = "INSERT INTO messages (destination, rank, arrival, id, size, waiting)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+        let (size, waiting) = (message.size() as i64, signed(waiting));
+        let values = params![signed(destination.0), rank, signed(arrival), signed(id.0), size, waiting];
+        self.execute(sql, values)?;
+        self.known.count(destination, 1);
+        Ok(())
     }
 
     fn acknowledge(
         &mut self,
         destination: DestinationId,
         id: MessageId,
+        cursor: Cursor,
         subscription: Option<SubscriptionId>,
     ) -> Result<()> {
         let Some(kind) = self.known.destinations.get(&destination).map(|holds| holds.kind) else {
             return Ok(());
         };
-        let Some(place) = self.find(id, destination)? else { return Ok(()) };
         match (kind, subscription) {
-            (DestinationKind::Queue, None) => self.delete(id, &place),
-            (DestinationKind::Topic, Some(subscription)) => self.acknowledge_for(subscription, id, &place),
+            (DestinationKind::Queue, None) => self.delete(id, destination, cursor),
+            (DestinationKind::Topic, Some(subscription)) => {
+                let Some(waiting) = self.waiting(id, destination, cursor)? else { return Ok(()) };
+                self.acknowledge_for(subscription, id, destination, cursor, waiting)
+            }
             _ => Ok(()),
         }
     }
 
-    fn acknowledge_for(&mut self, subscription: SubscriptionId, id: MessageId, place: &Place) -> Result<()> {
+    /// Acknowledges a message that stands there, for which so many subscriptions wait.
+    fn acknowledge_for(
+        &mut self,
+        subscription: SubscriptionId,
+        id: MessageId,
+        topic: DestinationId,
+        cursor: Cursor,
+        waiting: u64,
+    ) -> Result<()> {
         let Some(progress) = self.known.subscriptions.get(&subscription).copied() else { return Ok(()) };
-        if progress.topic != place.destination || place.arrival < progress.position {
+        if progress.topic != topic || cursor.arrival < progress.position {
             return Ok(());
         }
         let sql = "INSERT OR IGNORE INTO acknowledged (subscription, arrival) VALUES (?1, ?2)";
-        if self.execute(sql, params![signed(subscription.0), signed(place.arrival)])? == 0 {
+        if self.execute(sql, params![signed(subscription.0), signed(cursor.arrival)])? == 0 {
             return Ok(());
         }
         self.known.count_for(subscription, -1);
-        if place.waiting <= 1 {
-            return self.delete(id, place);
+        if waiting <= 1 {
+            return self.delete(id, topic, cursor);
         }
         let sql = "UPDATE messages SET waiting = waiting - 1
             WHERE destination = ?1 AND rank = ?2 AND arrival = ?3";
-        let values = params![signed(place.destination.0), place.rank, signed(place.arrival)];
-        self.execute(sql, values).map(drop)
+        self.execute(sql, params![signed(topic.0), cursor.rank, signed(cursor.arrival)]).map(drop)
     }
 
     fn move_message(
         &mut self,
         id: MessageId,
         from: DestinationId,
+        cursor: Cursor,
         to: DestinationId,
         rank: u8,
     ) -> Result<()> {
         let arrival = self.known.take_arrival();
-        let Some(place) = self.find(id, from)? else { return Ok(()) };
-        self.take(&place)?;
-        self.place(id, &Place { destination: to, rank, arrival, ..place })
+        let sql = "UPDATE messages SET destination = ?5, rank = ?6, arrival = ?7
+            WHERE destination = ?1 AND rank = ?2 AND arrival = ?3 AND id = ?4";
+        let (stood, goes) = (signed(cursor.arrival), signed(arrival));
+        let values = params![signed(from.0), cursor.rank, stood, signed(id.0), signed(to.0), rank, goes];
+        if self.execute(sql, values)? > 0 {
+            self.known.count(from, -1);
+            self.known.count(to, 1);
+        }
+        Ok(())
     }
 
     fn prepare(&mut self, xid: &Xid, operations: Vec<Operation>) -> Result<()> {
@@ -226,44 +239,22 @@ impl Apply<'_> {
         self.execute(sql, named).map(drop)
     }
 
-    fn find(&self, id: MessageId, destination: DestinationId) -> Result<Option<Place>> {
-        let sql = "SELECT rank, arrival, size, waiting FROM messages WHERE id = ?1 AND destination = ?2";
-        let place = self.connection.prepare_cached(sql)?.query_row(
-            params![signed(id.0), signed(destination.0)],
-            |row| {
-                Ok(Place {
-                    destination,
-                    rank: row.get(0)?,
-                    arrival: unsigned(row, 1)?,
-                    size: row.get(2)?,
-                    waiting: unsigned(row, 3)?,
-                })
-            },
-        );
-        Ok(place.optional()?)
+    /// How many subscriptions wait for a message, if it stands there.
+    fn waiting(&self, id: MessageId, destination: DestinationId, cursor: Cursor) -> Result<Option<u64>> {
+        let sql = "SELECT waiting FROM messages
+            WHERE destination = ?1 AND rank = ?2 AND arrival = ?3 AND id = ?4";
+        let values = params![signed(destination.0), cursor.rank, signed(cursor.arrival), signed(id.0)];
+        Ok(self.connection.prepare_cached(sql)?.query_row(values, |row| unsigned(row, 0)).optional()?)
     }
 
-    fn place(&mut self, id: MessageId, place: &Place) -> Result<()> {
-        let sql = "INSERT INTO messages (destination, rank, arrival, id, size, waiting)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-        let Place { destination, rank, arrival, size, waiting } = place;
-        let values =
-            params![signed(destination.0), rank, signed(*arrival), signed(id.0), size, signed(*waiting)];
-        self.execute(sql, values)?;
-        self.known.count(*destination, 1);
+    /// Deletes a message if it stands there.
+    fn delete(&mut self, id: MessageId, destination: DestinationId, cursor: Cursor) -> Result<()> {
+        let sql = "DELETE FROM messages WHERE destination = ?1 AND rank = ?2 AND arrival = ?3 AND id = ?4";
+        let values = params![signed(destination.0), cursor.rank, signed(cursor.arrival), signed(id.0)];
+        if self.execute(sql, values)? > 0 {
+            self.execute("DELETE FROM bodies WHERE id = ?1", params![signed(id.0)])?;
+            self.known.count(destination, -1);
+        }
         Ok(())
-    }
-
-    /// Takes a message from its place; its body stays.
-    fn take(&mut self, place: &Place) -> Result<()> {
-        let sql = "DELETE FROM messages WHERE destination = ?1 AND rank = ?2 AND arrival = ?3";
-        self.execute(sql, params![signed(place.destination.0), place.rank, signed(place.arrival)])?;
-        self.known.count(place.destination, -1);
-        Ok(())
-    }
-
-    fn delete(&mut self, id: MessageId, place: &Place) -> Result<()> {
-        self.take(place)?;
-        self.execute("DELETE FROM bodies WHERE id = ?1", params![signed(id.0)]).map(drop)
     }
 }

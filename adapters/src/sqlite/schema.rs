@@ -13,7 +13,7 @@ use super::error::{Error, Result};
 pub const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// What brings version n to n + 1, beginning with none. Never changed once released.
-const MIGRATIONS: [&str; 1] = [VERSION_1];
+const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
 /// - `store` has one row: the epoch, which every transaction must find to be its own, and the next numbers.
 /// - `messages` is what paging walks through, in its order, without touching a body. `waiting` counts the
@@ -95,6 +95,9 @@ const VERSION_1: &str = "
         PRIMARY KEY (name, key)
     ) WITHOUT ROWID;
 ";
+
+/// Whoever acknowledges or moves a message says where it stands: nothing finds it by its id any more.
+const VERSION_2: &str = "DROP INDEX messages_by_id;";
 
 /// Says which version a database has, 0 for a new one, and touches nothing.
 ///

@@ -51,8 +51,13 @@ pub(crate) enum Change {
     Unsubscribe(SubscriptionId),
     /// A message arrives.
     Insert { destination: DestinationId, id: MessageId, cursor: Cursor, location: Location },
-    /// A message is done with.
-    Acknowledge { destination: DestinationId, id: MessageId, subscription: Option<SubscriptionId> },
-    /// A message goes to the end of another queue.
-    Move { id: MessageId, from: DestinationId, to: DestinationId, cursor: Cursor },
+    /// A message that stands here is done with.
+    Acknowledge {
+        destination: DestinationId,
+        id: MessageId,
+        cursor: Cursor,
+        subscription: Option<SubscriptionId>,
+    },
+    /// A message that stands here goes to the end of another queue.
+    Move { id: MessageId, from: DestinationId, cursor: Cursor, to: DestinationId, end: Cursor },
 }

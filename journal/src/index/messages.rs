@@ -58,17 +58,17 @@ impl Messages {
             Change::Insert { destination, id, cursor, location } => {
                 self.insert(destination, Found { id, cursor, location });
             }
-            Change::Acknowledge { destination, id, subscription: None } => {
-                self.take_from_queue(destination, id);
+            Change::Acknowledge { destination, id, cursor, subscription: None } => {
+                self.take_from_queue(destination, id, cursor);
             }
-            Change::Acknowledge { destination, id, subscription: Some(subscription) } => {
-                self.acknowledge(destination, id, subscription);
+            Change::Acknowledge { destination, id, cursor, subscription: Some(subscription) } => {
+                self.acknowledge(destination, id, cursor, subscription);
             }
-            Change::Move { id, from, to, cursor } => {
+            Change::Move { id, from, cursor, to, end } => {
                 if self.is_queue(to)
-                    && let Some(location) = self.take_from_queue(from, id)
+                    && let Some(location) = self.take_from_queue(from, id, cursor)
                 {
-                    self.keep(to, Found { id, cursor, location });
+                    self.keep(to, Found { id, cursor: end, location });
                 }
             }
         }
@@ -349,19 +349,30 @@ impl Messages {
         Some(place)
     }
 
-    fn take_from_queue(&mut self, queue: DestinationId, id: MessageId) -> Option<Location> {
-        if !self.is_queue(queue) || self.entries.place(id)?.destination != queue {
+    /// Whether a live message stands there, and not elsewhere.
+    fn stands(&self, destination: DestinationId, id: MessageId, cursor: Cursor) -> bool {
+        self.place(id).is_some_and(|place| place.destination == destination && place.cursor == cursor)
+    }
+
+    fn take_from_queue(&mut self, queue: DestinationId, id: MessageId, cursor: Cursor) -> Option<Location> {
+        if !self.is_queue(queue) || !self.stands(queue, id, cursor) {
             return None;
         }
         self.drop_message(id).map(|place| place.location)
     }
 
-    fn acknowledge(&mut self, destination: DestinationId, id: MessageId, subscription: SubscriptionId) {
-        let Some(place) = self.entries.place(id).filter(|place| place.destination == destination) else {
+    fn acknowledge(
+        &mut self,
+        destination: DestinationId,
+        id: MessageId,
+        cursor: Cursor,
+        subscription: SubscriptionId,
+    ) {
+        if !self.stands(destination, id, cursor) {
             return;
-        };
+        }
         let Some(topic) = self.topics.get_mut(&destination) else { return };
-        let arrival = place.cursor.arrival;
+        let arrival = cursor.arrival;
         if !topic.acknowledge(subscription, arrival) {
             return;
         }

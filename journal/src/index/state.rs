@@ -331,12 +331,12 @@ impl State {
                 let cursor = Cursor { rank, arrival: self.take_arrival() };
                 told(Change::Insert { destination, id, cursor, location });
             }
-            Operation::Acknowledge { destination, id, subscription } => {
-                told(Change::Acknowledge { destination, id, subscription });
+            Operation::Acknowledge { destination, id, cursor, subscription } => {
+                told(Change::Acknowledge { destination, id, cursor, subscription });
             }
-            Operation::Move { id, from, to, rank } => {
-                let cursor = Cursor { rank, arrival: self.take_arrival() };
-                told(Change::Move { id, from, to, cursor });
+            Operation::Move { id, from, cursor, to, rank } => {
+                let end = Cursor { rank, arrival: self.take_arrival() };
+                told(Change::Move { id, from, cursor, to, end });
             }
             Operation::Prepare { xid, operations } => {
                 self.prepare(xid, PreparedChunk { number: 0, at, operations });

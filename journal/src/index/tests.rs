@@ -171,7 +171,7 @@ impl Both {
             Step::Acknowledge { message, subscription } => {
                 let Some(id) = self.chosen(message) else { return };
                 let kept = self.plain.messages.get_mut(&id).expect("there");
-                let destination = kept.0;
+                let (destination, cursor) = (kept.0, kept.1);
                 let subscription = if destination.0 <= 2 {
                     None
                 } else {
@@ -179,7 +179,11 @@ impl Both {
                         self.plain.subscriptions.iter().filter(|(_, topic)| **topic == destination).collect();
                     Some(*of_topic[subscription % of_topic.len()].0)
                 };
-                self.index.apply(Change::Acknowledge { destination, id, subscription });
+                // Where it does not stand, nothing happens.
+                let elsewhere = Cursor { rank: cursor.rank + 1, ..cursor };
+                for cursor in [elsewhere, Cursor { arrival: arrival + 1, ..cursor }, cursor] {
+                    self.index.apply(Change::Acknowledge { destination, id, cursor, subscription });
+                }
                 match subscription {
                     None => drop(self.plain.messages.remove(&id)),
                     Some(subscription) => drop(kept.3.remove(&subscription)),
@@ -188,10 +192,10 @@ impl Both {
             Step::Move { message, to, rank } => {
                 let Some(id) = self.chosen(message) else { return };
                 let kept = self.plain.messages.get_mut(&id).expect("there");
-                let (from, to, cursor) = (kept.0, DestinationId(to), Cursor { rank, arrival });
-                self.index.apply(Change::Move { id, from, to, cursor });
+                let (from, cursor, to, end) = (kept.0, kept.1, DestinationId(to), Cursor { rank, arrival });
+                self.index.apply(Change::Move { id, from, cursor, to, end });
                 if from.0 <= 2 {
-                    (kept.0, kept.1) = (to, cursor);
+                    (kept.0, kept.1) = (to, end);
                 }
             }
             Step::Relocate { message } => {

@@ -12,7 +12,7 @@ use kahawai_store::batch::{DestinationKind, Operation, Outcome};
 use kahawai_store::catalog::{Catalog, Rejection};
 use kahawai_store::codec::Span;
 use kahawai_store::contract::{DestinationState, Prepared, Recovered, SubscriptionState, TableEntry};
-use kahawai_store::names::{DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 use roaring::RoaringTreemap;
 
 use super::finding::{Lost, name};
@@ -288,7 +288,9 @@ impl Contents {
                     self.late.insert(id, Late { arrival, rank, destination });
                 }
             }
-            Operation::Acknowledge { destination, id, subscription } => match subscription {
+            // It is of another place.
+            Operation::Acknowledge { id, cursor, .. } if !self.may_stand(id, cursor) => {}
+            Operation::Acknowledge { destination, id, subscription, .. } => match subscription {
                 None => {
                     if let Some(queue) = self.queues.get_mut(&destination)
                         && queue.remove(id.0)
@@ -305,9 +307,10 @@ impl Contents {
                     }
                 }
             },
-            Operation::Move { id, from, to, rank } => {
+            Operation::Move { id, from, cursor, to, rank } => {
                 let arrival = self.take_arrival();
-                let there = self.queues.get(&from).is_some_and(|queue| queue.contains(id.0));
+                let there = self.may_stand(id, cursor)
+                    && self.queues.get(&from).is_some_and(|queue| queue.contains(id.0));
                 if there && self.queues.contains_key(&to) {
                     if let Some(queue) = self.queues.get_mut(&from) {
                         queue.remove(id.0);
@@ -327,6 +330,13 @@ impl Contents {
                 };
             }
         }
+    }
+
+    /// Whether a message may stand at a cursor: one that stands elsewhere than where it was sent does so at one alone. Where the others
+    /// stand is not kept here, and nobody is told another cursor of them.
+    pub(crate) fn may_stand(&self, id: MessageId, cursor: Cursor) -> bool {
+        let late = self.late.get(&id);
+        late.is_none_or(|late| (late.rank, late.arrival) == (cursor.rank, cursor.arrival))
     }
 
     fn take_arrival(&mut self) -> u64 {

@@ -361,7 +361,7 @@ impl Inspection {
                 && let Some((operations, _)) = decode_batch_body(met.body)
             {
                 for operation in operations {
-                    if let Operation::Acknowledge { destination, id, subscription: None } = operation
+                    if let Operation::Acknowledge { destination, id, subscription: None, .. } = operation
                         && lost.contains(&(id, destination))
                     {
                         done.insert((id, destination));

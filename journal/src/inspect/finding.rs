@@ -208,7 +208,7 @@ pub(crate) fn name<M>(operations: &[Operation<M>]) -> Vec<Lost> {
     for operation in operations {
         named.push(match operation {
             Operation::Enqueue { id, destination, .. } => Lost::message(*id, *destination),
-            Operation::Acknowledge { id, destination, subscription } => {
+            Operation::Acknowledge { id, destination, subscription, .. } => {
                 let (id, destination, subscription) = (*id, *destination, *subscription);
                 Lost::Acknowledgement { id, message_id: None, destination, subscription }
             }

@@ -11,10 +11,10 @@ use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Outco
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Store, StoreError, StoreWait as _};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
+use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
 use roaring::RoaringTreemap;
 
-use super::contents::{Contents, Late};
+use super::contents::{Chunk, Contents, Late};
 use super::examine::{Examination, InspectError, Inspection, OnProgress};
 use super::read::{Met, Standing};
 use crate::format::batch::{decode_batch_body, decode_prepared};
@@ -44,6 +44,9 @@ pub struct Salvaged {
 
 /// How many bytes go into one batch.
 const BATCH_BYTES: usize = 256 << 10;
+
+/// How many acknowledgements go into one batch.
+const OWED_MAX: usize = 4096;
 
 impl Inspection {
     /// Copies everything that an examination found deliverable into an empty store. Durable on return.
@@ -82,6 +85,9 @@ impl Inspection {
             subscribed: HashSet::new(),
             batch: Vec::new(),
             batch_bytes: 0,
+            owed: Vec::new(),
+            asked: contents.prepared.values().flatten().flat_map(acknowledged_in).collect(),
+            cursors: HashMap::new(),
             salvaged: Salvaged::default(),
             failed: None,
         };
@@ -113,6 +119,12 @@ struct Copier<'a> {
     subscribed: HashSet<SubscriptionId>,
     batch: Vec<Operation>,
     batch_bytes: usize,
+    /// Acknowledgements of the batch's messages, which follow it: only its answer tells where those stand.
+    owed: Vec<Operation>,
+    /// The messages that prepared transactions acknowledge or move.
+    asked: HashSet<MessageId>,
+    /// Where those stand in the other store.
+    cursors: HashMap<MessageId, Cursor>,
     salvaged: Salvaged,
     failed: Option<SalvageError>,
 }
@@ -225,13 +237,16 @@ impl Copier<'_> {
             return Ok(());
         };
         self.create(destination)?;
+        if self.owed.len() >= OWED_MAX {
+            self.commit()?;
+        }
         self.add(Operation::Enqueue { id, destination, rank, message: Arc::new(message) })?;
         self.salvaged.messages += 1;
         let contents = self.contents;
         for subscription in contents.catalog.subscriptions_of(destination) {
             if self.subscribed.contains(subscription) && !contents.waits_for(*subscription, id) {
-                let subscription = Some(*subscription);
-                self.add(Operation::Acknowledge { destination, id, subscription })?;
+                let (subscription, cursor) = (Some(*subscription), Cursor { rank, arrival: 0 });
+                self.owed.push(Operation::Acknowledge { destination, id, cursor, subscription });
             }
         }
         Ok(())
@@ -273,11 +288,44 @@ impl Copier<'_> {
     }
 
     fn commit(&mut self) -> Result<(), SalvageError> {
-        if !self.batch.is_empty() {
-            self.into.commit_wait(Batch::new(std::mem::take(&mut self.batch)))?;
-            self.batch_bytes = 0;
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        self.batch_bytes = 0;
+        let sent = batch.iter().filter_map(|operation| match operation {
+            Operation::Enqueue { id, rank, .. } => Some((*id, *rank)),
+            _ => None,
+        });
+        let sent: Vec<_> = sent.collect();
+        let committed = self.into.commit_wait(Batch::new(batch))?;
+        let stand: HashMap<_, _> = (committed.arrival_first..)
+            .zip(sent)
+            .map(|(arrival, (id, rank))| (id, Cursor { rank, arrival }))
+            .collect();
+        self.cursors.extend(stand.iter().filter(|(id, _)| self.asked.contains(id)));
+        let mut owed = std::mem::take(&mut self.owed);
+        for operation in &mut owed {
+            if let Operation::Acknowledge { id, cursor, .. } = operation {
+                debug_assert!(stand.contains_key(id), "it is owed for a message of this batch");
+                *cursor = stand.get(id).copied().unwrap_or(*cursor);
+            }
+        }
+        for chunk in owed.chunks(OWED_MAX) {
+            self.into.commit_wait(Batch::new(chunk.to_vec()))?;
         }
         Ok(())
+    }
+
+    /// Where the message of a prepared acknowledgement or move stands in the other store, if it went over and still stood there.
+    fn place(&self, mut operation: Operation<Span>) -> Operation<Span> {
+        if let Operation::Acknowledge { id, cursor, .. } | Operation::Move { id, cursor, .. } = &mut operation
+            && self.contents.may_stand(*id, *cursor)
+            && let Some(found) = self.cursors.get(id)
+        {
+            *cursor = *found;
+        }
+        operation
     }
 
     /// What is no message: empty destinations, tables, prepared transactions; and that no number is given twice.
@@ -294,6 +342,8 @@ impl Copier<'_> {
             let (table, key, value) = (table.clone(), key.clone(), Some(value.clone()));
             self.add(Operation::Put { table, key, value })?;
         }
+        // The other store says by then where everything stands.
+        self.commit()?;
         for (xid, chunks) in &contents.prepared {
             for chunk in chunks {
                 let mut operations = Vec::new();
@@ -310,7 +360,7 @@ impl Copier<'_> {
                         });
                         operations.extend(held.ok());
                     } else {
-                        let held = operation.try_map_message(&mut |_, _| Err(()));
+                        let held = self.place(operation).try_map_message(&mut |_, _| Err(()));
                         operations.extend(held.ok());
                     }
                 }
@@ -357,4 +407,12 @@ impl Copier<'_> {
 fn message_in(body: &[u8], id: MessageId, span: Span) -> Option<Message> {
     let bytes = Bytes::copy_from_slice(codec::checked_message(body, id, span)?);
     codec::decode_message(&bytes).ok()
+}
+
+/// The messages that a chunk of a prepared transaction acknowledges or moves.
+fn acknowledged_in(chunk: &Chunk) -> impl Iterator<Item = MessageId> {
+    chunk.operations.iter().filter_map(|operation| match operation {
+        Operation::Acknowledge { id, .. } | Operation::Move { id, .. } => Some(*id),
+        _ => None,
+    })
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use kahawai_journal::disk::memory::MemoryDisk;
 use kahawai_journal::inspect::Severity;
 use kahawai_store::batch::{Batch, DestinationKind, Operation, Outcome, Subscription};
+use kahawai_store::conformance::places::{Places, SOMEWHERE};
 use kahawai_store::contract::{Recovered, StoreWait as _};
 use kahawai_store::model::Contents;
 use kahawai_store::names::{DestinationId, Epoch, MessageId, SubscriptionId, Xid};
@@ -57,6 +58,7 @@ fn operation(random: &mut Random, next: &mut u64) -> Operation {
         20..26 => Operation::Move {
             id: recent(random),
             from: place(random),
+            cursor: SOMEWHERE,
             to: place(random),
             rank: random.below(2) as u8,
         },
@@ -71,7 +73,8 @@ fn simple(random: &mut Random, next: &mut u64) -> Operation {
         0..40 => {
             let subscription = (random.below(2) == 0).then(|| SubscriptionId(random.below(number)));
             let id = MessageId(number.saturating_sub(random.below(40)));
-            Operation::Acknowledge { destination: DestinationId(1 + random.below(6)), id, subscription }
+            let destination = DestinationId(1 + random.below(6));
+            Operation::Acknowledge { destination, id, cursor: SOMEWHERE, subscription }
         }
         40..48 => Operation::Put {
             table: "table".into(),
@@ -94,7 +97,8 @@ fn drain(open: &Open, random: &mut Random) {
         for stored in &waiting.messages {
             if random.below(8) > 0 {
                 let (destination, subscription) = (waiting.destination, waiting.subscription);
-                let done = Operation::Acknowledge { destination, id: stored.id, subscription };
+                let (id, cursor) = (stored.id, stored.cursor);
+                let done = Operation::Acknowledge { destination, id, cursor, subscription };
                 open.journal.commit_wait(done.into()).expect("it commits");
             }
         }
@@ -114,6 +118,7 @@ fn what_the_tools_say_lives_is_what_the_engine_says_and_salvage_brings_it_over()
         let mut random = Random(seed);
         let disk = MemoryDisk::new();
         let mut next = 0;
+        let mut places = Places::default();
         for round in 0..4 {
             let open = Open::on(&disk);
             if round == 0 {
@@ -125,8 +130,11 @@ fn what_the_tools_say_lives_is_what_the_engine_says_and_salvage_brings_it_over()
             for _ in 0..120 {
                 let count = 1 + random.below(3);
                 let operations = (0..count).map(|_| operation(&mut random, &mut next)).collect();
+                let operations = places.fill(operations);
                 // Much is refused: it names what is not there.
-                let _ = open.journal.commit_wait(Batch::new(operations));
+                if let Ok(committed) = open.journal.commit_wait(Batch::new(operations.clone())) {
+                    places.follow(&operations, Some(committed.arrival_first));
+                }
             }
             drain(&open, &mut random);
             let held = open.journal.recover_wait().expect("what it holds");

@@ -19,7 +19,7 @@ use kahawai_store::batch::{Destination, DestinationKind, Operation};
 use kahawai_store::contract::Store as _;
 use kahawai_store::election::{Cancel, Election as _, Hold};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, MessageId};
 
 /// An open store and its mastership.
 pub(crate) struct Open {
@@ -72,8 +72,10 @@ pub(crate) fn enqueue(id: u64, destination: u64, length: usize) -> Operation {
     Operation::Enqueue { id: MessageId(id), destination, rank: 0, message }
 }
 
+/// Acknowledges a message where all were sent in the order of their ids, from 1.
 pub(crate) fn acknowledge(id: u64, destination: u64) -> Operation {
-    Operation::Acknowledge { destination: DestinationId(destination), id: MessageId(id), subscription: None }
+    let (destination, cursor) = (DestinationId(destination), Cursor { rank: 0, arrival: id - 1 });
+    Operation::Acknowledge { destination, id: MessageId(id), cursor, subscription: None }
 }
 
 pub(crate) fn copy(disk: &MemoryDisk) -> MemoryDisk {

@@ -16,10 +16,10 @@ use kahawai_journal::journal::{Journal, OpenError};
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::steps::Watch;
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation};
-use kahawai_store::contract::{Completion, ReadRequest, Store, StoreError, StoreWait};
+use kahawai_store::contract::{Committed, Completion, Page, ReadRequest, Store, StoreError, StoreWait};
 use kahawai_store::election::{Cancel, Election, Hold};
 use kahawai_store::message::Message;
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Long enough that a living master on a busy machine is not taken for a silent one.
@@ -144,8 +144,8 @@ pub(crate) fn load(journal: &Journal, ledger: &Arc<Ledger>, enough: &AtomicBool)
     }
     let (ends, ended) = channel();
     // What earlier masters left is consumed first, so that segments empty.
-    let mut mine: Vec<u64> = match waiting(journal) {
-        Ok(found) => found.into_iter().collect(),
+    let mut mine: Vec<(u64, Cursor)> = match page_of(journal, QUEUE) {
+        Ok(page) => page.messages.iter().map(|stored| (stored.id.0, stored.cursor)).collect(),
         Err(error) => return error,
     };
     loop {
@@ -162,10 +162,10 @@ pub(crate) fn load(journal: &Journal, ledger: &Arc<Ledger>, enough: &AtomicBool)
             let operation = Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message };
             submit(journal, operation, ledger, id, true, &ends);
         }
-        for id in mine.drain(..) {
+        for (id, cursor) in mine.drain(..) {
             ledger.tried.lock().unwrap().insert(id);
-            let operation =
-                Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None };
+            let (destination, subscription) = (QUEUE, None);
+            let operation = Operation::Acknowledge { destination, id: MessageId(id), cursor, subscription };
             submit(journal, operation, ledger, id, false, &ends);
         }
         let mut error = None;
@@ -174,7 +174,8 @@ pub(crate) fn load(journal: &Journal, ledger: &Arc<Ledger>, enough: &AtomicBool)
         let expected = PENDING.with(|pending| pending.replace(0));
         while waited < expected {
             match ended.recv_timeout(PATIENCE).expect("an answer") {
-                Ok(()) => {}
+                Ok((id, cursor)) if ids.contains(&id) => mine.push((id, cursor)),
+                Ok(_) => {}
                 Err(found) => error = Some(found),
             }
             waited += 1;
@@ -182,7 +183,6 @@ pub(crate) fn load(journal: &Journal, ledger: &Arc<Ledger>, enough: &AtomicBool)
         if let Some(error) = error {
             return error;
         }
-        mine = ids;
     }
 }
 
@@ -197,7 +197,7 @@ pub(crate) fn submit(
     ledger: &Arc<Ledger>,
     id: u64,
     is_send: bool,
-    ends: &Sender<Result<(), StoreError>>,
+    ends: &Sender<Result<(u64, Cursor), StoreError>>,
 ) {
     PENDING.with(|pending| pending.set(pending.get() + 1));
     let (ledger, ends) = (Arc::clone(ledger), ends.clone());
@@ -208,7 +208,8 @@ pub(crate) fn submit(
                 let of = if is_send { &ledger.sent } else { &ledger.acknowledged };
                 of.lock().unwrap().insert(id);
             }
-            let _ = ends.send(result.map(drop));
+            let stands = |committed: Committed| Cursor { rank: 0, arrival: committed.arrival_first };
+            let _ = ends.send(result.map(|committed| (id, stands(committed))));
         }),
     );
 }
@@ -219,6 +220,11 @@ pub(crate) fn waiting(journal: &Journal) -> Result<BTreeSet<u64>, StoreError> {
 }
 
 fn waiting_in(journal: &Journal, destination: DestinationId) -> Result<BTreeSet<u64>, StoreError> {
+    let page = page_of(journal, destination)?;
+    Ok(page.messages.iter().map(|stored| stored.id.0).collect())
+}
+
+fn page_of(journal: &Journal, destination: DestinationId) -> Result<Page, StoreError> {
     let request = ReadRequest {
         destination,
         subscription: None,
@@ -229,10 +235,10 @@ fn waiting_in(journal: &Journal, destination: DestinationId) -> Result<BTreeSet<
     match journal.read_wait(request) {
         Ok(page) => {
             assert!(page.damaged.is_empty(), "{:?}", page.damaged);
-            Ok(page.messages.iter().map(|stored| stored.id.0).collect())
+            Ok(page)
         }
         // No master got as far as to create the queue.
-        Err(StoreError::Rejected(_)) => Ok(BTreeSet::new()),
+        Err(StoreError::Rejected(_)) => Ok(Page::default()),
         Err(error) => Err(error),
     }
 }

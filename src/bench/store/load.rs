@@ -9,7 +9,7 @@ use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation};
 use kahawai_store::codec::batch_size;
 use kahawai_store::contract::{Committed, Completion, Store, StoreError, StoreWait as _};
 use kahawai_store::message::{Header, Message};
-use kahawai_store::names::{DestinationId, MessageId};
+use kahawai_store::names::{Cursor, DestinationId, MessageId};
 
 use crate::bench::meter::histogram;
 use crate::bench::processor;
@@ -41,6 +41,8 @@ type Answer = (Result<Committed, StoreError>, Instant);
 pub(super) struct Load {
     message: Arc<Message>,
     next: u64,
+    /// Of the first message, whose id is 1: the others follow it in the order of their ids.
+    arrival_first: u64,
     answer: SyncSender<Answer>,
     answers: Receiver<Answer>,
     writers: u32,
@@ -58,7 +60,7 @@ impl Load {
         };
         let message = Arc::new(Message { header, body: vec![b'x'; body_bytes].into(), ..Message::default() });
         let (answer, answers) = sync_channel(writers as usize);
-        Self { message, next: 1, answer, answers, writers }
+        Self { message, next: 1, arrival_first: 0, answer, answers, writers }
     }
 
     /// What one message and the acknowledgement of another come to in the encoding that engines keep.
@@ -71,8 +73,9 @@ impl Load {
         let mut operations =
             vec![Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message }];
         if id > BEHIND {
+            let cursor = Cursor { rank: 0, arrival: self.arrival_first + (id - BEHIND - 1) };
             let id = MessageId(id - BEHIND);
-            operations.push(Operation::Acknowledge { destination: QUEUE, id, subscription: None });
+            operations.push(Operation::Acknowledge { destination: QUEUE, id, cursor, subscription: None });
         }
         operations
     }
@@ -100,7 +103,8 @@ impl Load {
     ) -> Result<Loaded, Failure> {
         let failed = |error: StoreError| Failure::new(Exit::StoreFailed, error);
         let queue = Destination { id: QUEUE, kind: DestinationKind::Queue, name: "bench".into() };
-        store.commit_wait(Operation::CreateDestination(queue).into()).map_err(failed)?;
+        let created = store.commit_wait(Operation::CreateDestination(queue).into()).map_err(failed)?;
+        self.arrival_first = created.arrival_first;
         for _ in 0..self.writers {
             self.submit(store);
         }

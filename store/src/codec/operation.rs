@@ -7,22 +7,22 @@
 //! | 3 | subscribe | id, destination:varint, client id, name:text, flags:u8 (1 no local, 2 selector), selector:text if flagged |
 //! | 4 | unsubscribe | id:varint |
 //! | 5 | enqueue | id, destination:varint, rank:u8, length of the message:varint, its checksum:u32 (see `message_checksum`), the message |
-//! | 6 | acknowledge on a queue | destination, id:varint |
-//! | 7 | acknowledge for a subscription | destination, id, subscription:varint |
-//! | 8 | move | id, from, to:varint, rank:u8 |
+//! | 6 | acknowledge on a queue | destination, id:varint, cursor |
+//! | 7 | acknowledge for a subscription | destination, id:varint, cursor, subscription:varint |
+//! | 8 | move | id, from:varint, cursor, to:varint, rank:u8 |
 //! | 9 | prepare | xid, count:varint, operations |
 //! | 10 | decide | xid, outcome:u8 (0 roll back, 1 commit) |
 //! | 11 | put | table:text, key:bytes, value:bytes |
 //! | 12 | put nothing | table:text, key:bytes |
 //!
-//! An xid is format:varint (zigzag), global:bytes, branch:bytes.
+//! A cursor is rank:u8, arrival:varint. An xid is format:varint (zigzag), global:bytes, branch:bytes.
 
 use super::error::{DecodeError, Problem};
 use super::message::{MESSAGE_CHECKSUM_LENGTH, encode_with_checksum};
 use super::primitive::{Reader, put_bytes, put_varint, unzigzag, zigzag};
 use super::span::Span;
 use crate::batch::{Destination, DestinationKind, Operation, Outcome, Subscription};
-use crate::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use crate::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 
 const CREATE_DESTINATION: u8 = 1;
 const REMOVE_DESTINATION: u8 = 2;
@@ -85,22 +85,24 @@ pub(super) fn encode(operation: Operation, start: usize, out: &mut Vec<u8>) -> O
             let message = Span { start: (message_at - start) as u32, length: length as u32 };
             Operation::Enqueue { id, destination, rank, message }
         }
-        Operation::Acknowledge { destination, id, subscription } => {
+        Operation::Acknowledge { destination, id, cursor, subscription } => {
             out.push(if subscription.is_some() { ACKNOWLEDGE_SUBSCRIPTION } else { ACKNOWLEDGE_QUEUE });
             put_varint(out, destination.0);
             put_varint(out, id.0);
+            encode_cursor(cursor, out);
             if let Some(subscription) = subscription {
                 put_varint(out, subscription.0);
             }
-            Operation::Acknowledge { destination, id, subscription }
+            Operation::Acknowledge { destination, id, cursor, subscription }
         }
-        Operation::Move { id, from, to, rank } => {
+        Operation::Move { id, from, cursor, to, rank } => {
             out.push(MOVE);
             put_varint(out, id.0);
             put_varint(out, from.0);
+            encode_cursor(cursor, out);
             put_varint(out, to.0);
             out.push(rank);
-            Operation::Move { id, from, to, rank }
+            Operation::Move { id, from, cursor, to, rank }
         }
         Operation::Prepare { xid, operations } => {
             out.push(PREPARE);
@@ -138,6 +140,11 @@ fn encode_subscription(subscription: &Subscription, out: &mut Vec<u8>) {
     if let Some(selector) = &subscription.selector {
         put_bytes(out, selector.as_bytes());
     }
+}
+
+fn encode_cursor(cursor: Cursor, out: &mut Vec<u8>) {
+    out.push(cursor.rank);
+    put_varint(out, cursor.arrival);
 }
 
 fn encode_xid(xid: &Xid, out: &mut Vec<u8>) {
@@ -195,15 +202,17 @@ fn decode(reader: &mut Reader<'_>, nested: bool) -> Result<Operation<Span>, Deco
         ACKNOWLEDGE_QUEUE | ACKNOWLEDGE_SUBSCRIPTION => {
             let destination = DestinationId(reader.varint()?);
             let id = MessageId(reader.varint()?);
+            let cursor = decode_cursor(reader)?;
             let subscription = match tag {
                 ACKNOWLEDGE_SUBSCRIPTION => Some(SubscriptionId(reader.varint()?)),
                 _ => None,
             };
-            Operation::Acknowledge { destination, id, subscription }
+            Operation::Acknowledge { destination, id, cursor, subscription }
         }
         MOVE => Operation::Move {
             id: MessageId(reader.varint()?),
             from: DestinationId(reader.varint()?),
+            cursor: decode_cursor(reader)?,
             to: DestinationId(reader.varint()?),
             rank: reader.u8()?,
         },
@@ -246,6 +255,10 @@ fn decode_subscription(reader: &mut Reader<'_>) -> Result<Subscription, DecodeEr
     }
     let selector = if flags & HAS_SELECTOR != 0 { Some(reader.text_copied()?) } else { None };
     Ok(Subscription { id, destination, client_id, name, selector, no_local: flags & NO_LOCAL != 0 })
+}
+
+fn decode_cursor(reader: &mut Reader<'_>) -> Result<Cursor, DecodeError> {
+    Ok(Cursor { rank: reader.u8()?, arrival: reader.varint()? })
 }
 
 fn decode_xid(reader: &mut Reader<'_>) -> Result<Xid, DecodeError> {

@@ -33,6 +33,7 @@ pub mod cases;
 pub mod hold;
 pub mod mutant;
 mod operations;
+pub mod places;
 mod session;
 
 use std::sync::Arc;
@@ -109,6 +110,7 @@ suite! { ($)
         ranks_come_before_arrivals,
         moved_message_keeps_its_id_and_goes_to_the_end,
         move_of_nothing_comes_to_nothing,
+        stale_cursor_comes_to_nothing,
     }
     paging::{
         cursors_page_through_everything,

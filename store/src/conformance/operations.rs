@@ -1,12 +1,13 @@
-//! Short ways to say operations.
+//! Short ways to say operations. What acknowledges or moves stands [`SOMEWHERE`]: the session knows where.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::places::SOMEWHERE;
 use crate::batch::{Destination, DestinationKind, Operation, Outcome, Subscription};
 use crate::message::{BodyKind, Header, Message};
-use crate::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use crate::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 
 pub(super) fn create(id: DestinationId, kind: DestinationKind, name: &str) -> Operation {
     Operation::CreateDestination(Destination { id, kind, name: name.into() })
@@ -61,7 +62,7 @@ pub(super) fn message(id: MessageId, body: usize) -> Arc<Message> {
 }
 
 pub(super) fn acknowledge(id: MessageId, destination: DestinationId) -> Operation {
-    Operation::Acknowledge { destination, id, subscription: None }
+    Operation::Acknowledge { destination, id, cursor: SOMEWHERE, subscription: None }
 }
 
 pub(super) fn acknowledge_for(
@@ -69,11 +70,23 @@ pub(super) fn acknowledge_for(
     destination: DestinationId,
     subscription: SubscriptionId,
 ) -> Operation {
-    Operation::Acknowledge { destination, id, subscription: Some(subscription) }
+    Operation::Acknowledge { destination, id, cursor: SOMEWHERE, subscription: Some(subscription) }
 }
 
 pub(super) fn moved(id: MessageId, from: DestinationId, to: DestinationId) -> Operation {
-    Operation::Move { id, from, to, rank: 0 }
+    moved_ranked(id, from, to, 0)
+}
+
+pub(super) fn moved_ranked(id: MessageId, from: DestinationId, to: DestinationId, rank: u8) -> Operation {
+    Operation::Move { id, from, cursor: SOMEWHERE, to, rank }
+}
+
+/// The same acknowledgement or move of a message that stands here.
+pub(super) fn at(place: Cursor, mut operation: Operation) -> Operation {
+    if let Operation::Acknowledge { cursor, .. } | Operation::Move { cursor, .. } = &mut operation {
+        *cursor = place;
+    }
+    operation
 }
 
 pub(super) fn put(table: &str, key: &str, value: Option<&str>) -> Operation {

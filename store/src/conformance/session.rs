@@ -1,11 +1,13 @@
 //! An open store under test, and short ways to ask it.
 
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use super::Engine;
 use super::operations::{create, subscription};
+use super::places::Places;
 use crate::batch::{Batch, DestinationKind, Operation};
 use crate::catalog::Rejection;
 use crate::contract::{Committed, Completion, Page, ReadRequest, Recovered, Store, StoreError};
@@ -19,6 +21,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(super) struct Session<'a> {
     engine: &'a mut dyn Engine,
     pub(super) store: Arc<dyn Store>,
+    /// By which operations get their cursors.
+    places: RefCell<Places>,
     last_id: u64,
 }
 
@@ -51,12 +55,13 @@ impl<T: Send + 'static> Answer<T> {
 impl<'a> Session<'a> {
     pub(super) fn start(engine: &'a mut dyn Engine) -> Self {
         let store = engine.open();
-        Self { engine, store, last_id: 0 }
+        Self { engine, store, places: RefCell::default(), last_id: 0 }
     }
 
     pub(super) fn reopen(&mut self) {
         self.store.close();
         self.store = self.engine.open();
+        self.places.get_mut().synchronize(None);
     }
 
     /// Crashes and opens again; `false` where the engine cannot, having said why.
@@ -65,6 +70,7 @@ impl<'a> Session<'a> {
         match self.engine.crash(self.store.clone()) {
             Ok(()) => {
                 self.store = self.engine.open();
+                self.places.get_mut().synchronize(None);
                 true
             }
             Err(reason) => {
@@ -75,11 +81,30 @@ impl<'a> Session<'a> {
     }
 
     pub(super) fn submit(&self, operations: Vec<Operation>) -> Answer<Committed> {
-        Answer::of(|done| self.store.commit(Batch::new(operations), done))
+        let operations = self.fill(operations);
+        self.places.borrow_mut().follow(&operations, None);
+        self.submit_filled(operations)
     }
 
     pub(super) fn try_commit(&self, operations: Vec<Operation>) -> Result<Committed, StoreError> {
-        self.submit(operations).wait()
+        let operations = self.fill(operations);
+        let committed = self.submit_filled(operations.clone()).wait()?;
+        self.places.borrow_mut().follow(&operations, Some(committed.arrival_first));
+        Ok(committed)
+    }
+
+    fn submit_filled(&self, operations: Vec<Operation>) -> Answer<Committed> {
+        Answer::of(|done| self.store.commit(Batch::new(operations), done))
+    }
+
+    /// Puts the cursors of their messages into operations.
+    fn fill(&self, operations: Vec<Operation>) -> Vec<Operation> {
+        if !self.places.borrow().is_synchronous()
+            && let Ok(committed) = self.submit_filled(Vec::new()).wait()
+        {
+            self.places.borrow_mut().synchronize(Some(committed.arrival_first));
+        }
+        self.places.borrow().fill(operations)
     }
 
     pub(super) fn commit(&self, operations: Vec<Operation>) -> Committed {

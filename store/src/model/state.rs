@@ -174,13 +174,13 @@ impl State {
                     self.place(destination, cursor, Kept { id, message });
                 }
             }
-            Operation::Acknowledge { destination, id, subscription } => {
-                self.acknowledge(destination, id, subscription);
+            Operation::Acknowledge { destination, id, cursor, subscription } => {
+                self.acknowledge(destination, id, cursor, subscription);
             }
-            Operation::Move { id, from, to, rank } => {
-                let cursor = Cursor { rank, arrival: self.take_arrival() };
-                if let Some(kept) = self.take(from, id) {
-                    self.place(to, cursor, kept);
+            Operation::Move { id, from, cursor, to, rank } => {
+                let end = Cursor { rank, arrival: self.take_arrival() };
+                if let Some(kept) = self.take(from, id, cursor) {
+                    self.place(to, end, kept);
                 }
             }
             Operation::Prepare { xid, operations } => {
@@ -212,16 +212,17 @@ impl State {
         &mut self,
         destination: DestinationId,
         id: MessageId,
+        cursor: Cursor,
         subscription: Option<SubscriptionId>,
     ) {
         match (self.kind(destination), subscription) {
             (Some(DestinationKind::Queue), None) => {
-                self.take(destination, id);
+                self.take(destination, id, cursor);
             }
             (Some(DestinationKind::Topic), Some(subscription)) => {
-                let Some((place, cursor)) = self.places.get(&id).copied() else { return };
+                let stands = self.stands(destination, id, cursor);
                 let Some(progress) = self.progress.get_mut(&subscription) else { return };
-                if place == destination && progress.wants(destination, cursor.arrival) {
+                if stands && progress.wants(destination, cursor.arrival) {
                     progress.acknowledged.insert(cursor.arrival);
                     self.drop_unwanted(destination);
                 }
@@ -259,8 +260,8 @@ impl State {
                 for progress in self.progress.values_mut() {
                     progress.acknowledged.remove(&cursor.arrival);
                 }
+                self.take(topic, id, cursor);
             }
-            self.take(topic, id);
         }
     }
 
@@ -269,9 +270,13 @@ impl State {
         self.messages.entry(destination).or_default().insert(cursor, kept);
     }
 
-    fn take(&mut self, destination: DestinationId, id: MessageId) -> Option<Kept> {
-        let (place, cursor) = self.places.get(&id).copied()?;
-        if place != destination {
+    /// Whether a message stands there, and not elsewhere.
+    fn stands(&self, destination: DestinationId, id: MessageId, cursor: Cursor) -> bool {
+        self.places.get(&id) == Some(&(destination, cursor))
+    }
+
+    fn take(&mut self, destination: DestinationId, id: MessageId, cursor: Cursor) -> Option<Kept> {
+        if !self.stands(destination, id, cursor) {
             return None;
         }
         self.places.remove(&id);

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use kahawai_store::batch::{Destination, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::codec::header::EXTRA_TAG_MIN;
 use kahawai_store::message::{BodyKind, Header, Message};
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 use proptest::collection::{btree_map, vec};
 use proptest::option;
 use proptest::prelude::*;
@@ -67,6 +67,10 @@ pub(crate) fn message() -> impl Strategy<Value = Message> {
     })
 }
 
+fn cursor() -> impl Strategy<Value = Cursor> {
+    (any::<u8>(), any::<u64>()).prop_map(|(rank, arrival)| Cursor { rank, arrival })
+}
+
 fn xid() -> impl Strategy<Value = Xid> {
     let parts = (any::<i32>(), bytes(64), bytes(64));
     parts.prop_map(|(format, global, branch)| Xid { format, global, branch })
@@ -98,11 +102,13 @@ fn simple_operation() -> impl Strategy<Value = Operation> {
                 message: Arc::new(message)
             }
         ),
-        2 => (destination(), message_id(), option::of(subscription_id())).prop_map(
-            |(destination, id, subscription)| Operation::Acknowledge { destination, id, subscription }
+        2 => (destination(), message_id(), cursor(), option::of(subscription_id())).prop_map(
+            |(destination, id, cursor, subscription)| {
+                Operation::Acknowledge { destination, id, cursor, subscription }
+            }
         ),
-        1 => (message_id(), destination(), destination(), any::<u8>())
-            .prop_map(|(id, from, to, rank)| Operation::Move { id, from, to, rank }),
+        1 => (message_id(), destination(), cursor(), destination(), any::<u8>())
+            .prop_map(|(id, from, cursor, to, rank)| Operation::Move { id, from, cursor, to, rank }),
         1 => (xid(), any::<bool>()).prop_map(|(xid, commit)| Operation::Decide {
             xid,
             outcome: if commit { Outcome::Commit } else { Outcome::Rollback }

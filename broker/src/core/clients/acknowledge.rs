@@ -133,6 +133,7 @@ impl Core {
         let key = entry.source?;
         let source = self.sources.get(&key)?;
         let destination = source.stored?;
-        Some((key, Operation::Acknowledge { destination, id: entry.id, subscription: source.subscription }))
+        let (id, cursor, subscription) = (entry.id, entry.position.cursor(), source.subscription);
+        Some((key, Operation::Acknowledge { destination, id, cursor, subscription }))
     }
 }

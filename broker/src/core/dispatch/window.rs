@@ -25,10 +25,12 @@ use crate::core::memory::Holds;
 
 type IdSet = HashSet<MessageId, BuildHasherDefault<KeyHasher>>;
 
-/// Where a message stands among those that wait: stored messages by their arrival, messages that are only in memory
+/// Where a message stands among those that wait: stored messages by their cursor, messages that are only in memory
 /// behind the last arrival known when they came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
+    /// The rank in the store; 0 for what is only in memory.
+    pub(crate) rank: u8,
     /// The arrival number in the store.
     pub(crate) arrival: u64,
     /// 0 for a stored message; counts up for the others.
@@ -37,7 +39,13 @@ pub(crate) struct Position {
 
 impl Position {
     pub(crate) fn stored(cursor: Cursor) -> Self {
-        Self { arrival: cursor.arrival, minor: 0 }
+        Self { rank: cursor.rank, arrival: cursor.arrival, minor: 0 }
+    }
+
+    /// Where a message that is stored stands in the store.
+    pub(crate) fn cursor(self) -> Cursor {
+        debug_assert!(self.minor == 0, "what is only in memory has no cursor");
+        Cursor { rank: self.rank, arrival: self.arrival }
     }
 }
 
@@ -355,7 +363,10 @@ impl Window {
     }
 
     fn rewind(&mut self, to: Position) {
-        let before = to.arrival.checked_sub(1).map(|arrival| Cursor { rank: 0, arrival });
+        let before = match to.arrival.checked_sub(1) {
+            Some(arrival) => Some(Cursor { rank: to.rank, arrival }),
+            None => to.rank.checked_sub(1).map(|rank| Cursor { rank, arrival: u64::MAX }),
+        };
         self.read_to = self.read_to.min(before);
         self.behind = true;
         if let Some(reading) = &mut self.reading {

@@ -238,7 +238,7 @@ impl Core {
             self.publish(key, id, message, sender, false);
             return;
         };
-        let position = Position { arrival: self.arrival_last, minor: self.ids.key() };
+        let position = Position { rank: 0, arrival: self.arrival_last, minor: self.ids.key() };
         let waiting = Waiting { id, position, message: Arc::clone(message), redeliveries: 0, stored: false };
         if let Some(source) = self.sources.get_mut(&source) {
             source.window.change(&mut self.memory).insert(waiting);

@@ -33,7 +33,7 @@ impl Dispatched {
             id,
             serial: 0,
             source: None,
-            position: Position { arrival: 0, minor: 0 },
+            position: Position { rank: 0, arrival: 0, minor: 0 },
             message: None,
             redeliveries: 0,
             stored: false,

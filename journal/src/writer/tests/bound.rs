@@ -8,9 +8,9 @@ use std::sync::atomic::Ordering;
 
 use kahawai_store::batch::{Batch, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::codec;
-use kahawai_store::contract::{Store, StoreWait};
+use kahawai_store::contract::{Committed, Store, StoreWait};
 use kahawai_store::model::{Contents, State};
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
+use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
 
 use super::driver::{Driven, contents_of, real, summary};
 use super::scale;
@@ -38,6 +38,8 @@ struct Life {
     random: Random,
     /// What each message takes that was ever sent.
     sizes: BTreeMap<u64, u64>,
+    /// Where each stands that was ever sent by itself.
+    arrivals: BTreeMap<u64, u64>,
     worst: f64,
     /// How many messages the cleaner found in the stores before this.
     found: u64,
@@ -49,9 +51,19 @@ impl Life {
         let disk = MemoryDisk::new();
         let store = Driven::open_with(Arc::new(disk.clone()), 1, options()).expect("it opens");
         let random = Random(seed);
-        let (state, sizes) = (State::default(), BTreeMap::new());
-        let mut life =
-            Self { store, disk, state, epoch: 1, id_next: 1, random, sizes, worst: 0.0, found: 0, at };
+        let mut life = Self {
+            store,
+            disk,
+            state: State::default(),
+            epoch: 1,
+            id_next: 1,
+            random,
+            sizes: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            worst: 0.0,
+            found: 0,
+            at,
+        };
         for (id, kind) in
             [(QUEUE, DestinationKind::Queue), (DEAD, DestinationKind::Queue), (TOPIC, DestinationKind::Topic)]
         {
@@ -60,15 +72,17 @@ impl Life {
         life
     }
 
-    fn commit(&mut self, operation: Operation) {
+    fn commit(&mut self, operation: Operation) -> Committed {
         let batch = Batch::from(operation);
-        self.state.apply(batch.clone()).expect("the model takes it");
-        self.store.commit_wait(batch).unwrap_or_else(|error| panic!("{}: {error}", self.at));
+        let modelled = self.state.apply(batch.clone()).expect("the model takes it");
+        let committed = self.store.commit_wait(batch).unwrap_or_else(|error| panic!("{}: {error}", self.at));
+        assert_eq!(committed, modelled, "{}", self.at);
         let live = self.store.writer.lock().expect("no panic").holding().live;
         let (held, bound) = (self.disk.bytes(), 2 * live + SEGMENTS_BOUND * SEGMENT);
         let told = || self.store.writer.lock().expect("no panic").told();
         assert!(held <= bound, "{}: {held} bytes held, {live} live, {bound} allowed; {}", self.at, told());
         self.worst = self.worst.max((held as f64 - (SEGMENTS_BOUND * SEGMENT) as f64) / live.max(1) as f64);
+        committed
     }
 
     fn enqueue(&mut self, destination: DestinationId) -> (u64, Operation) {
@@ -87,12 +101,22 @@ impl Life {
 
     fn send(&mut self, destination: DestinationId) -> u64 {
         let (id, operation) = self.enqueue(destination);
-        self.commit(operation);
+        let committed = self.commit(operation);
+        self.arrivals.insert(id, committed.arrival_first);
         id
     }
 
     fn acknowledge(&mut self, id: u64) {
-        self.commit(done(QUEUE, id, None));
+        self.done(QUEUE, id, None);
+    }
+
+    fn done(&mut self, destination: DestinationId, id: u64, subscription: Option<SubscriptionId>) {
+        let (id, cursor) = (MessageId(id), self.cursor(id));
+        self.commit(Operation::Acknowledge { destination, id, cursor, subscription });
+    }
+
+    fn cursor(&self, id: u64) -> Cursor {
+        Cursor { rank: 0, arrival: self.arrivals[&id] }
     }
 
     /// Compares everything, opens anew, and compares again.
@@ -143,10 +167,6 @@ impl Life {
         println!("{}: at most {:.2} times what lives; {found} messages written again", self.at, self.worst);
         assert!(!writes_again || found > 20, "{}: {found}", self.at);
     }
-}
-
-fn done(destination: DestinationId, id: u64, subscription: Option<SubscriptionId>) -> Operation {
-    Operation::Acknowledge { destination, id: MessageId(id), subscription }
 }
 
 #[test]
@@ -237,24 +257,24 @@ fn laggards_among_durable_subscriptions_keep_only_what_they_wait_for() {
         let mut waiting: Vec<(u64, u64)> = Vec::new();
         for number in 0..1800_u64 {
             let id = life.send(TOPIC);
-            life.commit(done(TOPIC, id, Some(SubscriptionId(1))));
+            life.done(TOPIC, id, Some(SubscriptionId(1)));
             if !number.is_multiple_of(60) {
-                life.commit(done(TOPIC, id, Some(SubscriptionId(2))));
+                life.done(TOPIC, id, Some(SubscriptionId(2)));
             }
             waiting.push((3, id));
             if number.is_multiple_of(15) {
                 waiting.push((4, id));
             } else {
-                life.commit(done(TOPIC, id, Some(SubscriptionId(4))));
+                life.done(TOPIC, id, Some(SubscriptionId(4)));
             }
             while waiting.len() > 150 {
                 let at = life.random.below(waiting.len());
                 let (subscription, id) = waiting.swap_remove(at);
-                life.commit(done(TOPIC, id, Some(SubscriptionId(subscription))));
+                life.done(TOPIC, id, Some(SubscriptionId(subscription)));
             }
             match number {
                 600 => subscribe(&mut life, 5),
-                1200 => life.commit(Operation::Unsubscribe(SubscriptionId(5))),
+                1200 => drop(life.commit(Operation::Unsubscribe(SubscriptionId(5)))),
                 700 | 1300 => life.reopen(),
                 _ => {}
             }
@@ -278,7 +298,10 @@ fn undecided_transactions_and_moves_to_a_dead_letter_queue_hold_only_themselves(
         for number in 0..3000_u64 {
             let id = life.send(QUEUE);
             match number % 40 {
-                7 => life.commit(Operation::Move { id: MessageId(id), from: QUEUE, to: DEAD, rank: 0 }),
+                7 => {
+                    let (id, cursor) = (MessageId(id), life.cursor(id));
+                    life.commit(Operation::Move { id, from: QUEUE, cursor, to: DEAD, rank: 0 });
+                }
                 _ => life.acknowledge(id),
             }
             // Another chunk for some, a decision for one now and then, and its name anew.

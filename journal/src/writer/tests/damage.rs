@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use kahawai_store::batch::{DestinationKind, Operation};
 use kahawai_store::codec::MESSAGE_CHECKSUM_LENGTH;
-use kahawai_store::contract::{ReadRequest, Store, StoreWait};
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::contract::{Page, ReadRequest, Store, StoreWait};
+use kahawai_store::names::{DestinationId, Epoch};
 
 use super::driver::{Driven, real, without_checkpoints};
 use super::script::{create, enqueue};
@@ -105,7 +105,7 @@ fn records(disk: &MemoryDisk) -> Vec<At> {
 }
 
 /// What the queue delivers.
-fn delivered(store: &Driven) -> BTreeSet<u64> {
+fn page(store: &Driven) -> Page {
     let request = ReadRequest {
         destination: QUEUE,
         subscription: None,
@@ -113,8 +113,11 @@ fn delivered(store: &Driven) -> BTreeSet<u64> {
         messages_max: 10_000,
         bytes_max: usize::MAX,
     };
-    let page = store.read_wait(request).expect("it can be read");
-    page.messages.iter().map(|stored| stored.id.0).collect()
+    store.read_wait(request).expect("it can be read")
+}
+
+fn delivered(store: &Driven) -> BTreeSet<u64> {
+    page(store).messages.iter().map(|stored| stored.id.0).collect()
 }
 
 /// Checks a damaged disk twice: exactly these messages are lost, damage is reported, and the damaged file stays, whatever is
@@ -137,9 +140,9 @@ fn exactly_lost(
         assert!(found.is_subset(all), "{at}");
         said = damage;
         if epoch == 4 {
-            for id in found {
-                let done =
-                    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None };
+            for stored in page(&store).messages {
+                let (id, cursor) = (stored.id, stored.cursor);
+                let done = Operation::Acknowledge { destination: QUEUE, id, cursor, subscription: None };
                 store.commit_wait(done.into()).unwrap_or_else(|error| panic!("{at}: {error}"));
             }
         }

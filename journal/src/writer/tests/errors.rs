@@ -7,14 +7,14 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use kahawai_store::batch::{Batch, DestinationKind, Operation};
+use kahawai_store::batch::{Batch, DestinationKind};
 use kahawai_store::contract::{ReadRequest, Store, StoreError, StoreWait};
 use kahawai_store::model::{Contents, State};
-use kahawai_store::names::{DestinationId, MessageId};
+use kahawai_store::names::DestinationId;
 
 use super::driver::{Driven, contents_of, real, summary};
 use super::scale;
-use super::script::{Script, create, enqueue};
+use super::script::{self, Script, create, enqueue};
 use crate::disk::Disk;
 use crate::disk::faulty::{Call, FaultyDisk};
 use crate::disk::memory::MemoryDisk;
@@ -196,8 +196,9 @@ fn whatever_segment_finds_no_room_nothing_is_lost_or_damaged() {
     assert!(runs > 20);
 }
 
+/// Acknowledges a message where all were sent in the order of their ids, from 1.
 fn acknowledge(id: u64) -> Batch {
-    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None }.into()
+    script::acknowledge(id, QUEUE, id - 1).into()
 }
 
 /// The driver makes spares in place, and so has no reserve of its own: see the tests of the threaded journal for that.

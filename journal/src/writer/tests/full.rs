@@ -5,12 +5,12 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kahawai_store::batch::{Batch, DestinationKind, Operation};
+use kahawai_store::batch::{Batch, DestinationKind};
 use kahawai_store::contract::{ReadRequest, StoreError, StoreWait};
-use kahawai_store::names::{DestinationId, MessageId};
+use kahawai_store::names::DestinationId;
 
 use super::driver::Driven;
-use super::script::{create, enqueue};
+use super::script::{self, create, enqueue};
 use crate::disk::memory::MemoryDisk;
 use crate::options::JournalOptions;
 
@@ -23,8 +23,9 @@ fn open(disk: &MemoryDisk, epoch: u64) -> Driven {
     Driven::open_as(Arc::new(disk.clone()), epoch, options, true).expect("it opens")
 }
 
+/// Acknowledges a message where all were sent in the order of their ids, from 1.
 fn acknowledge(id: u64) -> Batch {
-    Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None }.into()
+    script::acknowledge(id, QUEUE, id - 1).into()
 }
 
 fn ids(store: &Driven) -> Vec<u64> {
@@ -89,8 +90,8 @@ fn what_makes_room_waits_for_the_cleaner_and_is_answered() {
             assert_eq!(number, 0, "{at}");
             answer.unwrap_or_else(|error| panic!("{at}: acknowledging {id}: {error}"));
             // Where it found room, it goes again, so that the disk is always full.
-            if let (1, Ok(_)) = answers.try_recv().expect("an answer") {
-                store.leave(&[acknowledge(1_000_000 + id)]);
+            if let (1, Ok(committed)) = answers.try_recv().expect("an answer") {
+                store.leave(&[script::acknowledge(1_000_000 + id, QUEUE, committed.arrival_first).into()]);
                 store.clean_for_waiting();
             }
         }

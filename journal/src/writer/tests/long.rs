@@ -6,11 +6,11 @@ use std::sync::Arc;
 use kahawai_store::batch::{Batch, DestinationKind, Operation, Outcome};
 use kahawai_store::contract::{Store, StoreWait};
 use kahawai_store::model::{Contents, State};
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{DestinationId, Epoch};
 
 use super::driver::{Driven, contents_of, options, real, summary};
 use super::scale;
-use super::script::{Script, create, enqueue};
+use super::script::{Script, acknowledge, create, enqueue};
 use crate::FileName;
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
@@ -47,6 +47,7 @@ fn drain(store: &Driven, state: &mut State) {
         operations.extend(waiting.messages.iter().map(|stored| Operation::Acknowledge {
             destination,
             id: stored.id,
+            cursor: stored.cursor,
             subscription,
         }));
     }
@@ -112,13 +113,12 @@ fn long_lives_match_the_model_and_take_no_more_disk_than_they_need() {
         state.apply(batch.clone()).expect("the model takes it");
         store.commit_wait(batch).expect("it commits");
         for id in 3_000_000..3_000_060 {
-            for batch in [
-                Batch::from(enqueue(id, queue, 300)),
-                Operation::Acknowledge { destination: queue, id: MessageId(id), subscription: None }.into(),
-            ] {
-                state.apply(batch.clone()).expect("the model takes it");
-                store.commit_wait(batch).expect("it commits");
-            }
+            let batch = Batch::from(enqueue(id, queue, 300));
+            let arrival = state.apply(batch.clone()).expect("the model takes it").arrival_first;
+            store.commit_wait(batch).expect("it commits");
+            let batch = Batch::from(acknowledge(id, queue, arrival));
+            state.apply(batch.clone()).expect("the model takes it");
+            store.commit_wait(batch).expect("it commits");
         }
         let most = 8 * options().journal_max_file_length;
         let taken = bytes_on(&disk);

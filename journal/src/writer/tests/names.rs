@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use kahawai_store::batch::{DestinationKind, Operation};
+use kahawai_store::batch::DestinationKind;
 use kahawai_store::contract::{Store, StoreWait};
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{DestinationId, Epoch};
 
 use super::driver::{Driven, options, without_checkpoints};
-use super::script::{create, enqueue};
+use super::script::{acknowledge, create, enqueue};
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
 use crate::format::record::BatchName;
@@ -77,9 +77,7 @@ fn the_last_name_outlives_its_record() {
         store.commit_wait(create(QUEUE, DestinationKind::Queue).into()).expect("it commits");
         for id in 1..=200 {
             store.commit_wait(enqueue(id, QUEUE, 100).into()).expect("it commits");
-            let (destination, id) = (QUEUE, MessageId(id));
-            let done = Operation::Acknowledge { destination, id, subscription: None };
-            store.commit_wait(done.into()).expect("it commits");
+            store.commit_wait(acknowledge(id, QUEUE, id - 1).into()).expect("it commits");
         }
         assert_eq!(last(&store), named(7, 401));
         store.close();

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use kahawai_store::batch::{DestinationKind, Operation};
+use kahawai_store::batch::DestinationKind;
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Page, ReadRequest, StoreError, StoreWait};
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{DestinationId, Epoch};
 
 use super::driver::{Driven, without_checkpoints};
-use super::script::{create, enqueue};
+use super::script::{acknowledge as done, create, enqueue};
 use crate::compact::cleaner::next_piece;
 use crate::compact::head::HeadReader;
 use crate::disk::Disk;
@@ -47,8 +47,7 @@ fn filled(disk: Arc<dyn Disk>) -> Arc<Driven> {
 }
 
 fn acknowledge(store: &Driven, id: u64) {
-    let acknowledged = Operation::Acknowledge { destination: QUEUE, id: MessageId(id), subscription: None };
-    store.commit_wait(acknowledged.into()).expect("it commits");
+    store.commit_wait(done(id, QUEUE, id - 1).into()).expect("it commits");
 }
 
 /// Message 1 goes, message 2 is written again at the end of the log, and the segment in which both stood is given up.

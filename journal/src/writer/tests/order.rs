@@ -6,13 +6,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use kahawai_store::batch::{Batch, DestinationKind, Operation};
+use kahawai_store::batch::{Batch, DestinationKind};
 use kahawai_store::contract::Completion;
 use kahawai_store::election::{Hold, Lost};
-use kahawai_store::names::{DestinationId, Epoch, MessageId};
+use kahawai_store::names::{DestinationId, Epoch};
 
 use super::driver::options;
-use super::script::{create, enqueue};
+use super::script::{acknowledge, create, enqueue};
 use crate::directory::StoreDirectory;
 use crate::disk::faulty::{Call, FaultyDisk};
 use crate::disk::memory::MemoryDisk;
@@ -99,7 +99,6 @@ fn a_round_writes_flushes_proves_answers_and_then_gives_up_segments() {
 
     // A second segment is begun, and then the first is emptied and given up.
     round(&mut writer, vec![enqueue(2, QUEUE, 2500).into()]);
-    let acknowledged = Operation::Acknowledge { destination: QUEUE, id: MessageId(1), subscription: None };
-    let order = round(&mut writer, vec![acknowledged.into()]);
+    let order = round(&mut writer, vec![acknowledge(1, QUEUE, 0).into()]);
     assert_eq!(order, ["write", "flush", "prove", "answer", "give up"]);
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::message::Message;
 use kahawai_store::model::State;
-use kahawai_store::names::{DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 
 /// SplitMix64: <https://prng.di.unimi.it/splitmix64.c>.
 #[derive(Clone)]
@@ -34,8 +34,8 @@ impl Random {
     }
 }
 
-/// Where messages wait: the queue or topic, and the subscription.
-type Waiting = (MessageId, DestinationId, Option<SubscriptionId>);
+/// Where messages wait: the queue or topic, the cursor there, and the subscription.
+type Waiting = (MessageId, DestinationId, Cursor, Option<SubscriptionId>);
 
 /// Makes batches that fit what a state of the model holds.
 pub(super) struct Script {
@@ -115,15 +115,15 @@ impl Script {
             chance if chance < acknowledges => {
                 // Mostly the oldest, so that the front of the log empties.
                 let at = if self.random.one_in(4) { self.random.below(waiting.len()) } else { 0 };
-                let (id, destination, subscription) = *waiting.get(at)?;
-                Operation::Acknowledge { destination, id, subscription }
+                let (id, destination, cursor, subscription) = *waiting.get(at)?;
+                Operation::Acknowledge { destination, id, cursor, subscription }
             }
             chance if chance < acknowledges + 8 => {
                 let queued: Vec<_> =
-                    waiting.into_iter().filter(|(_, _, subscription)| subscription.is_none()).collect();
-                let (id, from, _) = self.random.pick(&queued)?;
+                    waiting.into_iter().filter(|(.., subscription)| subscription.is_none()).collect();
+                let (id, from, cursor, _) = self.random.pick(&queued)?;
                 let to = self.random.pick(&ids(state, DestinationKind::Queue))?;
-                Operation::Move { id, from, to, rank: self.random.below(2) as u8 }
+                Operation::Move { id, from, cursor, to, rank: self.random.below(2) as u8 }
             }
             chance if chance < acknowledges + 12 => Operation::Put {
                 table: "table".into(),
@@ -172,6 +172,12 @@ pub(super) fn enqueue(id: u64, destination: DestinationId, length: usize) -> Ope
     Operation::Enqueue { id, destination, rank: 0, message: message(id, length) }
 }
 
+/// Acknowledges a message of a queue that was sent with rank 0 and arrived as the store's so many'th, from 0.
+pub(super) fn acknowledge(id: u64, destination: DestinationId, arrival: u64) -> Operation {
+    let cursor = Cursor { rank: 0, arrival };
+    Operation::Acknowledge { destination, id: MessageId(id), cursor, subscription: None }
+}
+
 pub(super) fn xid(number: u8) -> Xid {
     Xid { format: 1, global: Bytes::from(vec![number]), branch: Bytes::new() }
 }
@@ -189,7 +195,8 @@ fn waiting(state: &State) -> Vec<Waiting> {
         .into_iter()
         .flat_map(|waiting| {
             let (destination, subscription) = (waiting.destination, waiting.subscription);
-            waiting.messages.into_iter().map(move |stored| (stored.id, destination, subscription))
+            let messages = waiting.messages.into_iter();
+            messages.map(move |stored| (stored.id, destination, stored.cursor, subscription))
         })
         .collect();
     found.sort_unstable();

@@ -1,10 +1,12 @@
 //! Queues: acknowledgements, ranks, moves.
 
-use crate::batch::Operation;
+use crate::batch::{Operation, Outcome};
 use crate::conformance::Engine;
-use crate::conformance::operations::{acknowledge, acknowledge_for, enqueue, enqueue_ranked, moved};
+use crate::conformance::operations::{
+    acknowledge, acknowledge_for, at, decide, enqueue, enqueue_ranked, moved, moved_ranked, prepare, xid,
+};
 use crate::conformance::session::{Session, cursors, everything};
-use crate::names::{DestinationId, SubscriptionId};
+use crate::names::{Cursor, DestinationId, SubscriptionId};
 
 /// An acknowledged message is gone, from the front, the middle or the end, and stays gone.
 pub fn acknowledged_message_is_gone(engine: &mut dyn Engine) {
@@ -113,12 +115,12 @@ pub fn moved_message_keeps_its_id_and_goes_to_the_end(engine: &mut dyn Engine) {
     // To the end of its own queue; back again with a rank; and within one batch through several.
     session.commit(vec![moved(ids[1], orders, orders)]);
     assert_eq!(session.in_queue(orders), [ids[3], ids[1]]);
-    session.commit(vec![Operation::Move { id: ids[0], from: failed, to: orders, rank: 0 }]);
+    session.commit(vec![moved(ids[0], failed, orders)]);
     assert_eq!(session.in_queue(orders), [ids[3], ids[1], ids[0]]);
     session.commit(vec![
-        Operation::Move { id: ids[3], from: orders, to: failed, rank: 7 },
-        Operation::Move { id: ids[2], from: failed, to: orders, rank: 3 },
-        Operation::Move { id: ids[3], from: failed, to: orders, rank: 2 },
+        moved_ranked(ids[3], orders, failed, 7),
+        moved_ranked(ids[2], failed, orders, 3),
+        moved_ranked(ids[3], failed, orders, 2),
     ]);
     assert_eq!(session.in_queue(orders), [ids[1], ids[0], ids[3], ids[2]]);
     assert_eq!(session.in_queue(failed), []);
@@ -150,4 +152,76 @@ pub fn move_of_nothing_comes_to_nothing(engine: &mut dyn Engine) {
         session.commit(vec![nothing.clone()]);
         assert_eq!(session.contents(), before, "after {nothing:?}");
     }
+}
+
+/// A message is acknowledged and moved where it stands, and nowhere else: with the cursor of another place, of another message or of a time
+/// before it moved, the operation comes to nothing.
+pub fn stale_cursor_comes_to_nothing(engine: &mut dyn Engine) {
+    let mut session = Session::start(engine);
+    let [orders, failed] = [session.queue("orders"), session.queue("failed")];
+    let topic = session.topic("prices");
+    let [reader, other] = [session.subscribe(topic, "reader"), session.subscribe(topic, "other")];
+    let ids = session.message_ids(6);
+    session.commit(vec![enqueue(ids[0], orders), enqueue_ranked(ids[1], orders, 4), enqueue(ids[2], orders)]);
+    session.commit(vec![enqueue(ids[3], topic), enqueue_ranked(ids[4], topic, 2), enqueue(ids[5], failed)]);
+    let found = cursors(&session.read(everything(orders, None)));
+    let [first, second, ranked] = found[..] else { panic!("{found:?}") };
+    let found = cursors(&session.read(everything(topic, Some(reader))));
+    let [price, price_ranked] = found[..] else { panic!("{found:?}") };
+    let far = Cursor { rank: 0, arrival: u64::MAX };
+    let beside = |cursor: Cursor| {
+        let up = Cursor { rank: cursor.rank + 1, ..cursor };
+        [up, Cursor { arrival: cursor.arrival + 100, ..cursor }, Cursor { rank: u8::MAX, ..cursor }, far]
+    };
+
+    let before = session.contents();
+    let mut nothings = Vec::new();
+    for cursor in beside(first).into_iter().chain([second, ranked, price]) {
+        nothings
+            .extend([acknowledge(ids[0], orders), moved(ids[0], orders, failed)].map(|it| at(cursor, it)));
+        nothings.push(at(cursor, moved(ids[0], orders, orders)));
+    }
+    for cursor in beside(ranked).into_iter().chain([Cursor { rank: 0, ..ranked }]) {
+        nothings
+            .extend([acknowledge(ids[1], orders), moved(ids[1], orders, failed)].map(|it| at(cursor, it)));
+    }
+    for cursor in beside(price).into_iter().chain([price_ranked, first]) {
+        nothings.push(at(cursor, acknowledge_for(ids[3], topic, reader)));
+    }
+    nothings.push(at(Cursor { rank: 0, ..price_ranked }, acknowledge_for(ids[4], topic, reader)));
+    for nothing in &nothings {
+        session.commit(vec![nothing.clone()]);
+        assert_eq!(session.contents(), before, "after {nothing:?}");
+    }
+    session.commit(nothings);
+    assert_eq!(session.contents(), before);
+
+    // Where it stood before it moved, it stands no more: within its queue, to another and back, and within the same batch.
+    session.commit(vec![moved(ids[0], orders, orders)]);
+    session.commit(vec![moved(ids[2], orders, failed), moved(ids[2], failed, orders)]);
+    let before = session.contents();
+    for (id, cursor) in [(ids[0], first), (ids[2], second)] {
+        for nothing in [acknowledge(id, orders), moved(id, orders, failed), moved(id, orders, orders)] {
+            session.commit(vec![at(cursor, nothing.clone())]);
+            assert_eq!(session.contents(), before, "after {nothing:?}");
+        }
+    }
+    session.commit(vec![moved(ids[1], orders, failed), at(ranked, acknowledge(ids[1], failed))]);
+    assert_eq!(session.in_queue(failed), [ids[5], ids[1]]);
+    session.reopen();
+    assert_eq!(session.in_queue(orders), [ids[0], ids[2]]);
+    assert_eq!(session.in_queue(failed), [ids[5], ids[1]]);
+
+    // One that waits in a transaction is as stale when that is decided; one whose message stays is as good.
+    let [stale, fresh] = [xid(1), xid(2)];
+    session.commit(vec![
+        prepare(stale.clone(), vec![acknowledge(ids[0], orders), moved(ids[1], failed, orders)]),
+        prepare(fresh.clone(), vec![acknowledge(ids[2], orders), acknowledge_for(ids[4], topic, reader)]),
+    ]);
+    session.commit(vec![moved(ids[0], orders, orders), moved(ids[1], failed, failed)]);
+    session.commit(vec![decide(stale, Outcome::Commit), decide(fresh, Outcome::Commit)]);
+    assert_eq!(session.in_queue(orders), [ids[0]]);
+    assert_eq!(session.in_queue(failed), [ids[5], ids[1]]);
+    assert_eq!(session.waiting(topic, reader), [ids[3]]);
+    assert_eq!(session.waiting(topic, other), [ids[3], ids[4]]);
 }

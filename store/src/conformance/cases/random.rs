@@ -3,8 +3,10 @@
 use crate::batch::{Batch, DestinationKind, Operation, Outcome};
 use crate::conformance::Engine;
 use crate::conformance::operations::{
-    acknowledge, acknowledge_for, create, decide, enqueue_sized, prepare, put, subscription, xid,
+    acknowledge, acknowledge_for, create, decide, enqueue_sized, moved_ranked, prepare, put, subscription,
+    xid,
 };
+use crate::conformance::places::Places;
 use crate::conformance::session::Session;
 use crate::contract::{StoreError, StoreWait};
 use crate::model::{Contents, Memory, Model};
@@ -28,6 +30,9 @@ pub fn random_operations_match_the_model(engine: &mut dyn Engine) {
 fn run(session: &mut Session<'_>, seed: u64) {
     let memory = Memory::default();
     let model = Model::open(&memory, Epoch(1));
+    let mut places = Places::default();
+    let begun = model.commit_wait(Batch::default()).expect("an empty batch");
+    places.synchronize(Some(begun.arrival_first));
     let mut generator = Generator::new(seed, session);
     for number in 0..BATCHES {
         let at = || format!("seed {seed}, batch {number} (KAHAWAI_SEED={seed} tries it alone)");
@@ -37,10 +42,12 @@ fn run(session: &mut Session<'_>, seed: u64) {
         }
         let before = generator.known.clone();
         let batch = generator.batch();
-        let expected = model.commit_wait(Batch::new(batch.clone()));
+        // The model counts its own arrivals.
+        let modelled = places.fill(batch.clone());
+        let expected = model.commit_wait(Batch::new(modelled.clone()));
         let found = session.try_commit(batch.clone());
         match (&expected, &found) {
-            (Ok(_), Ok(_)) => {}
+            (Ok(committed), Ok(_)) => places.follow(&modelled, Some(committed.arrival_first)),
             (Err(StoreError::Rejected(_)), Err(StoreError::Rejected(_))) => generator.known = before,
             _ => panic!("{found:?} where the model gives {expected:?}: {}\n{batch:#?}", at()),
         }
@@ -178,7 +185,8 @@ impl Generator {
             }
             80..90 => {
                 let (id, from) = self.message();
-                Operation::Move { id, from, to: self.queue(), rank: self.rank() }
+                let (to, rank) = (self.queue(), self.rank());
+                moved_ranked(id, from, to, rank)
             }
             _ => {
                 let key = ["a", "b", "c", "d"][self.below(4)];

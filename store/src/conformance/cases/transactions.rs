@@ -108,6 +108,8 @@ pub fn chunks_apply_in_order(engine: &mut dyn Engine) {
     let queue = session.queue("orders");
     let ids = session.message_ids(40);
     let others = session.message_ids(10);
+    let before = session.message_ids(2);
+    session.commit(before.iter().map(|id| enqueue(*id, queue)).collect());
     for (number, chunk) in ids.chunks(4).enumerate() {
         session.commit(vec![prepare(xid(5), chunk.iter().map(|id| enqueue(*id, queue)).collect())]);
         session.commit(vec![prepare(xid(6), vec![enqueue(others[number], queue)])]);
@@ -115,15 +117,15 @@ pub fn chunks_apply_in_order(engine: &mut dyn Engine) {
             session.reopen();
         }
     }
-    // Two chunks in one batch; and the last one takes back what the first sent.
+    // Two chunks in one batch; what the last one moves goes behind all that those before it sent.
     session.commit(vec![
-        prepare(xid(5), vec![acknowledge(ids[1], queue)]),
-        prepare(xid(5), vec![moved(ids[0], queue, queue)]),
+        prepare(xid(5), vec![acknowledge(before[1], queue)]),
+        prepare(xid(5), vec![moved(before[0], queue, queue)]),
     ]);
     assert_eq!(session.recover().prepared.iter().map(|prepared| prepared.enqueues).sum::<u64>(), 50);
     session.commit(vec![decide(xid(5), Outcome::Commit)]);
-    let mut expected = ids[2..].to_vec();
-    expected.push(ids[0]);
+    let mut expected = ids.clone();
+    expected.push(before[0]);
     assert_eq!(session.in_queue(queue), expected);
     session.commit(vec![decide(xid(6), Outcome::Commit)]);
     expected.extend(&others);

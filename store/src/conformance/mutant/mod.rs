@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::Engine;
+use super::places::Places;
 use crate::batch::{Batch, Subscription};
 use crate::contract::{Committed, Completion, Limits, Page, ReadRequest, Recovered, Store};
 use held::Held;
@@ -38,6 +39,8 @@ pub enum Fault {
     RankForgotten,
     /// A move within a queue leaves the message in its place.
     MoveInPlace,
+    /// A message is acknowledged and moved by its id alone, wherever it stands.
+    CursorUnchecked,
     /// All but the first chunk of a prepared transaction are dropped.
     ChunkLost,
     /// A rolled back transaction is committed.
@@ -64,7 +67,7 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Lost,
         Self::Reordered,
         Self::Half,
@@ -76,6 +79,7 @@ impl Fault {
         Self::SubscriptionOffByOne,
         Self::RankForgotten,
         Self::MoveInPlace,
+        Self::CursorUnchecked,
         Self::ChunkLost,
         Self::RollbackIgnored,
         Self::EntryKept,
@@ -102,6 +106,8 @@ pub struct Mutant {
     occasions: AtomicU64,
     subscribed: Mutex<Vec<Subscription>>,
     held: Mutex<Held>,
+    /// Where messages stand, for faults that must know.
+    places: Arc<Mutex<Places>>,
     closed: AtomicBool,
 }
 
@@ -115,6 +121,7 @@ impl Mutant {
             occasions: AtomicU64::new(0),
             subscribed: Mutex::default(),
             held: Mutex::default(),
+            places: Arc::default(),
             closed: AtomicBool::new(false),
         }
     }
@@ -132,6 +139,7 @@ impl Store for Mutant {
             return;
         }
         batch.operations = self.change(batch.operations);
+        let done = self.follow(&mut batch, done);
         self.time(batch, self.change_answer(done));
     }
 

@@ -3,7 +3,9 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{Fault, Mutant};
-use crate::batch::{Operation, Outcome};
+use crate::batch::{Batch, Operation, Outcome};
+use crate::conformance::places::SOMEWHERE;
+use crate::contract::{Committed, Completion};
 use crate::names::{MessageId, Xid};
 
 /// Far beyond the ids that the suite gives.
@@ -20,6 +22,21 @@ impl Mutant {
             }
             _ => operations.into_iter().flat_map(|operation| self.change_one(operation)).collect(),
         }
+    }
+
+    /// Says where the messages stand that the operations in place of others name by their ids alone.
+    pub(super) fn follow(&self, batch: &mut Batch, done: Completion<Committed>) -> Completion<Committed> {
+        if !matches!(self.fault, Fault::CursorUnchecked | Fault::SubscriptionOffByOne) {
+            return done;
+        }
+        batch.operations = lock(&self.places).fill(std::mem::take(&mut batch.operations));
+        let (places, operations) = (self.places.clone(), batch.operations.clone());
+        Completion::new(move |result: Result<Committed, _>| {
+            if let Ok(committed) = &result {
+                lock(&places).follow(&operations, Some(committed.arrival_first));
+            }
+            done.complete(result);
+        })
     }
 
     fn change_one(&self, operation: Operation) -> Vec<Operation> {
@@ -39,10 +56,11 @@ impl Mutant {
             (Fault::RankForgotten, Operation::Enqueue { id, destination, message, .. }) => {
                 vec![Operation::Enqueue { id, destination, rank: 0, message }]
             }
-            (Fault::RankForgotten, Operation::Move { id, from, to, .. }) => {
-                vec![Operation::Move { id, from, to, rank: 0 }]
+            (Fault::RankForgotten, Operation::Move { id, from, cursor, to, .. }) => {
+                vec![Operation::Move { id, from, cursor, to, rank: 0 }]
             }
             (Fault::MoveInPlace, Operation::Move { from, to, .. }) if from == to => vec![],
+            (Fault::CursorUnchecked, operation) => vec![forget_cursor(operation)],
             (Fault::ChunkLost, Operation::Prepare { xid, operations }) => {
                 let first = self.note_prepared(&xid);
                 let operations = if first { operations } else { vec![] };
@@ -73,7 +91,8 @@ impl Mutant {
                     let meant = subscription.destination == destination;
                     if meant {
                         let subscription = Some(subscription.id);
-                        changed.push(Operation::Acknowledge { destination, id, subscription });
+                        let cursor = SOMEWHERE;
+                        changed.push(Operation::Acknowledge { destination, id, cursor, subscription });
                     }
                     !meant
                 });
@@ -89,6 +108,17 @@ impl Mutant {
         held.prepared.push(xid.clone());
         first
     }
+}
+
+fn forget_cursor(mut operation: Operation) -> Operation {
+    match &mut operation {
+        Operation::Acknowledge { cursor, .. } | Operation::Move { cursor, .. } => *cursor = SOMEWHERE,
+        Operation::Prepare { operations, .. } => {
+            *operations = std::mem::take(operations).into_iter().map(forget_cursor).collect();
+        }
+        _ => {}
+    }
+    operation
 }
 
 pub(super) fn is_sending(operations: &[Operation]) -> bool {

@@ -240,8 +240,9 @@ impl Life {
                 let state = self.known.last();
                 let oldest = |destination, subscription| {
                     let page = state.read(&oldest_of(destination, subscription)).ok()?;
-                    let id = page.messages.first()?.id;
-                    Some(Operation::Acknowledge { destination, id, subscription })
+                    let stored = page.messages.first()?;
+                    let (id, cursor) = (stored.id, stored.cursor);
+                    Some(Operation::Acknowledge { destination, id, cursor, subscription })
                 };
                 let waiting = [(QUEUE, None), (TOPIC, Some(QUICK)), (TOPIC, Some(SLOW))];
                 let operations: Vec<_> =
@@ -256,6 +257,7 @@ impl Life {
                 operations.extend(page.messages.first().map(|stored| Operation::Acknowledge {
                     destination: QUEUE,
                     id: stored.id,
+                    cursor: stored.cursor,
                     subscription: None,
                 }));
                 let chunks = [operations, vec![enqueue(second, TOPIC, 40)]];
@@ -380,8 +382,10 @@ pub(super) fn bases() -> Vec<Base> {
         let slow = life.known.last().read(&oldest_of(TOPIC, Some(SLOW))).expect("a topic");
         let after = slow.messages.first().map(|stored| stored.cursor);
         let next = life.known.last().read(&ReadRequest { after, ..oldest_of(TOPIC, Some(SLOW)) });
-        let id = next.expect("a topic").messages.first().expect("it waits").id;
-        let beyond = Operation::Acknowledge { destination: TOPIC, id, subscription: Some(SLOW) };
+        let next = next.expect("a topic");
+        let next = next.messages.first().expect("it waits");
+        let (id, cursor) = (next.id, next.cursor);
+        let beyond = Operation::Acknowledge { destination: TOPIC, id, cursor, subscription: Some(SLOW) };
         assert!(life.round(vec![beyond.into()]), "a sound disk");
         bases.push(life.end("with some of everything"));
     }
