@@ -46,7 +46,7 @@ impl Outgoing {
 
 /// Turns what is outgoing into bytes, for one connection.
 #[derive(Debug)]
-pub struct Writer {
+pub struct OutgoingEncoder {
     encoder: Box<Encoder>,
     origin: Arc<Origin>,
     consumers: HashMap<ConsumerKey, Arc<ConsumerId>>,
@@ -55,8 +55,8 @@ pub struct Writer {
     destination: Option<(Arc<Address>, Arc<Destination>)>,
 }
 
-impl Writer {
-    /// A writer that begins with this encoding.
+impl OutgoingEncoder {
+    /// One that begins with this encoding.
     pub fn new(encoder: Encoder, origin: Arc<Origin>) -> Self {
         Self {
             encoder: Box::new(encoder),

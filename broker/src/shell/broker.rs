@@ -18,8 +18,8 @@ use tokio::task::JoinSet;
 use super::clock::now;
 use super::config::BrokerConfig;
 use super::connection;
-use super::engine::{Engine, Phase};
 use super::gate::Gate;
+use super::hub::{Hub, Phase};
 use super::listen::listen;
 use super::places::Places;
 use crate::core::Core;
@@ -53,7 +53,7 @@ pub struct SteppedDown(pub Arc<str>);
 
 /// A running broker.
 pub struct Broker {
-    engine: Arc<Engine>,
+    hub: Arc<Hub>,
     addresses: Vec<SocketAddr>,
     tasks: JoinSet<()>,
     connections: Arc<watch::Sender<usize>>,
@@ -108,21 +108,21 @@ impl Broker {
         };
         let core = Core::new(settings, config.limits, recovered, now());
         let gate = Gate::new(Arc::clone(&hold), config.lease);
-        let engine = Engine::new(config, origin, store, gate, core);
+        let hub = Hub::new(config, origin, store, gate, core);
         // The hold may outlive the broker: it must not keep it alive.
-        let weak = Arc::downgrade(&engine);
+        let weak = Arc::downgrade(&hub);
         hold.on_lost(Box::new(move |lost| {
-            if let Some(engine) = weak.upgrade() {
-                engine.abandon_from_anywhere(lost.to_string().into());
+            if let Some(hub) = weak.upgrade() {
+                hub.abandon_from_anywhere(lost.to_string().into());
             }
         }));
         let connections = Arc::new(watch::Sender::new(0));
         let mut tasks = JoinSet::new();
-        tasks.spawn(Arc::clone(&engine).run_ticker());
+        tasks.spawn(Arc::clone(&hub).run_ticker());
         for listener in listeners {
-            tasks.spawn(accept(Arc::clone(&engine), listener, places, Arc::clone(&connections)));
+            tasks.spawn(accept(Arc::clone(&hub), listener, places, Arc::clone(&connections)));
         }
-        Ok(Self { engine, addresses, tasks, connections })
+        Ok(Self { hub, addresses, tasks, connections })
     }
 
     /// The addresses that are listened on.
@@ -133,7 +133,7 @@ impl Broker {
     /// Completes when the broker must step down, with the reason: mastership is lost, or the store has failed. Nobody
     /// is answered from then on. Never completes for a broker that is stopped or abandoned by its owner.
     pub fn stepped_down(&self) -> impl Future<Output = SteppedDown> + Send + 'static {
-        let mut phase = self.engine.phase();
+        let mut phase = self.hub.phase();
         async move {
             loop {
                 if let Phase::Abandoned(Some(why)) = &*phase.borrow_and_update() {
@@ -149,36 +149,36 @@ impl Broker {
     /// Stops in good order: clients are told, connections closed, and what was given to the store is answered. The
     /// store stays open.
     pub async fn stop(mut self) {
-        self.engine.set_phase(Phase::Stopping);
-        let (mut phase, mut open) = (self.engine.phase(), self.connections.subscribe());
+        self.hub.set_phase(Phase::Stopping);
+        let (mut phase, mut open) = (self.hub.phase(), self.connections.subscribe());
         let quiet = async {
             let none = open.wait_for(|open| *open == 0).await.is_ok();
             debug_assert!(none, "the broker holds the sender");
-            self.engine.idle().await;
+            self.hub.idle().await;
         };
         tokio::select! {
             () = quiet => {}
             _ = phase.wait_for(|phase| matches!(phase, Phase::Abandoned(_))) => {}
         }
-        self.engine.abandon(None);
+        self.hub.abandon(None);
         self.tasks.shutdown().await;
     }
 
     /// Drops everything at once and answers nobody: mastership is lost.
     pub fn abandon(mut self) {
-        self.engine.abandon(None);
+        self.hub.abandon(None);
         self.tasks.abort_all();
     }
 }
 
 /// Takes connections until the broker ends.
 async fn accept(
-    engine: Arc<Engine>,
+    hub: Arc<Hub>,
     listener: TcpListener,
     places: Places,
     connections: Arc<watch::Sender<usize>>,
 ) {
-    let mut phase = engine.phase();
+    let mut phase = hub.phase();
     let mut refused = 0_u64;
     let mut failed = 0_u64;
     loop {
@@ -213,10 +213,10 @@ async fn accept(
             }
             continue;
         }
-        let engine = Arc::clone(&engine);
+        let hub = Arc::clone(&hub);
         tokio::spawn(async move {
             let _counted = counted;
-            connection::serve(engine, stream, peer).await;
+            connection::serve(hub, stream, peer).await;
         });
     }
 }

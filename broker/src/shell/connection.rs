@@ -18,12 +18,12 @@ use tokio::sync::watch;
 
 use super::clock::now;
 use super::config::BrokerConfig;
-use super::engine::{Engine, Phase};
+use super::hub::{Hub, Phase};
 use super::outbox::{Flushed, Outbox};
 use crate::core::failure::{Failure, FailureKind};
 use crate::openwire::failure::connection_error;
 use crate::openwire::foreign::looks_like;
-use crate::openwire::outgoing::{Outgoing, Writer};
+use crate::openwire::outgoing::{Outgoing, OutgoingEncoder};
 use crate::openwire::session::{Flow, Session};
 
 /// How much is read at once.
@@ -48,7 +48,7 @@ enum End {
 
 struct Connection {
     peer: SocketAddr,
-    engine: Arc<Engine>,
+    hub: Arc<Hub>,
     outbox: Arc<Outbox>,
     session: Session,
     decoder: Decoder,
@@ -65,16 +65,16 @@ struct Connection {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(engine: Arc<Engine>, stream: TcpStream, peer: SocketAddr) {
+pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
     let negotiated = Negotiated::initial();
     let (decoder, encoder) = WireFormat::new(&negotiated).split();
-    let writer = Writer::new(encoder, Arc::clone(&engine.origin));
-    let key = engine.new_key();
+    let writer = OutgoingEncoder::new(encoder, Arc::clone(&hub.origin));
+    let key = hub.new_key();
     let outbox = Arc::new(Outbox::new(key, Arc::new(stream), writer));
-    engine.register(&outbox);
+    hub.register(&outbox);
     let mut connection = Connection {
         peer,
         session: Session::new(key, format!("tcp://{peer}")),
@@ -87,11 +87,11 @@ pub(crate) async fn serve(engine: Arc<Engine>, stream: TcpStream, peer: SocketAd
         last_read: Instant::now(),
         blocked_since: None,
         refused_at: None,
-        engine: Arc::clone(&engine),
+        hub: Arc::clone(&hub),
         outbox: Arc::clone(&outbox),
     };
     let end = connection.run().await;
-    engine.unregister(key);
+    hub.unregister(key);
     match end {
         End::Quiet => tracing::debug!(%peer, "connection closed"),
         End::Stopped => connection.farewell(ShutdownInfo::default().into()).await,
@@ -110,10 +110,10 @@ pub(crate) async fn serve(engine: Arc<Engine>, stream: TcpStream, peer: SocketAd
 
 impl Connection {
     async fn run(&mut self) -> End {
-        let ours = preferences(&self.engine.config);
+        let ours = preferences(&self.hub.config);
         self.outbox.push(Outgoing::Command(ours.to_info().into()));
-        self.engine.flush(&self.outbox);
-        let mut phase = self.engine.phase();
+        self.hub.flush(&self.outbox);
+        let mut phase = self.hub.phase();
         let stream = Arc::clone(&self.outbox.stream);
         loop {
             let deadline = self.deadline();
@@ -125,7 +125,7 @@ impl Connection {
                 found = stream.writable(), if blocked => found.map_err(|error| read_error(&error)).map(|()| {
                     self.outbox.unblock();
                     self.blocked_since = None;
-                    self.engine.flush(&self.outbox);
+                    self.hub.flush(&self.outbox);
                 }),
                 found = stream.readable(), if reads => {
                     let read = found.map_err(|error| read_error(&error)).and_then(|()| self.read());
@@ -165,7 +165,7 @@ impl Connection {
 
     fn frame_limit(&self) -> usize {
         if self.session.stage().was_let_in() {
-            self.negotiated.frame_limit.min(self.engine.config.max_frame_size)
+            self.negotiated.frame_limit.min(self.hub.config.max_frame_size)
         } else {
             Negotiated::initial().frame_limit
         }
@@ -229,7 +229,7 @@ impl Connection {
         // However long a client takes to say who it is, its signs of life are not held against it.
         if !self.session.stage().was_let_in() && !matches!(command, Command::KeepAliveInfo(_)) {
             self.early_bytes += bytes;
-            let most = self.engine.config.negotiation_bytes_max;
+            let most = self.hub.config.negotiation_bytes_max;
             if self.early_bytes > most {
                 return Err(End::Loud(format!("more than {most} bytes before ConnectionInfo")));
             }
@@ -238,12 +238,12 @@ impl Connection {
     }
 
     fn handle(&mut self, commands: Vec<Command>) -> Result<(), End> {
-        let engine = Arc::clone(&self.engine);
+        let hub = Arc::clone(&self.hub);
         let outbox = Arc::clone(&self.outbox);
         let key = outbox.key;
         let session = &mut self.session;
         let now = now();
-        let (outcome, may_read) = engine.turn(|core| {
+        let (outcome, may_read) = hub.turn(|core| {
             core.written(key, outbox.take_written());
             let mut outcome = Ok(Flow::Continue);
             for command in commands {
@@ -255,13 +255,13 @@ impl Connection {
             (outcome, core.may_read(key))
         });
         self.paused = !may_read;
-        engine.flush(&outbox);
+        hub.flush(&outbox);
         match outcome {
             Ok(Flow::Continue) => Ok(()),
             Ok(Flow::Negotiate(info)) => self.negotiate(&info),
             Ok(Flow::Shutdown) => Err(End::Quiet),
             Ok(Flow::Refused(failure)) => {
-                match self.engine.refusals.now(&failure.message) {
+                match self.hub.refusals.now(&failure.message) {
                     Some(1) => tracing::warn!(peer = %self.peer, "connection refused: {failure}"),
                     Some(times) => {
                         tracing::warn!(peer = %self.peer, "connection refused: {failure} ({times} times so far)");
@@ -276,11 +276,11 @@ impl Connection {
     }
 
     fn negotiate(&mut self, theirs: &WireFormatInfo) -> Result<(), End> {
-        let ours = preferences(&self.engine.config);
+        let ours = preferences(&self.hub.config);
         self.negotiated = negotiate(&ours, theirs).map_err(|error| loud(&error))?;
         let (decoder, encoder) = WireFormat::new(&self.negotiated).split();
         self.decoder = decoder;
-        let origin = &self.engine.origin;
+        let origin = &self.hub.origin;
         let info = BrokerInfo {
             broker_id: Some(Arc::new(BrokerId::new(origin.broker_id.clone()))),
             broker_url: Some(origin.broker_url.clone()),
@@ -289,7 +289,7 @@ impl Connection {
         };
         self.outbox.push(Outgoing::Encoder(Box::new(encoder)));
         self.outbox.push(Outgoing::Command(info.into()));
-        self.engine.flush(&self.outbox);
+        self.hub.flush(&self.outbox);
         Ok(())
     }
 
@@ -304,10 +304,10 @@ impl Connection {
         let key = self.outbox.key;
         if self.outbox.congested.load(std::sync::atomic::Ordering::Acquire) && self.outbox.has_written() {
             let outbox = Arc::clone(&self.outbox);
-            self.engine.turn(|core| core.written(key, outbox.take_written()));
+            self.hub.turn(|core| core.written(key, outbox.take_written()));
         }
         if self.paused {
-            self.paused = !self.engine.turn(|core| core.may_read(key));
+            self.paused = !self.hub.turn(|core| core.may_read(key));
             if !self.paused {
                 return self.handle_received();
             }
@@ -317,7 +317,7 @@ impl Connection {
 
     /// When to look at the time next.
     fn deadline(&self) -> Instant {
-        let config = &self.engine.config;
+        let config = &self.hub.config;
         let mut deadline = self.last_read + Duration::from_secs(3600);
         if let Some(inactivity) = self.negotiated.max_inactivity_duration {
             deadline = deadline.min(self.outbox.last_write() + inactivity / 3);
@@ -341,7 +341,7 @@ impl Connection {
     }
 
     fn look_at_time(&mut self) -> Result<(), End> {
-        let config = &self.engine.config;
+        let config = &self.hub.config;
         let now = Instant::now();
         if self.refused_at.is_some_and(|refused| now >= refused + REFUSED_GRACE) {
             return Err(End::Quiet);
@@ -365,7 +365,7 @@ impl Connection {
             let idle = now >= self.outbox.last_write() + inactivity / 3;
             if idle && !self.outbox.is_blocked() {
                 self.outbox.push(Outgoing::Command(KeepAliveInfo::default().into()));
-                self.engine.flush(&self.outbox);
+                self.hub.flush(&self.outbox);
             }
         }
         Ok(())
@@ -379,7 +379,7 @@ impl Connection {
         let said = async {
             loop {
                 self.outbox.unblock();
-                match self.engine.flush(&self.outbox) {
+                match self.hub.flush(&self.outbox) {
                     Flushed::Broken => return,
                     _ if self.outbox.is_empty() => return,
                     Flushed::Blocked => {

@@ -18,7 +18,7 @@ use super::gate::Gate;
 use super::relay::Relay;
 use crate::core::effects::Event;
 use crate::core::keys::ConnectionKey;
-use crate::openwire::outgoing::{Outgoing, Writer};
+use crate::openwire::outgoing::{Outgoing, OutgoingEncoder};
 
 /// How many encoded bytes are gathered before they are written.
 const WRITE_BYTES: usize = 128 << 10;
@@ -63,14 +63,14 @@ pub(crate) struct Outbox {
 }
 
 struct Writing {
-    writer: Writer,
+    writer: OutgoingEncoder,
     encoded: BytesMut,
     /// Bytes of deliveries in `encoded`.
     delivered: usize,
 }
 
 impl Outbox {
-    pub(crate) fn new(key: ConnectionKey, stream: Arc<TcpStream>, writer: Writer) -> Self {
+    pub(crate) fn new(key: ConnectionKey, stream: Arc<TcpStream>, writer: OutgoingEncoder) -> Self {
         let writing = Writing { writer, encoded: BytesMut::new(), delivered: 0 };
         Self {
             key,

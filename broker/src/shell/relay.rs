@@ -4,7 +4,7 @@
 //! already, that one sees to what was announced meanwhile. Neither may miss the other: who announces and finds it held relies on
 //! the holder to look again; the holder, having let go and found nothing announced, relies on whoever announces next to find it free.
 //!
-//! The engine's core (answers of the store) and each outbox (what waits for a socket) are handed over so. The unit tests try every
+//! The hub's core (answers of the store) and each outbox (what waits for a socket) are handed over so. The unit tests try every
 //! interleaving.
 
 use std::ops::ControlFlow;

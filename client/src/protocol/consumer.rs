@@ -21,7 +21,7 @@ use kahawai_openwire::transaction::TransactionId;
 use crate::consumer_options::ConsumerOptions;
 use crate::error::Loss;
 use crate::protocol::consumer::entry::{Entry, id};
-use crate::protocol::consumer::known::Recovery;
+use crate::protocol::consumer::known::KnownMessages;
 use crate::protocol::event::{Extent, Handed, Next};
 
 /// How far beyond its prefetch a broker may go before it is taken for mad: prefetch windows are not exact.
@@ -82,7 +82,7 @@ pub(super) struct Consumer {
     /// Came a second time, and the application has them: to be acknowledged at once.
     again: Vec<Entry>,
     /// What is kept to go on with another broker; none where the connection does not.
-    recovery: Option<Box<Recovery>>,
+    recovery: Option<Box<KnownMessages>>,
     /// The broker accepted it.
     pub(super) is_open: bool,
     /// A browser that has come to the end.

@@ -26,6 +26,7 @@ mod dump;
 mod examine;
 mod finding;
 mod holder;
+mod inside;
 mod lineage;
 mod read;
 mod salvage;

@@ -35,7 +35,7 @@ impl Known {
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(crate) struct Recovery {
+pub(crate) struct KnownMessages {
     /// Handed out and acknowledged over this link, the newest last.
     pub(crate) remembered: VecDeque<Known>,
     /// Handed out and acknowledged over links that were lost.
@@ -46,7 +46,7 @@ pub(crate) struct Recovery {
     pub(crate) renamed: BTreeMap<u64, u64>,
 }
 
-impl Recovery {
+impl KnownMessages {
     pub(crate) fn remember(&mut self, entry: &Entry) {
         if self.remembered.len() == REMEMBERED_MAX {
             self.remembered.pop_front();

@@ -50,7 +50,7 @@ struct Locked {
     dirty: Vec<Arc<Outbox>>,
 }
 
-pub(crate) struct Engine {
+pub(crate) struct Hub {
     pub(crate) config: BrokerConfig,
     pub(crate) origin: Arc<Origin>,
     store: Arc<dyn Store>,
@@ -75,7 +75,7 @@ pub(crate) struct Engine {
     pub(crate) refusals: Rarely,
 }
 
-impl Engine {
+impl Hub {
     pub(crate) fn new(
         config: BrokerConfig,
         origin: Origin,
@@ -83,7 +83,7 @@ impl Engine {
         gate: Gate,
         core: Core,
     ) -> Arc<Self> {
-        let engine = Arc::new(Self {
+        let hub = Arc::new(Self {
             config,
             origin: Arc::new(origin),
             store,
@@ -101,15 +101,15 @@ impl Engine {
             key_next: AtomicU64::new(1),
             refusals: Rarely::default(),
         });
-        let weak = Arc::downgrade(&engine);
+        let weak = Arc::downgrade(&hub);
         let bell = move || {
-            if let Some(engine) = weak.upgrade() {
-                engine.drain();
+            if let Some(hub) = weak.upgrade() {
+                hub.drain();
             }
         };
-        engine.rings.store(engine.store.ring(Arc::new(bell)), Ordering::Release);
-        engine.turn(|_| ());
-        engine
+        hub.rings.store(hub.store.ring(Arc::new(bell)), Ordering::Release);
+        hub.turn(|_| ());
+        hub
     }
 
     pub(crate) fn new_key(&self) -> ConnectionKey {
@@ -273,13 +273,13 @@ impl Engine {
         for call in effects.store {
             match call {
                 StoreCall::Commit(token, batch) => {
-                    let engine = Arc::clone(self);
-                    let done = Completion::new(move |result| engine.answer(Answer::Commit(token, result)));
+                    let hub = Arc::clone(self);
+                    let done = Completion::new(move |result| hub.answer(Answer::Commit(token, result)));
                     self.store.commit(batch, done);
                 }
                 StoreCall::Read(token, request) => {
-                    let engine = Arc::clone(self);
-                    let done = Completion::new(move |result| engine.answer(Answer::Read(token, result)));
+                    let hub = Arc::clone(self);
+                    let done = Completion::new(move |result| hub.answer(Answer::Read(token, result)));
                     self.store.read(request, done);
                 }
             }
@@ -310,8 +310,8 @@ impl Engine {
         if self.silenced.swap(true, Ordering::AcqRel) {
             return;
         }
-        let engine = Arc::clone(self);
-        self.runtime.spawn_blocking(move || engine.abandon(Some(why)));
+        let hub = Arc::clone(self);
+        self.runtime.spawn_blocking(move || hub.abandon(Some(why)));
     }
 
     /// Writes what waits for a connection, and sees to what follows.
@@ -335,13 +335,13 @@ impl Engine {
         if !self.gate.begin_proof() {
             return;
         }
-        let engine = Arc::clone(self);
-        self.runtime.spawn_blocking(move || match engine.gate.prove() {
-            Err(lost) => engine.abandon(Some(lost.to_string().into())),
+        let hub = Arc::clone(self);
+        self.runtime.spawn_blocking(move || match hub.gate.prove() {
+            Err(lost) => hub.abandon(Some(lost.to_string().into())),
             Ok(()) => {
-                let outboxes: Vec<_> = engine.held(|locked| locked.outboxes.values().cloned().collect());
+                let outboxes: Vec<_> = hub.held(|locked| locked.outboxes.values().cloned().collect());
                 for outbox in outboxes {
-                    engine.flush(&outbox);
+                    hub.flush(&outbox);
                 }
             }
         });
