@@ -158,6 +158,15 @@ fn damage_is_named_and_repair_salvages_the_rest_and_changes_nothing() {
     text(&["repair", path(&at), "--into", path(&into)], 2);
 }
 
+/// Ends the load also where an assertion fails: its scope waits for it.
+struct StopAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Sends and takes until told to stop, so that segments are given up and recycled meanwhile.
 fn load(address: &str, stop: &AtomicBool, settled: &AtomicU64) {
     let queue = Destination::queue("passing");
@@ -203,6 +212,7 @@ fn a_backup_of_a_broker_under_load_is_sound_and_serves() {
     let (stop, settled) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| load(&address, &stop, &settled));
+        let _stop_at_end = StopAtEnd(&stop);
         let more = |count| {
             let before = settled.load(Ordering::Relaxed);
             until("the load goes on", || settled.load(Ordering::Relaxed) >= before + count);
@@ -226,7 +236,6 @@ fn a_backup_of_a_broker_under_load_is_sound_and_serves() {
             let kept = recovered.destinations.iter().find(|found| found.destination.name == "kept");
             assert_eq!(kept.expect("the queue").messages, 20 * (round as u64 + 1));
         }
-        stop.store(true, Ordering::Relaxed);
     });
     broker.stop();
     let restored = Instance::new("restored", &folder.path().join("backup-3"));

@@ -17,6 +17,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use kahawai_store::election::Holder;
 use kahawai_store::names::Epoch;
@@ -30,6 +32,7 @@ use crate::disk::Disk;
 use crate::disk::filesystem::FileSystem;
 use crate::format::claim::{Beat, encode_beat};
 use crate::format::name::FileName;
+use crate::format::record::Kind;
 use crate::format::segment::HEADER_LENGTH;
 use crate::format::{RandomId, identity};
 
@@ -56,6 +59,7 @@ pub struct BackedUp {
 /// [`InspectError`]. What was copied until then stays and is no store.
 pub fn backup(from: &Path, into: &Path, progress: OnProgress<'_>) -> Result<BackedUp, InspectError> {
     const TRIES: usize = 32;
+    const REST: Duration = Duration::from_millis(10);
     let directory = ReadOnlyDirectory::open(from)
         .map_err(|error| InspectError::Directory { path: from.to_owned(), error })?;
     let inspection = Inspection::open(from)?;
@@ -67,6 +71,8 @@ pub fn backup(from: &Path, into: &Path, progress: OnProgress<'_>) -> Result<Back
             return Ok(done);
         }
         copy.clear()?;
+        // An idle log says after a while how far it is on the disk.
+        thread::sleep(REST);
     }
     Err(InspectError::Busy)
 }
@@ -115,12 +121,14 @@ impl Copy {
         at.total = found().map(|found| found.file.length()).sum();
         let last = found().next_back().map(|found| found.number);
         let mut first = None;
+        // How far the copy itself says that it is released.
+        let mut said = found().filter_map(|found| found.header.as_ref()).map(|header| header.released).max();
         for (log, segments) in &lineage.logs {
             for segment in segments.iter().filter(|segment| segment.number > released) {
                 first.get_or_insert(segment.number);
                 let way = if Some(segment.number) == last {
                     done.epoch = log.epoch;
-                    self.copy_proven(segment, log.log, log.epoch, &mut done).map(Some)
+                    self.copy_proven(segment, log.log, log.epoch, &mut done, &mut said).map(Some)
                 } else {
                     self.take(segment.name)
                 };
@@ -139,6 +147,12 @@ impl Copy {
         }
         let released = released_now(&self.inspection.lineage(&self.inspection.list()?)?)?;
         if first.is_some_and(|first| first <= released) {
+            return Ok(None);
+        }
+        // What was released is left out, and the word of that may stand beyond what is proven, and so be left out as well: then the copy
+        // would miss a segment.
+        let said = lineage.released(said.unwrap_or_default()).0;
+        if first.is_some_and(|first| first > said.saturating_add(1)) {
             return Ok(None);
         }
         for (log, _) in &lineage.logs {
@@ -196,6 +210,7 @@ impl Copy {
         log: RandomId,
         epoch: Epoch,
         done: &mut BackedUp,
+        released: &mut Option<u64>,
     ) -> io::Result<Way> {
         let file = segment.file.as_ref();
         let walk = || Walk::new(file, log, epoch, segment.number, None);
@@ -208,9 +223,16 @@ impl Copy {
         // Up to the end of the last record that is proven: what is damaged before it comes along as it is.
         let (mut end, mut copying) = (HEADER_LENGTH, walk());
         while let Some(step) = copying.next()? {
+            let is_whole = matches!(step, Step::Record { .. });
             if let Step::Record { header, .. } | Step::BodyDamaged { header, .. } = step
                 && header.sequence <= durable
             {
+                if header.kind == Kind::Release
+                    && is_whole
+                    && let Ok(number) = copying.body().try_into().map(u64::from_le_bytes)
+                {
+                    *released = (*released).max(Some(number));
+                }
                 end = copying.offset();
                 done.sequence_last = header.sequence;
             }
