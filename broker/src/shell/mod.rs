@@ -11,3 +11,4 @@ mod outbox;
 mod places;
 mod rarely;
 mod relay;
+mod stoppable;

@@ -4,7 +4,6 @@
 //! write: at most one at a time does, and looks again before it goes, so that nothing is left lying. Nobody ever waits
 //! for a socket: where it takes no more, the connection's own task is woken and goes on when it can.
 
-use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,7 +14,7 @@ use tokio::sync::Notify;
 
 use super::clock::now;
 use super::gate::Gate;
-use super::relay::Relay;
+use super::stoppable::{Served, Step, Stoppable};
 use crate::core::effects::Event;
 use crate::core::keys::ConnectionKey;
 use crate::openwire::outgoing::{Outgoing, OutgoingEncoder};
@@ -44,13 +43,12 @@ pub(crate) struct Outbox {
     pub(crate) stream: Arc<TcpStream>,
     queue: Mutex<Vec<Outgoing>>,
     /// Announced is what is in the queue.
-    relay: Relay<Writing>,
+    relay: Stoppable<Writing>,
     /// Something was taken from the queue and is not written yet.
     unwritten: AtomicBool,
     began: Instant,
     /// When something was last written, in milliseconds since it began. Beside the relay: nobody holds that for a glance.
     last_write: AtomicU64,
-    blocked: AtomicBool,
     broken: AtomicBool,
     /// Bytes of deliveries that were encoded and given to the socket, and not reported to the core yet.
     written: AtomicUsize,
@@ -76,11 +74,10 @@ impl Outbox {
             key,
             stream,
             queue: Mutex::new(Vec::new()),
-            relay: Relay::new(writing),
+            relay: Stoppable::new(writing),
             unwritten: AtomicBool::new(false),
             began: Instant::now(),
             last_write: AtomicU64::new(0),
-            blocked: AtomicBool::new(false),
             broken: AtomicBool::new(false),
             written: AtomicUsize::new(0),
             congested: AtomicBool::new(false),
@@ -126,7 +123,7 @@ impl Outbox {
 
     /// Whether the socket took no more when it was last tried.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.blocked.load(Ordering::Acquire)
+        self.relay.is_stuck()
     }
 
     /// Whether the client asks for more than it reads: it must read first.
@@ -134,9 +131,9 @@ impl Outbox {
         self.is_blocked() && self.queue.lock().unwrap_or_else(PoisonError::into_inner).len() > WAITING_MAX
     }
 
-    /// The socket takes more again.
+    /// The socket takes more again; [`Outbox::flush`] is called next.
     pub(crate) fn unblock(&self) {
-        self.blocked.store(false, Ordering::Release);
+        self.relay.go_on();
     }
 
     /// Nothing more will be written.
@@ -170,19 +167,29 @@ impl Outbox {
 
     /// Writes what can be written.
     pub(crate) fn flush(&self, gate: &Gate) -> Flushed {
-        let stopped = self.relay.serve(true, |mut writing| {
+        if self.broken.load(Ordering::Acquire) {
+            return Flushed::Broken;
+        }
+        let served = self.relay.serve(|mut writing| {
             if self.broken.load(Ordering::Acquire) {
-                return ControlFlow::Break(Flushed::Broken);
-            }
-            if self.blocked.load(Ordering::Acquire) {
-                return ControlFlow::Break(Flushed::Blocked);
+                return Step::Stop(Flushed::Broken);
             }
             match self.write_all(&mut writing, gate) {
-                Flushed::Done => ControlFlow::Continue(()),
-                stopped => ControlFlow::Break(stopped),
+                Flushed::Done => Step::Done,
+                Flushed::Blocked => Step::Stuck,
+                stopped => Step::Stop(stopped),
             }
         });
-        stopped.unwrap_or(Flushed::Done)
+        match served {
+            Served::Done => Flushed::Done,
+            Served::Stopped(stopped) => stopped,
+            Served::Stuck { newly } => {
+                if newly {
+                    self.wake.notify_one();
+                }
+                Flushed::Blocked
+            }
+        }
     }
 
     fn write_all(&self, writing: &mut Writing, gate: &Gate) -> Flushed {
@@ -249,8 +256,6 @@ impl Outbox {
                     self.last_write.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Release);
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-                    self.blocked.store(true, Ordering::Release);
-                    self.wake.notify_one();
                     return Flushed::Blocked;
                 }
                 Err(_) => {
