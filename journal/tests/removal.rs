@@ -84,7 +84,7 @@ fn measure(what: &str, kind: DestinationKind, messages: u64, bytes: usize, goes:
                 destination: LARGE,
                 id: MessageId(id),
                 // The ids count up with the arrivals, from 0.
-                cursor: Cursor { rank: 0, arrival: id },
+                cursor: Cursor { rank: 4, arrival: id },
                 subscription: Some(STAYS),
             };
             journal.commit_wait(Batch::new(ids.iter().map(done).collect())).unwrap();
