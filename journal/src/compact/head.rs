@@ -29,7 +29,9 @@ const LOOKED_UP_AT_ONCE: usize = 256;
 pub(crate) struct Living {
     pub(crate) id: MessageId,
     pub(crate) location: Location,
-    /// Its bytes, verified.
+    /// Its checksum, which goes with it.
+    pub(crate) checksum: u32,
+    /// Its bytes, verified by that.
     pub(crate) message: Bytes,
 }
 
@@ -177,10 +179,10 @@ impl Pass {
             for found in body::held_in(header.kind, &body).unwrap_or_default() {
                 // Verified when it was met.
                 if !bad.contains(&found)
-                    && let Some(range) = body.get(found.span.range())
+                    && let Some((checksum, message)) = codec::message_with_checksum(&body, found.span)
                 {
                     let location = Location { segment: self.number, record: offset, span: found.span };
-                    held.push(Living { id: found.id, location, message: body.slice_ref(range) });
+                    held.push(Living { id: found.id, location, checksum, message: body.slice_ref(message) });
                 }
             }
         }

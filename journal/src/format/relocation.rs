@@ -20,7 +20,7 @@
 //! A record of loss: the number of the damaged segment (8), a count (4), and for each message that lived there and cannot be read its
 //! destination (8) and its id (8).
 
-use kahawai_store::codec::{MESSAGE_CHECKSUM_LENGTH, Span, message_checksum};
+use kahawai_store::codec::{MESSAGE_CHECKSUM_LENGTH, Span};
 use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
 
 /// What a message takes beside its own bytes and the subscriptions that have acknowledged it.
@@ -50,13 +50,14 @@ impl Builder {
         Self { record, start: room, messages: 0 }
     }
 
-    /// Adds a message; gives its place in the body.
+    /// Adds a message with the checksum that it had; gives its place in the body.
     pub(crate) fn add(
         &mut self,
         id: MessageId,
         destination: DestinationId,
         cursor: Cursor,
         acknowledged: &[SubscriptionId],
+        checksum: u32,
         message: &[u8],
     ) -> Span {
         let out = &mut self.record;
@@ -69,7 +70,7 @@ impl Builder {
             out.extend_from_slice(&subscription.0.to_le_bytes());
         }
         out.extend_from_slice(&(message.len() as u32).to_le_bytes());
-        out.extend_from_slice(&message_checksum(id, message).to_le_bytes());
+        out.extend_from_slice(&checksum.to_le_bytes());
         let start = (out.len() - self.start) as u32;
         out.extend_from_slice(message);
         self.messages += 1;
@@ -179,6 +180,8 @@ impl<'a> Left<'a> {
 
 #[cfg(test)]
 mod tests {
+    use kahawai_store::codec::message_with_checksum;
+
     use super::*;
 
     #[test]
@@ -187,8 +190,8 @@ mod tests {
         let mut builder = Builder::begin(40, &floors);
         let acknowledged = [SubscriptionId(7)];
         let cursor = |arrival| Cursor { rank: 4, arrival };
-        let first = builder.add(MessageId(1), DestinationId(2), cursor(20), &acknowledged, b"first");
-        let second = builder.add(MessageId(9), DestinationId(3), cursor(21), &[], b"");
+        let first = builder.add(MessageId(1), DestinationId(2), cursor(20), &acknowledged, 11, b"first");
+        let second = builder.add(MessageId(9), DestinationId(3), cursor(21), &[], 12, b"");
         let record = builder.finish();
         let body = &record[40..];
         let found = decode(body).expect("it reads");
@@ -197,6 +200,8 @@ mod tests {
         assert_eq!((found.messages[0].span, found.messages[1].span), (first, second));
         assert_eq!((found.messages[1].id, found.messages[1].cursor), (MessageId(9), cursor(21)));
         assert_eq!(&body[first.range()], b"first");
+        assert_eq!(message_with_checksum(body, first), Some((11, &b"first"[..])));
+        assert_eq!(message_with_checksum(body, second), Some((12, &b""[..])));
         assert_eq!(body.len(), 8 + 32 + 2 * MESSAGE_OVERHEAD + 8 + 5);
         for length in 0..body.len() {
             assert_eq!(decode(&body[..length]), None, "{length}");

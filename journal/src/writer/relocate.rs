@@ -21,7 +21,7 @@ use crate::index::{Location, RecordAt, weight};
 use crate::log::replay::lost_with;
 use crate::steps::Step;
 
-/// About how large a relocation record becomes: whoever reads one of its messages verifies all of it.
+/// About how large a relocation record becomes: a damaged skeleton costs all of its messages.
 const RECORD_BYTES: usize = 64 << 10;
 
 /// A message to be written again.
@@ -118,7 +118,7 @@ impl Writer {
             .iter()
             .map(|Again { living, destination, cursor, acknowledged }| {
                 live += Live { count: 1, bytes: living.message.len() as u64 };
-                builder.add(living.id, *destination, *cursor, acknowledged, &living.message)
+                builder.add(living.id, *destination, *cursor, acknowledged, living.checksum, &living.message)
             })
             .collect();
         let record = builder.finish();

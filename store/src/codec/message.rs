@@ -32,9 +32,15 @@ fn with_id(crc: u32, id: MessageId) -> u32 {
 /// The bytes of the message that stands at this span of an encoded batch (or of anything in which a message's checksum stands right before
 /// it); `None` where they are not what was written for that id.
 pub fn checked_message(encoded: &[u8], id: MessageId, span: Span) -> Option<&[u8]> {
+    let (checksum, message) = message_with_checksum(encoded, span)?;
+    (message_checksum(id, message) == checksum).then_some(message)
+}
+
+/// The same bytes and the checksum before them, whether or not they agree; `None` where they do not stand there whole.
+pub fn message_with_checksum(encoded: &[u8], span: Span) -> Option<(u32, &[u8])> {
     let from = (span.start as usize).checked_sub(MESSAGE_CHECKSUM_LENGTH)?;
     let (checksum, message) = encoded.get(from..span.range().end)?.split_first_chunk()?;
-    (message_checksum(id, message) == u32::from_le_bytes(*checksum)).then_some(message)
+    Some((u32::from_le_bytes(*checksum), message))
 }
 
 /// The CRC-32 (IEEE) of everything but the messages: of the skeleton, in which their checksums stand. `spans` are those of the messages, in

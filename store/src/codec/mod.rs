@@ -27,8 +27,8 @@ use primitive::Reader;
 
 pub use error::{DecodeError, HEADER_VERSION, Problem, VERSION};
 pub use message::{
-    MESSAGE_CHECKSUM_LENGTH, checked_message, decode_message, encode_message, message_checksum, seal,
-    skeleton_checksum,
+    MESSAGE_CHECKSUM_LENGTH, checked_message, decode_message, encode_message, message_checksum,
+    message_with_checksum, seal, skeleton_checksum,
 };
 pub use span::Span;
 
