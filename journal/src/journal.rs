@@ -238,13 +238,17 @@ struct Pauses {
     flush: Duration,
 }
 
+/// How long the writer's thread waits for work between two steps of sweeping.
+const SWEEP_PAUSE: Duration = Duration::from_millis(1);
+
 /// Makes rounds until the queue is closed, ringing after each. A journal without work sleeps for good.
 fn write(writer: &mut Writer, queue: &Queue, pauses: Pauses, ring: &impl Fn()) {
     let mut has_idle_work = true;
     let mut unflushed_since: Option<Instant> = None;
     loop {
         let flush_in = unflushed_since.map(|since| pauses.flush.saturating_sub(since.elapsed()));
-        let idle_in = has_idle_work.then_some(pauses.idle);
+        let idle = if writer.has_more_to_sweep() { SWEEP_PAUSE } else { pauses.idle };
+        let idle_in = has_idle_work.then_some(idle);
         let patience = flush_in.into_iter().chain(idle_in).min();
         let Some(submissions) = queue.take(patience) else { return };
         has_idle_work = if submissions.is_empty() {

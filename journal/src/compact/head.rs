@@ -140,6 +140,10 @@ impl HeadReader {
             if nothing_found {
                 // It lives, and is not where it should be.
                 let index = shared.index();
+                if index.messages.is_sweeping() {
+                    // What counts as living here may be gone: that is known soon.
+                    return Ok(None);
+                }
                 let lost = index.messages.living_in(number);
                 if index.messages.fault().get().is_some() {
                     // It is the index that cannot be read: the writer sees to that.

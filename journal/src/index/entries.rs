@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use kahawai_store::names::{Cursor, DestinationId, MessageId};
 
+use super::going::{Reach, TakenOut};
 use super::location::{Found, Place};
 use super::merge_input::MergeInput;
 use super::run::{Fault, Run, RunInUse};
@@ -128,16 +129,38 @@ impl Entries {
         first
     }
 
-    /// Takes a destination out.
-    pub(super) fn remove_destination(&mut self, destination: DestinationId) -> Vec<Found> {
-        let mut removed = self.table.remove_destination(destination);
+    /// Takes out about so many of a destination's messages that arrived below this number, of the parts within reach.
+    pub(super) fn take_out(
+        &mut self,
+        destination: DestinationId,
+        below: u64,
+        most: usize,
+        reach: Reach,
+        told: &mut impl FnMut(Found),
+    ) -> TakenOut {
+        let mut count = self.table.take_out(destination, below, most, told);
+        let mut is_all = self.table.first_below(destination, below).is_none();
         if let Some(Frozen { table, gone }) = &mut self.frozen {
-            removed.extend(table.after(destination, None).filter(|found| gone.insert(found.id)));
+            if reach.frozen {
+                // All at once, as nothing tells where the step before ended.
+                let within = table.after(destination, None).filter(|found| found.cursor.arrival < below);
+                for found in within {
+                    if gone.insert(found.id) {
+                        told(found);
+                        count += 1;
+                    }
+                }
+            } else {
+                is_all &= table.first_below(destination, below).is_none();
+            }
         }
         for run in &mut self.runs {
-            removed.extend(run.remove_destination(destination));
+            if reach.runs {
+                count += run.take_out(destination, below, most.saturating_sub(count), told);
+            }
+            is_all &= !run.is_any_below(destination, below);
         }
-        removed
+        TakenOut { count, is_all }
     }
 
     /// Every message whose bytes stand in segments up to this number. Reads the whole tables, and of runs the blocks that

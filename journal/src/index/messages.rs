@@ -9,6 +9,7 @@ use kahawai_store::batch::DestinationKind;
 use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
 
 use super::entries::Entries;
+use super::going::Going;
 use super::location::{Change, Found, Location, Place, RecordAt};
 use super::merge_input::MergeInput;
 use super::run::{Fault, Run};
@@ -21,12 +22,16 @@ use crate::format::relocation::Relocation;
 /// The live messages of all destinations.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
-    entries: Entries,
-    /// How many messages each destination that exists has.
-    counts: HashMap<DestinationId, u64>,
-    topics: HashMap<DestinationId, Topic>,
+    pub(super) entries: Entries,
+    /// How many messages each destination that exists has; on a topic also those that are going.
+    pub(super) counts: HashMap<DestinationId, u64>,
+    pub(super) topics: HashMap<DestinationId, Topic>,
     topic_of: HashMap<SubscriptionId, DestinationId>,
-    live: LiveCounts,
+    /// What lives, and what is going.
+    pub(super) live: LiveCounts,
+    pub(super) going: Going,
+    /// Whether what goes is taken out by and by.
+    pub(super) sweeps_later: bool,
 }
 
 /// What a checkpoint keeps beside the runs.
@@ -42,6 +47,8 @@ impl Messages {
     pub(crate) fn apply(&mut self, change: Change) {
         match change {
             Change::Begin { destination, kind } => {
+                // No number is given twice, says the contract; were one, what it named before is not to come back.
+                self.sweep_destination_whole(destination);
                 self.counts.entry(destination).or_default();
                 if kind == DestinationKind::Topic {
                     self.topics.entry(destination).or_default();
@@ -76,7 +83,16 @@ impl Messages {
 
     /// Where a live message stands.
     pub(crate) fn place(&self, id: MessageId) -> Option<Place> {
-        self.entries.place(id)
+        self.entries.place(id).filter(|place| self.is_kept(place.destination, place.cursor.arrival))
+    }
+
+    /// Whether a message that is there is not going.
+    fn is_kept(&self, destination: DestinationId, arrival: u64) -> bool {
+        self.going.is_empty()
+            || match self.topics.get(&destination) {
+                Some(topic) => topic.floor_lowest() <= arrival,
+                None => self.counts.contains_key(&destination),
+            }
     }
 
     /// Notes that a live message's bytes are elsewhere now, unless they are not where they were thought to be; tells whether.
@@ -142,7 +158,10 @@ impl Messages {
     /// Every message that lives in a segment, found by looking at all of them: for a segment whose own bytes do not tell any more.
     pub(crate) fn living_in(&self, segment: u64) -> Vec<(DestinationId, MessageId)> {
         let within = self.entries.within(segment).into_iter();
-        let all = within.filter(|(_, found)| found.location.segment == segment);
+        let is_kept =
+            |destination: &DestinationId, found: &Found| self.is_kept(*destination, found.cursor.arrival);
+        let all = within
+            .filter(|(destination, found)| found.location.segment == segment && is_kept(destination, found));
         all.map(|(destination, found)| (destination, found.id)).collect()
     }
 
@@ -210,7 +229,7 @@ impl Messages {
         self.live.total()
     }
 
-    /// How many messages a destination has: on a topic those that some subscription waits for.
+    /// How many messages a destination has: on a topic those that some subscription waits for, and what is going.
     pub(crate) fn count(&self, destination: DestinationId) -> u64 {
         self.counts.get(&destination).copied().unwrap_or_default()
     }
@@ -287,6 +306,7 @@ impl Messages {
 
     /// What a checkpoint keeps of this beside the runs.
     pub(crate) fn kept(&self) -> Kept {
+        debug_assert!(self.going.is_empty(), "a checkpoint holds nothing that is gone");
         Kept { counts: self.counts.clone(), topics: self.topics.clone(), live: self.live.clone() }
     }
 
@@ -424,27 +444,28 @@ impl Messages {
     fn unsubscribe(&mut self, id: SubscriptionId) {
         let Some(destination) = self.topic_of.remove(&id) else { return };
         let Some(topic) = self.topics.get_mut(&destination) else { return };
-        let lowest = topic.floor_lowest();
-        let Some(done) = topic.unsubscribe(id) else { return };
-        self.drop_below_floors(destination, lowest);
-        for arrival in done {
-            if let Some(found) = self
-                .entries
-                .next_arrival(destination, arrival)
-                .filter(|found| found.cursor.arrival == arrival)
-            {
-                self.drop_published(destination, arrival, found.id);
-            }
+        if topic.unsubscribe(id) {
+            self.going.topics.insert(destination);
+            self.sweep_unless_later();
         }
     }
 
     fn remove_destination(&mut self, destination: DestinationId) {
-        for message in self.entries.remove_destination(destination) {
-            self.live.remove(&message.location);
+        if self.counts.remove(&destination).is_none() {
+            return;
         }
-        self.counts.remove(&destination);
-        if self.topics.remove(&destination).is_some() {
+        let topic = self.topics.remove(&destination);
+        if topic.is_some() {
             self.topic_of.retain(|_, topic| *topic != destination);
+        }
+        self.going.topics.remove(&destination);
+        self.going.destinations.insert(destination, topic.unwrap_or_default());
+        self.sweep_unless_later();
+    }
+
+    fn sweep_unless_later(&mut self) {
+        if !self.sweeps_later {
+            self.sweep_all();
         }
     }
 }

@@ -11,16 +11,19 @@
 //! | [`entries`] | where messages are held: in the table, a frozen table, runs |
 //! | [`table`] | messages in memory |
 //! | [`run`], [`write_run`] | messages in files that never change; writing and merging those |
+//! | [`going`], [`sweep`] | what is gone for everyone and still counted; taking it out, in steps |
 //! | [`topic`] | for each subscription of a topic, which messages it has acknowledged |
 //! | [`segments`] | for each segment, how much of it lives |
 
 mod entries;
+pub(crate) mod going;
 pub(crate) mod location;
 pub(crate) mod merge_input;
 pub(crate) mod messages;
 pub(crate) mod run;
 pub(crate) mod segments;
 pub(crate) mod state;
+mod sweep;
 pub(crate) mod table;
 #[cfg(test)]
 mod tests;

@@ -309,20 +309,42 @@ impl RunInUse {
         firsts.min_by_key(|found| found.cursor.arrival)
     }
 
-    /// Takes a destination out.
-    pub(super) fn remove_destination(&mut self, destination: DestinationId) -> Vec<Found> {
-        let mut removed = Vec::new();
+    /// Takes out up to so many of a destination's messages that arrived below this number; tells how many.
+    pub(super) fn take_out(
+        &mut self,
+        destination: DestinationId,
+        below: u64,
+        most: usize,
+        told: &mut impl FnMut(Found),
+    ) -> usize {
+        let mut count = 0;
         for range in self.run.ranges_of(destination) {
             let rank = self.run.tail.ranges[range].rank;
             let end = self.run.range_end(range);
-            let mut entry = self.heads[range];
-            while entry < end {
-                removed.extend(self.run.entry_of(entry, rank));
+            while count < most && self.heads[range] < end {
+                let entry = self.heads[range];
+                // One that cannot be read is a fault of the run, which ends the store.
+                if let Some(found) = self.run.entry_of(entry, rank) {
+                    if found.cursor.arrival >= below {
+                        break;
+                    }
+                    told(found);
+                }
                 self.mark_gone(entry);
-                entry = self.live_from(entry, end);
+                count += 1;
             }
         }
-        removed
+        count
+    }
+
+    /// Whether a destination has messages here that arrived below this number.
+    pub(super) fn is_any_below(&self, destination: DestinationId, below: u64) -> bool {
+        self.run.ranges_of(destination).any(|range| {
+            let head = self.heads[range];
+            let rank = self.run.tail.ranges[range].rank;
+            head < self.run.range_end(range)
+                && self.run.entry_of(head, rank).is_some_and(|found| found.cursor.arrival < below)
+        })
     }
 
     /// The entries that are not gone and whose bytes stand in segments up to this number.

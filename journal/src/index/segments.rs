@@ -14,6 +14,13 @@ pub(crate) struct Live {
     pub(crate) bytes: u64,
 }
 
+impl Live {
+    /// One message.
+    pub(super) fn of(location: &Location) -> Self {
+        Self { count: 1, bytes: location.span.length.into() }
+    }
+}
+
 impl AddAssign for Live {
     fn add_assign(&mut self, other: Self) {
         self.count += other.count;
@@ -30,20 +37,24 @@ pub(crate) struct LiveCounts {
 
 impl LiveCounts {
     pub(super) fn add(&mut self, location: &Location) {
-        let more = Live { count: 1, bytes: location.span.length.into() };
+        let more = Live::of(location);
         *self.segments.entry(location.segment).or_default() += more;
         self.total += more;
     }
 
     pub(super) fn remove(&mut self, location: &Location) {
-        let bytes = u64::from(location.span.length);
-        if let Some(live) = self.segments.get_mut(&location.segment) {
-            live.count -= 1;
-            live.bytes -= bytes;
-            self.total.count -= 1;
-            self.total.bytes -= bytes;
+        self.remove_many(location.segment, Live::of(location));
+    }
+
+    /// Notes that so much of a segment died.
+    pub(super) fn remove_many(&mut self, segment: u64, died: Live) {
+        if let Some(live) = self.segments.get_mut(&segment) {
+            live.count -= died.count;
+            live.bytes -= died.bytes;
+            self.total.count -= died.count;
+            self.total.bytes -= died.bytes;
             if live.count == 0 {
-                self.segments.remove(&location.segment);
+                self.segments.remove(&segment);
             }
         }
     }

@@ -89,12 +89,36 @@ impl Table {
             .flat_map(|(&destination, order)| order.iter().map(move |message| (destination, found(message))))
     }
 
-    /// Takes a destination out.
-    pub(super) fn remove_destination(&mut self, destination: DestinationId) -> Vec<Found> {
-        let order = self.orders.remove(&destination).unwrap_or_default();
-        for (id, _) in order.values() {
-            self.places.remove(id);
+    /// The first of a destination's messages, by cursor, that arrived below this number.
+    pub(super) fn first_below(&self, destination: DestinationId, below: u64) -> Option<Found> {
+        let order = self.orders.get(&destination)?;
+        let mut rank = 0;
+        loop {
+            // Within a rank they stand in the order of their arrivals.
+            let (cursor, message) = order.range(Cursor { rank, arrival: 0 }..).next()?;
+            if cursor.arrival < below {
+                return Some(found((cursor, message)));
+            }
+            rank = cursor.rank.checked_add(1)?;
         }
-        order.iter().map(found).collect()
+    }
+
+    /// Takes out up to so many of a destination's messages that arrived below this number; tells how many.
+    pub(super) fn take_out(
+        &mut self,
+        destination: DestinationId,
+        below: u64,
+        most: usize,
+        told: &mut impl FnMut(Found),
+    ) -> usize {
+        let mut count = 0;
+        while count < most
+            && let Some(found) = self.first_below(destination, below)
+        {
+            self.remove(found.id);
+            told(found);
+            count += 1;
+        }
+        count
     }
 }

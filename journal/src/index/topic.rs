@@ -4,7 +4,7 @@
 //! before the subscription), and beyond it those in `beyond`. Acknowledging in order keeps `beyond` empty. Nothing is kept for each message
 //! but how many subscriptions hold it in `beyond`, and nothing is done for each subscription when a message arrives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kahawai_store::names::SubscriptionId;
 
@@ -16,8 +16,17 @@ pub(crate) struct Topic {
     subscriptions: BTreeMap<SubscriptionId, Position>,
     /// How many subscriptions have each floor.
     floors: BTreeMap<u64, u64>,
-    /// How many subscriptions have each live message in `beyond`, by arrival.
+    /// How many subscriptions have each live message in `beyond`, by arrival; those among them that are leaving.
     exceptions: BTreeMap<u64, u64>,
+    leaving: VecDeque<Leaving>,
+}
+
+/// A subscription that is gone, and of whose exceptions not all are struck off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Leaving {
+    beyond: BTreeSet<u64>,
+    /// From here on exceptions of others are to be looked at: it may be the last that some of them waited for.
+    from: u64,
 }
 
 /// How far a subscription is.
@@ -128,7 +137,7 @@ impl Topic {
 
     /// Whether nobody waits for a message: of those at or below it, as many have acknowledged it as there are.
     pub(super) fn is_done(&self, arrival: u64) -> bool {
-        let have = self.exceptions.get(&arrival).copied().unwrap_or_default();
+        let have = self.have(arrival);
         let mut could = 0;
         for count in self.floors.range(..=arrival).map(|(_, count)| count) {
             could += count;
@@ -137,6 +146,13 @@ impl Topic {
             }
         }
         true
+    }
+
+    /// How many of the subscriptions that there are have a message in `beyond`.
+    fn have(&self, arrival: u64) -> u64 {
+        let have = self.exceptions.get(&arrival).copied().unwrap_or_default();
+        let left = self.leaving.iter().filter(|leaving| leaving.beyond.contains(&arrival)).count();
+        have.saturating_sub(left as u64)
     }
 
     /// Notes that nobody waits for a message any more.
@@ -219,15 +235,69 @@ impl Topic {
         self.forget(arrival);
     }
 
-    /// Removes a subscription; gives the arrivals that are done with it, beside those below the lowest floor.
-    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) -> Option<Vec<u64>> {
-        let position = self.subscriptions.remove(&id)?;
+    /// Removes a subscription; what is done with it is found by [`Self::strike_off`]. Tells whether it was there.
+    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) -> bool {
+        let Some(position) = self.subscriptions.remove(&id) else { return false };
         drop_floor(&mut self.floors, position.floor);
-        for &arrival in &position.beyond {
-            drop_exception(&mut self.exceptions, arrival);
+        self.leaving.push_back(Leaving { beyond: position.beyond, from: position.floor });
+        true
+    }
+
+    /// Whether there are subscriptions that are gone, and of whose exceptions not all are struck off.
+    pub(super) fn is_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Strikes off about so many exceptions of subscriptions that are gone. Tells how many it looked at, and gives the arrivals of messages
+    /// for which nobody waits now, beside those below the lowest floor.
+    pub(super) fn strike_off(&mut self, most: usize) -> (usize, Vec<u64>) {
+        let mut left = most;
+        let mut done = Vec::new();
+        while left > 0
+            && let Some(leaving) = self.leaving.front_mut()
+        {
+            while left > 0
+                && let Some(arrival) = leaving.beyond.pop_first()
+            {
+                drop_exception(&mut self.exceptions, arrival);
+                left -= 1;
+            }
+            let from = leaving.from;
+            let looked_at: Vec<u64> =
+                self.exceptions.range(from..).take(left).map(|(&arrival, _)| arrival).collect();
+            left -= looked_at.len();
+            match looked_at.last() {
+                Some(last) => {
+                    if let Some(leaving) = self.leaving.front_mut() {
+                        leaving.from = last.saturating_add(1);
+                    }
+                    done.extend(looked_at.into_iter().filter(|&arrival| self.is_done(arrival)));
+                }
+                None if left > 0 => drop(self.leaving.pop_front()),
+                None => {}
+            }
         }
-        let candidates = self.exceptions.range(position.floor..).map(|(&arrival, _)| arrival);
-        Some(candidates.filter(|&arrival| self.is_done(arrival)).collect())
+        (most - left, done)
+    }
+
+    /// Frees about so many entries of a topic that nobody asks any more; tells how many.
+    pub(super) fn free(&mut self, most: usize) -> usize {
+        let mut left = most;
+        let positions = self.subscriptions.values_mut().map(|position| &mut position.beyond);
+        for beyond in positions.chain(self.leaving.iter_mut().map(|leaving| &mut leaving.beyond)) {
+            while left > 0 && beyond.pop_first().is_some() {
+                left -= 1;
+            }
+        }
+        while left > 0 && self.exceptions.pop_first().is_some() {
+            left -= 1;
+        }
+        most - left
+    }
+
+    /// Whether little is left to be freed.
+    pub(super) fn is_free(&self) -> bool {
+        self.exceptions.is_empty()
     }
 
     /// How many live messages a subscription has not acknowledged.

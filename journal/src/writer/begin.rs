@@ -16,6 +16,7 @@ use super::begin_error::BeginError;
 use super::checkpoints::{Checkpoints, Published};
 use super::removal::Removals;
 use super::spare::Spares;
+use super::sweeping::Sweeping;
 use super::waiting::Waiting;
 use super::{Full, Writer};
 use crate::compact::pace::Pace;
@@ -196,9 +197,12 @@ impl Writer {
             owes_flush: false,
             waiting: Waiting::default(),
             removals,
+            sweeping: Sweeping::default(),
             leaving: Vec::new(),
         };
         writer.write_first_records(&snapshot, tail)?;
+        // Up to here nobody waited.
+        writer.shared.index_mut().messages.sweep_later();
         writer.options.watch.reached(Step::SealWritten);
 
         let sealed =

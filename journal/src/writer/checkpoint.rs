@@ -125,6 +125,10 @@ impl Writer {
             || self.shared.index().messages.table_count() >= table_max
             || (bytes >= LOG_WORTH_IT.min(self.options.checkpoint_bytes)
                 && self.checkpoints.captured_when.elapsed() >= self.options.checkpoint_interval);
+        // What is gone is not to be in it, and is taken out soon; but the next start is not to read ever more.
+        let is_late = bytes >= self.options.checkpoint_bytes.saturating_mul(2)
+            || self.shared.index().messages.table_count() >= table_max.saturating_mul(2);
+        let due = due && (is_late || !self.is_sweeping());
         // What room there is, is for the reserves.
         if due && !self.checkpoints.rests() && !self.spares.has_lacked() {
             self.capture();
@@ -140,6 +144,7 @@ impl Writer {
         if self.durable + 1 != self.sequence_next || self.shared.ended().is_some() {
             return;
         }
+        self.sweep_all();
         self.checkpoints.captured_at = self.appended;
         self.checkpoints.captured_when = Instant::now();
         let end = self.active.end();
@@ -280,6 +285,7 @@ impl Writer {
         } else if matches!(self.checkpoints.stage, Stage::Rest)
             && !self.checkpoints.rests()
             && !self.spares.has_lacked()
+            && !self.is_sweeping()
         {
             let inputs = self.shared.index_mut().messages.choose_merge();
             if inputs.is_empty() {

@@ -95,6 +95,16 @@ impl Checkpoints {
         matches!(&self.stage, Stage::Waiting(captured) if captured.through.sequence > said)
     }
 
+    /// Whether the table that was set aside is being written.
+    pub(super) fn is_writing_run(&self) -> bool {
+        matches!(self.stage, Stage::Writing { .. })
+    }
+
+    /// Whether runs are being merged.
+    pub(super) fn is_merging(&self) -> bool {
+        self.merge.is_some()
+    }
+
     pub(super) fn rests(&mut self) -> bool {
         let rests = self.full_until.is_some_and(|until| Instant::now() < until);
         if !rests {

@@ -8,6 +8,7 @@
 //! | [`begin`] | begins an epoch's log: replays, seals the log before, sweeps |
 //! | [`active`], [`roll`] | the segment being written; rolling to the next |
 //! | [`checkpoint`], [`checkpoints`], [`background`] | keeps the index on disk, beside the rounds |
+//! | [`sweep`], [`sweeping`] | takes out of the index what is gone, a little with each round |
 //! | [`spare`] | segments prepared beforehand |
 //! | [`removal`] | takes away the files of segments that are given up, beside the rounds |
 //! | [`relocate`], [`moved`], [`waiting`] | writes what lives at the head once more; what waits for the room that this makes |
@@ -27,6 +28,8 @@ mod relocate;
 mod removal;
 mod roll;
 mod spare;
+mod sweep;
+mod sweeping;
 #[cfg(test)]
 mod tests;
 mod waiting;
@@ -57,6 +60,7 @@ use checkpoints::Checkpoints;
 use moved::Moved;
 use removal::Removals;
 use spare::Spares;
+use sweeping::Sweeping;
 use waiting::Waiting;
 
 /// Why a record could not be written.
@@ -126,6 +130,7 @@ pub(crate) struct Writer {
     owes_flush: bool,
     waiting: Waiting,
     removals: Removals,
+    sweeping: Sweeping,
     /// Segments that are released and will be recycled when nobody reads them any more.
     leaving: Vec<Arc<Segment>>,
 }
@@ -209,6 +214,7 @@ impl Writer {
             });
         }
         self.waiting.end();
+        self.sweep_messages();
         let release = self.append_release();
         // What is written again, and what is given up, is never left to chance.
         let is_weak = level.is_some_and(|level| level < Durability::Always);
@@ -218,6 +224,10 @@ impl Writer {
             self.flush_and_prove();
         }
         self.settle_moved();
+        if answers.iter().any(|answer| matches!(answer, Answer::Recover(_))) {
+            // Whoever asks what there is, gets exact numbers.
+            self.sweep_all();
+        }
         self.answer(answers);
         let made_room = release.is_some();
         if let Some(release) = release {
@@ -238,7 +248,7 @@ impl Writer {
     /// own, so that damage to the last batch can be told from a torn tail. Tells whether there will be more to do though
     /// nothing is submitted.
     pub(crate) fn idle(&mut self) -> bool {
-        if self.waiting.is_any() || !self.leaving.is_empty() {
+        if self.waiting.is_any() || !self.leaving.is_empty() || self.is_sweeping() {
             self.round([]);
         }
         if self.shared.ended().is_none() && self.durable_said < self.durable {
@@ -261,7 +271,7 @@ impl Writer {
         self.notice_room();
         self.spares.replenish();
         let is_waited_for = self.waiting.is_any() || !self.leaving.is_empty() || self.removals.is_any_left();
-        self.spares.is_being_made() || self.has_checkpoint_work() || is_waited_for
+        self.spares.is_being_made() || self.has_checkpoint_work() || is_waited_for || self.is_sweeping()
     }
 
     /// Writes and flushes the log's good end.

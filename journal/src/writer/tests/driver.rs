@@ -131,6 +131,8 @@ impl Driven {
                         break;
                     }
                 }
+                // Idle moments go by until it is known what lives.
+                Ok(None) if writer.is_sweeping() => writer.round([]),
                 Ok(None) => break,
                 Err(error) => {
                     shared.end(error);

@@ -16,6 +16,7 @@
 //! | [`open`] | segments that are opened again, or gone, when they are read |
 //! | [`order`] | write, flush, prove, answer, destroy |
 //! | [`prove`] | every sequence of a few operations, with every crash and every failing call |
+//! | [`sweep`] | what goes with a destination or a subscription, by and by |
 //! | [`levels`] | durability levels weaker than always |
 //! | [`long`] | long random lives with reopening among them; how much disk they take |
 
@@ -33,6 +34,7 @@ mod open;
 mod order;
 mod prove;
 mod script;
+mod sweep;
 
 /// How many times the default amount of random work is asked for.
 pub(crate) fn scale() -> u64 {

@@ -21,6 +21,7 @@ use crate::writer::{Access, Refusal};
 const QUEUE: DestinationId = DestinationId(1);
 const TOPIC: DestinationId = DestinationId(2);
 const QUICK: SubscriptionId = SubscriptionId(1);
+/// Whoever comes in its stead has a higher number; so with the queue.
 const SLOW: SubscriptionId = SubscriptionId(2);
 
 /// One operation of a sequence.
@@ -38,18 +39,22 @@ pub(super) enum Step {
     TakeOver,
     /// The power fails with nothing kept that was not synced, and the next epoch begins.
     PowerFailure,
+    /// Two batches in one round: the slow subscription goes, and another comes in its stead; and so with the queue, where nothing
+    /// undecided names it.
+    Remove,
     /// An idle moment; then the whole head is written again and given up; then another.
     Clean,
 }
 
 /// Each of them.
-pub(super) const STEPS: [Step; 7] = [
+pub(super) const STEPS: [Step; 8] = [
     Step::Enqueue,
     Step::Acknowledge,
     Step::Transact,
     Step::Roll,
     Step::TakeOver,
     Step::PowerFailure,
+    Step::Remove,
     Step::Clean,
 ];
 
@@ -151,6 +156,8 @@ pub(super) struct Life {
     store: Option<Driven>,
     pub(super) known: Arc<Known>,
     id_next: u64,
+    queue: DestinationId,
+    slow: SubscriptionId,
     with_checkpoints: bool,
     guard: Arc<Mutex<Option<Guard>>>,
     /// What the cleaner had found before the last operation.
@@ -166,6 +173,8 @@ impl Life {
             store: None,
             known,
             id_next,
+            queue: QUEUE,
+            slow: SLOW,
             with_checkpoints,
             guard: Arc::default(),
             found_before: 0,
@@ -233,7 +242,8 @@ impl Life {
         match step {
             Step::Enqueue => {
                 let (first, second, third) = (self.id(), self.id(), self.id());
-                let queue = Batch::new(vec![enqueue(first, QUEUE, 120), enqueue(second, QUEUE, 430)]);
+                let queue =
+                    Batch::new(vec![enqueue(first, self.queue, 120), enqueue(second, self.queue, 430)]);
                 self.round(vec![queue, enqueue(third, TOPIC, 60).into()])
             }
             Step::Acknowledge => {
@@ -244,7 +254,7 @@ impl Life {
                     let (id, cursor) = (stored.id, stored.cursor);
                     Some(Operation::Acknowledge { destination, id, cursor, subscription })
                 };
-                let waiting = [(QUEUE, None), (TOPIC, Some(QUICK)), (TOPIC, Some(SLOW))];
+                let waiting = [(self.queue, None), (TOPIC, Some(QUICK)), (TOPIC, Some(self.slow))];
                 let operations: Vec<_> =
                     waiting.into_iter().filter_map(|(place, who)| oldest(place, who)).collect();
                 !operations.is_empty() && self.round(vec![Batch::new(operations)])
@@ -252,10 +262,11 @@ impl Life {
             Step::Transact => {
                 let (first, second) = (self.id(), self.id());
                 let xid = xid(first as u8);
-                let page = self.known.last().read(&oldest_of(QUEUE, None)).expect("a queue");
-                let mut operations = vec![enqueue(first, QUEUE, 100)];
+                let queue = self.queue;
+                let page = self.known.last().read(&oldest_of(queue, None)).expect("a queue");
+                let mut operations = vec![enqueue(first, queue, 100)];
                 operations.extend(page.messages.first().map(|stored| Operation::Acknowledge {
-                    destination: QUEUE,
+                    destination: queue,
                     id: stored.id,
                     cursor: stored.cursor,
                     subscription: None,
@@ -279,6 +290,7 @@ impl Life {
                 self.disk = self.disk.crash(&mut || false);
                 self.open()
             }
+            Step::Remove => self.remove(),
             Step::Clean => {
                 let store = self.store();
                 store.idle();
@@ -289,6 +301,26 @@ impl Life {
                 !self.has_ended()
             }
         }
+    }
+
+    fn remove(&mut self) -> bool {
+        let mut state = self.known.last();
+        let mut takes = |operations: Vec<Operation>| {
+            let batch = Batch::new(operations);
+            state.apply(batch.clone()).is_ok().then_some(batch)
+        };
+        let (queue, slow) = (DestinationId(self.queue.0 + 10), SubscriptionId(self.slow.0 + 10));
+        let subscription = takes(vec![Operation::Unsubscribe(self.slow), subscribe(slow, "slow")]);
+        let removal = Operation::RemoveDestination(self.queue);
+        let destination = takes(vec![removal, create(queue, DestinationKind::Queue)]);
+        if subscription.is_some() {
+            self.slow = slow;
+        }
+        if destination.is_some() {
+            self.queue = queue;
+        }
+        let batches: Vec<_> = subscription.into_iter().chain(destination).collect();
+        !batches.is_empty() && self.round(batches)
     }
 
     fn roll(&mut self) -> bool {
@@ -337,13 +369,25 @@ impl Life {
     }
 }
 
+fn subscribe(id: SubscriptionId, name: &'static str) -> Operation {
+    Operation::Subscribe(Subscription {
+        id,
+        destination: TOPIC,
+        client_id: "client".into(),
+        name: name.into(),
+        selector: None,
+        no_local: false,
+    })
+}
+
 fn oldest_of(destination: DestinationId, subscription: Option<SubscriptionId>) -> ReadRequest {
     ReadRequest { destination, subscription, after: None, messages_max: 1, bytes_max: usize::MAX }
 }
 
 /// A batch to show that a store which was recovered goes on.
 pub(super) fn one_more() -> Batch {
-    enqueue(1_000_000, QUEUE, 20).into()
+    let queue = DestinationId(1_000_000);
+    Batch::new(vec![create(queue, DestinationKind::Queue), enqueue(1_000_000, queue, 20)])
 }
 
 /// What sequences begin with: an empty queue and an empty topic, and a store with some of everything; each with checkpoints
@@ -352,16 +396,6 @@ pub(super) fn bases() -> Vec<Base> {
     let mut bases = Vec::new();
     for with_checkpoints in [false, true] {
         let mut life = Life::new(MemoryDisk::new(), State::default(), 1, 0, with_checkpoints);
-        let subscribe = |id, name: &'static str| {
-            Operation::Subscribe(Subscription {
-                id,
-                destination: TOPIC,
-                client_id: "client".into(),
-                name: name.into(),
-                selector: None,
-                no_local: false,
-            })
-        };
         let made = vec![create(QUEUE, DestinationKind::Queue), create(TOPIC, DestinationKind::Topic)];
         assert!(life.round(vec![Batch::new(made)]), "a sound disk");
         bases.push(life.end("bare"));
