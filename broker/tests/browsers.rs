@@ -7,6 +7,7 @@ mod support;
 use kahawai_broker::core::address::Address;
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey};
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::policy::Policy;
 use kahawai_broker::core::spec::AcknowledgementKind::Standard;
 use kahawai_broker::core::spec::{ConsumerSpec, LastDelivered};
 use support::{World, consumer_spec, message};
@@ -32,7 +33,8 @@ fn seen(world: &mut World, browser: ConsumerKey) -> Vec<String> {
 
 #[test]
 fn a_browser_sees_everything_in_order_takes_nothing_and_hears_the_end() {
-    let mut world = World::new(Limits { page_messages_max: 2, ..Limits::default() });
+    let policy = Policy { page_messages_max: 2, ..Policy::default() };
+    let mut world = World::with_policy(Limits::default(), policy);
     let connection = world.connect("c");
     for number in 0..5 {
         world.send(connection, &queue(), message(&number.to_string(), true));

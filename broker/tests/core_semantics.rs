@@ -11,6 +11,7 @@ use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::effects::Event;
 use kahawai_broker::core::failure::FailureKind;
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::policy::Policy;
 use kahawai_broker::core::spec::AcknowledgementKind::{Delivered, Individual, Standard};
 use kahawai_broker::core::spec::{Acknowledgement, ConsumerSpec, LastDelivered, Sending, TransactionId};
 use kahawai_store::message::Message;
@@ -570,8 +571,9 @@ fn a_client_that_does_not_read_gets_no_more_than_its_outbox_holds() {
 
 #[test]
 fn memory_does_not_grow_with_the_backlog() {
-    let limits = Limits { memory_bytes_max: 1 << 20, window_bytes_max: 200_000, ..Limits::default() };
-    let mut world = World::new(limits);
+    let limits = Limits { memory_bytes_max: 1 << 20, ..Limits::default() };
+    let policy = Policy { window_bytes_max: 200_000, ..Policy::default() };
+    let mut world = World::with_policy(limits, policy);
     let connection = world.connect("c");
     for queue in 0..20 {
         let address = Address::queue(format!("q{queue}"));

@@ -8,6 +8,7 @@ use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::effects::Payload;
 use kahawai_broker::core::keys::ConnectionKey;
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::policy::Policy;
 use kahawai_broker::core::spec::AcknowledgementKind::{Expired, Poison};
 use kahawai_broker::core::spec::LastDelivered;
 use kahawai_store::message::Message;
@@ -15,6 +16,10 @@ use support::{World, durable_spec, message, name_of};
 
 fn world() -> World {
     World::new(Limits::default())
+}
+
+fn with_policy(policy: Policy) -> World {
+    World::with_policy(Limits::default(), policy)
 }
 
 fn queue() -> Address {
@@ -228,7 +233,7 @@ fn what_expires_while_the_broker_is_away_and_nobody_consumes_becomes_a_dead_lett
 #[test]
 fn what_expires_far_behind_what_is_in_memory_becomes_a_dead_letter() {
     let mut world =
-        World::new(Limits { window_messages_max: 10, page_messages_max: 20, ..Limits::default() });
+        with_policy(Policy { window_messages_max: 10, page_messages_max: 20, ..Policy::default() });
     let connection = world.connect("c");
     send_both(&mut world, connection, &queue(), 500);
     pass(&mut world, 50_000);
@@ -243,7 +248,7 @@ fn what_expires_far_behind_what_is_in_memory_becomes_a_dead_letter() {
 
 #[test]
 fn a_backlog_in_which_nothing_expires_is_read_for_it_once() {
-    let mut world = World::new(Limits { page_messages_max: 20, ..Limits::default() });
+    let mut world = with_policy(Policy { page_messages_max: 20, ..Policy::default() });
     let connection = world.connect("c");
     for number in 0..100 {
         world.send(connection, &queue(), message(&number.to_string(), true));
@@ -269,7 +274,7 @@ fn a_backlog_in_which_nothing_expires_is_read_for_it_once() {
 
 #[test]
 fn what_expires_for_many_offline_subscriptions_becomes_one_dead_letter() {
-    let mut world = World::new(Limits { page_messages_max: 20, ..Limits::default() });
+    let mut world = with_policy(Policy { page_messages_max: 20, ..Policy::default() });
     let topic = Address::topic("t");
     for name in ["one", "two", "three"] {
         let connection = world.connect(name);

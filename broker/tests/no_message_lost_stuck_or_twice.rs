@@ -11,22 +11,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use kahawai_broker::core::address::Address;
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey, RequestId};
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::policy::{Policies, Policy};
 use kahawai_broker::core::spec::{AcknowledgementKind, LastDelivered, TransactionId};
 use kahawai_store::contract::Limits as StoreLimits;
 use kahawai_store::names::MessageId;
 use support::{Random, World, consumer_spec, durable_spec, message, name_of};
 
 fn tight() -> Limits {
-    Limits {
+    Limits { memory_bytes_max: 3000, transaction_bytes_max: 700, outbox_bytes_max: 900, ..Limits::default() }
+}
+
+fn narrow() -> Policies {
+    Policies::new(Policy {
         page_messages_max: 4,
         page_bytes_max: 1200,
         window_bytes_max: 1000,
         window_messages_max: 5,
-        memory_bytes_max: 3000,
-        transaction_bytes_max: 700,
-        outbox_bytes_max: 900,
-        ..Limits::default()
-    }
+        ..Policy::default()
+    })
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -86,8 +88,8 @@ impl Run {
     fn new(seed: u64) -> Self {
         // For some runs a batch takes a few messages, and some messages are larger than that.
         let batch_bytes_max = if seed.is_multiple_of(3) { 1200 } else { 1 << 20 };
-        let mut world =
-            World::with_store(tight(), StoreLimits { batch_bytes_max, message_bytes_max: 1 << 20 });
+        let store_limits = StoreLimits { batch_bytes_max, message_bytes_max: 1 << 20 };
+        let mut world = World::with_store(tight(), narrow(), store_limits);
         let sender = world.connect("sender");
         let takers = [world.connect("taker0"), world.connect("taker1")];
         let places = vec![Address::queue("a"), Address::queue("b"), Address::topic("t")];

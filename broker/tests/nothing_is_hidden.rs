@@ -8,6 +8,7 @@ mod support;
 use kahawai_broker::core::address::Address;
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey};
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::policy::Policy;
 use kahawai_broker::core::spec::AcknowledgementKind::Standard;
 use kahawai_broker::core::spec::{ConsumerSpec, LastDelivered};
 use kahawai_store::names::Epoch;
@@ -18,13 +19,9 @@ fn queue() -> Address {
 }
 
 fn small() -> World {
-    World::new(Limits {
-        page_messages_max: 4,
-        window_messages_max: 5,
-        window_bytes_max: 1500,
-        memory_bytes_max: 6000,
-        ..Limits::default()
-    })
+    let policy =
+        Policy { page_messages_max: 4, window_messages_max: 5, window_bytes_max: 1500, ..Policy::default() };
+    World::with_policy(Limits { memory_bytes_max: 6000, ..Limits::default() }, policy)
 }
 
 fn no_local(world: &mut World, connection: ConnectionKey, prefetch: u32) -> ConsumerKey {

@@ -8,6 +8,7 @@ mod support;
 use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey};
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::policy::Policy;
 use kahawai_broker::core::spec::AcknowledgementKind::Standard;
 use kahawai_broker::core::spec::LastDelivered;
 use kahawai_store::message::Message;
@@ -17,13 +18,12 @@ use support::{Random, World, consumer_spec, durable_spec, message, name_of};
 const PENDING_MAX: usize = 4000;
 
 fn world() -> World {
-    World::new(Limits {
-        topic_pending_bytes_max: PENDING_MAX,
-        slow_subscriber_hold: 1000,
-        page_messages_max: 10,
-        window_messages_max: 20,
-        ..Limits::default()
-    })
+    let policy = Policy { page_messages_max: 10, window_messages_max: 20, ..holding() };
+    World::with_policy(Limits::default(), policy)
+}
+
+fn holding() -> Policy {
+    Policy { topic_pending_bytes_max: PENDING_MAX, slow_subscriber_hold: 1000, ..Policy::default() }
 }
 
 fn topic() -> Address {
@@ -169,8 +169,7 @@ fn a_store_without_room_holds_senders_back_and_says_what_was_dropped() {
 
 #[test]
 fn a_slow_subscriber_of_a_temporary_topic_holds_senders_back_for_a_while_and_then_loses_its_oldest() {
-    let limits = Limits { topic_pending_bytes_max: 4000, slow_subscriber_hold: 1000, ..Limits::default() };
-    let mut world = World::new(limits);
+    let mut world = World::with_policy(Limits::default(), holding());
     let slow = world.connect("slow");
     let sender = world.connect("sender");
     let topic = Address::new(AddressKind::TemporaryTopic, "ID:slow:1");
@@ -197,8 +196,7 @@ fn a_slow_subscriber_of_a_temporary_topic_holds_senders_back_for_a_while_and_the
 
 #[test]
 fn a_subscriber_that_catches_up_in_time_lets_senders_go_on_and_is_waited_for_no_longer() {
-    let limits = Limits { topic_pending_bytes_max: 4000, slow_subscriber_hold: 1000, ..Limits::default() };
-    let mut world = World::new(limits);
+    let mut world = World::with_policy(Limits::default(), holding());
     let (slow, sender) = (world.connect("slow"), world.connect("sender"));
     let topic = Address::new(AddressKind::TemporaryTopic, "ID:slow:1");
     world.turn(|core| core.add_destination(slow, &topic, None));

@@ -1,23 +1,11 @@
-//! What bounds the broker's memory, whatever clients do and however much is stored.
+//! What bounds the broker's memory, whatever clients do and however much is stored. What is bounded for each destination is in its
+//! [`Policy`](super::policy::Policy).
 
-/// Bounds. Bytes are by the message's own reckoning (see [`kahawai_store::message::Message::size`]).
+/// Bounds of the broker, and of each connection. Bytes are by the message's own reckoning (see [`kahawai_store::message::Message::size`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most messages that one read asks of the store (`maxPageSize`).
-    pub page_messages_max: usize,
-    /// The most bytes that one read asks of the store.
-    pub page_bytes_max: usize,
-    /// The most bytes of waiting messages that one queue or subscription holds in memory.
-    pub window_bytes_max: usize,
-    /// The most messages that wait in memory for one queue or subscription.
-    pub window_messages_max: usize,
-    /// The most bytes of messages that all of them together hold in memory beyond one page each (`memoryUsage`).
+    /// The most bytes of messages that all queues and subscriptions together hold in memory beyond one page each (`memoryUsage`).
     pub memory_bytes_max: usize,
-    /// The most bytes that wait in memory for one topic subscriber that is not durable. From half of it on the store keeps what comes. Where
-    /// that cannot be (a temporary topic, no room), those who send are held back, and beyond the whole the oldest are dropped.
-    pub topic_pending_bytes_max: usize,
-    /// How long a slow topic subscriber may hold senders back, in milliseconds, before its messages are dropped instead.
-    pub slow_subscriber_hold: i64,
     /// The most bytes delivered to one connection and not yet written to its socket.
     pub outbox_bytes_max: usize,
     /// The most bytes that one connection has given to the store and that are not durable yet: beyond that nothing more
@@ -49,13 +37,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            page_messages_max: 200,
-            page_bytes_max: 1 << 20,
-            window_bytes_max: 4 << 20,
-            window_messages_max: 2000,
             memory_bytes_max: 64 << 20,
-            topic_pending_bytes_max: 8 << 20,
-            slow_subscriber_hold: 10_000,
             outbox_bytes_max: 2 << 20,
             inflight_bytes_max: 8 << 20,
             transaction_bytes_max: 1 << 20,

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod limits;
 mod memory;
 mod notice;
+pub mod policy;
 mod recovery;
 mod remembered;
 mod route;
@@ -61,7 +62,7 @@ impl Core {
         std::mem::take(&mut self.effects)
     }
 
-    /// What bounds memory.
+    /// What bounds the broker's memory.
     pub fn limits(&self) -> &Limits {
         &self.limits
     }

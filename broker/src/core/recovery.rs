@@ -14,6 +14,7 @@ use super::identity::{Identities, SPOOLED_FORMAT};
 use super::keys::{DestinationKey, KeyMap, SourceKey};
 use super::limits::Limits;
 use super::memory::Memory;
+use super::policy::Policies;
 use super::remembered::Remembered;
 use super::route::producer_audit::{OUTCOMES, PRODUCERS};
 use super::settings::Settings;
@@ -23,7 +24,13 @@ use super::state::turn::{Completed, Turn};
 
 impl Core {
     /// A core over a store that holds this. Its first effects may already ask something of the store.
-    pub fn new(settings: Settings, limits: Limits, recovered: Recovered, now: i64) -> Self {
+    pub fn new(
+        settings: Settings,
+        limits: Limits,
+        policies: Policies,
+        recovered: Recovered,
+        now: i64,
+    ) -> Self {
         let ids = Identities::new(
             recovered.epoch.0,
             recovered.message_id_next,
@@ -33,6 +40,7 @@ impl Core {
         let mut core = Self {
             settings,
             limits,
+            policies,
             now,
             effects: Effects::default(),
             turn: Turn::default(),
@@ -170,7 +178,7 @@ mod tests {
         };
         let subscriptions = vec![SubscriptionState { subscription, messages: 3 }];
         let recovered = Recovered { subscriptions, ..Recovered::default() };
-        let mut core = Core::new(settings, Limits::default(), recovered, 0);
+        let mut core = Core::new(settings, Limits::default(), Policies::default(), recovered, 0);
         let effects = core.take_effects();
         assert!(effects.store.is_empty(), "{:?}", effects.store);
         let told = effects.notices.iter().any(|notice| notice.text.contains("prices of client till-7"));

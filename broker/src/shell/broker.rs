@@ -106,7 +106,7 @@ impl Broker {
             expire_messages_period: i64::try_from(config.expire_messages_period.as_millis())
                 .unwrap_or(i64::MAX),
         };
-        let core = Core::new(settings, config.limits, recovered, now());
+        let core = Core::new(settings, config.limits, config.policies.clone(), recovered, now());
         let gate = Gate::new(Arc::clone(&hold), config.lease);
         let hub = Hub::new(config, origin, store, gate, core);
         // The hold may outlive the broker: it must not keep it alive.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::core::limits::Limits;
+use crate::core::policy::Policies;
 
 /// A broker's configuration.
 #[derive(Clone, Debug)]
@@ -32,8 +33,10 @@ pub struct BrokerConfig {
     pub write_timeout: Duration,
     /// `expireMessagesPeriod`, 30 s: how often expired messages are looked for, in memory and in the store; zero for never.
     pub expire_messages_period: Duration,
-    /// What bounds memory.
+    /// What bounds the broker's memory.
     pub limits: Limits,
+    /// `destinationPolicy`: what holds for which destination. By default the same for all.
+    pub policies: Policies,
 }
 
 impl Default for BrokerConfig {
@@ -52,6 +55,7 @@ impl Default for BrokerConfig {
             write_timeout: Duration::from_secs(30),
             expire_messages_period: Duration::from_secs(30),
             limits: Limits::default(),
+            policies: Policies::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use kahawai_broker::core::effects::{Delivery, Event, Payload, StoreCall};
 use kahawai_broker::core::failure::Failure;
 use kahawai_broker::core::keys::{CommitToken, ConnectionKey, ConsumerKey, ReadToken, RequestId};
 use kahawai_broker::core::limits::Limits;
+use kahawai_broker::core::policy::{Policies, Policy};
 use kahawai_broker::core::settings::Settings;
 use kahawai_broker::core::spec::{
     Acknowledgement, AcknowledgementKind, ConnectionSpec, ConsumerSpec, Sending, TransactionId,
@@ -29,6 +30,7 @@ pub struct World {
     pub core: Core,
     pub state: State,
     limits: Limits,
+    pub policies: Policies,
     store_limits: StoreLimits,
     epoch: u64,
     pub now: i64,
@@ -62,17 +64,27 @@ fn settings(limits: StoreLimits) -> Settings {
 
 impl World {
     pub fn new(limits: Limits) -> Self {
-        Self::with_store(limits, STORE_LIMITS)
+        Self::with_policies(limits, Policies::default())
     }
 
-    pub fn with_store(limits: Limits, store_limits: StoreLimits) -> Self {
+    /// All destinations have this policy.
+    pub fn with_policy(limits: Limits, policy: Policy) -> Self {
+        Self::with_policies(limits, Policies::new(policy))
+    }
+
+    pub fn with_policies(limits: Limits, policies: Policies) -> Self {
+        Self::with_store(limits, policies, STORE_LIMITS)
+    }
+
+    pub fn with_store(limits: Limits, policies: Policies, store_limits: StoreLimits) -> Self {
         let state = State::default();
         let now = 1_000_000;
-        let core = Core::new(settings(store_limits), limits, state.recover(Epoch(1)), now);
+        let core = Core::new(settings(store_limits), limits, policies.clone(), state.recover(Epoch(1)), now);
         let mut world = Self {
             core,
             state,
             limits,
+            policies,
             store_limits,
             epoch: 1,
             now,
@@ -107,7 +119,8 @@ impl World {
         self.events.clear();
         self.epoch += 1;
         let recovered = self.state.recover(Epoch(self.epoch));
-        self.core = Core::new(settings(self.store_limits), self.limits, recovered, self.now);
+        self.core =
+            Core::new(settings(self.store_limits), self.limits, self.policies.clone(), recovered, self.now);
         self.take();
     }
 

@@ -157,7 +157,9 @@ impl Core {
     }
 
     fn read_for_browser(&mut self, key: ConsumerKey, source: SourceKey) {
-        let Some(destination) = self.sources.get(&source).and_then(|source| source.stored) else {
+        let found = self.sources.get(&source);
+        let found = found.and_then(|source| Some((source.stored?, Arc::clone(&source.policy))));
+        let Some((destination, policy)) = found else {
             debug_assert!(false, "what is read is in the store");
             return;
         };
@@ -173,8 +175,8 @@ impl Core {
             destination,
             subscription: None,
             after: browser.after,
-            messages_max: self.limits.page_messages_max,
-            bytes_max: self.limits.page_bytes_max,
+            messages_max: policy.page_messages_max,
+            bytes_max: policy.page_bytes_max,
         };
         self.reads.insert(token, ReadFor::Browser(key, source));
         self.effects.store.push(StoreCall::Read(token, request));

@@ -1,5 +1,7 @@
 //! Consumers: credit, what was dispatched to them, and where it goes when they close.
 
+use std::sync::Arc;
+
 use super::hand::Hand;
 use super::hand_out::hand_out;
 use crate::core::dispatch::filter::Filter;
@@ -97,6 +99,7 @@ impl Core {
     ) {
         let consumer = Consumer {
             connection,
+            policy: Arc::clone(self.policies.of(&spec.address)),
             filter,
             hand: Hand::new(spec.prefetch as usize),
             sources: Vec::new(),

@@ -15,7 +15,6 @@ use crate::core::timers::Kind;
 impl Core {
     /// Holds a sender back if a subscriber has too much to catch up with.
     pub(crate) fn hold_back(&mut self, key: ConsumerKey, topic: DestinationKey, sender: ConnectionKey) {
-        let begin = self.limits.topic_pending_bytes_max / 2;
         let refused = self.consumers.get(&key).is_some_and(|consumer| consumer.keep_refused_until > self.now);
         if !refused && self.can_be_kept(topic) {
             return;
@@ -24,7 +23,7 @@ impl Core {
             debug_assert!(false, "who was given something is there");
             return;
         };
-        if consumer.backlog.bytes() < begin
+        if consumer.backlog.bytes() < consumer.policy.topic_pending_bytes_max / 2
             || consumer.slow.given_up
             || consumer.slow.senders.contains(&sender)
         {
@@ -48,7 +47,7 @@ impl Core {
             return;
         };
         consumer.slow.senders.insert(sender);
-        let deadline = self.now.saturating_add(self.limits.slow_subscriber_hold);
+        let deadline = self.now.saturating_add(consumer.policy.slow_subscriber_hold);
         if consumer.slow.deadline.is_none() {
             consumer.slow.deadline = Some(deadline);
             self.timers.set(Kind::Hold, deadline, key);
@@ -65,12 +64,11 @@ impl Core {
 
     /// A subscriber has taken something: if enough, its senders go on.
     pub(crate) fn catch_up(&mut self, key: ConsumerKey) {
-        let enough = self.limits.topic_pending_bytes_max / 4;
         let Some(consumer) = self.consumers.get_mut(&key) else {
             debug_assert!(false, "who has taken something is there");
             return;
         };
-        if consumer.backlog.bytes() > enough {
+        if consumer.backlog.bytes() > consumer.policy.topic_pending_bytes_max / 4 {
             return;
         }
         consumer.slow.given_up = false;

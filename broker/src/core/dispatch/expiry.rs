@@ -78,10 +78,10 @@ impl Core {
             };
             source.window.change(&mut self.memory).sweep_asked();
             let subscription = source.subscription;
+            let (messages_max, bytes_max) = (source.policy.page_messages_max, source.policy.page_bytes_max);
             let token = ReadToken(self.ids.key());
             self.reads.insert(token, ReadFor::Sweep(key));
             self.flush();
-            let (messages_max, bytes_max) = (self.limits.page_messages_max, self.limits.page_bytes_max);
             let request = ReadRequest { destination, subscription, after, messages_max, bytes_max };
             self.effects.store.push(StoreCall::Read(token, request));
             return;

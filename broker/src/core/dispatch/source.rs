@@ -189,12 +189,9 @@ impl Core {
     }
 
     fn deliver(&mut self, key: SourceKey, consumer_key: ConsumerKey, waiting: Waiting) {
-        let Some(destination) = self
-            .sources
-            .get(&key)
-            .and_then(|source| self.directory.get(source.destination))
-            .map(|destination| Arc::clone(&destination.address))
-        else {
+        let source = self.sources.get(&key);
+        let destination = source.and_then(|source| self.directory.get(source.destination));
+        let Some(destination) = destination else {
             debug_assert!(false, "a source has a destination");
             return;
         };
@@ -209,14 +206,14 @@ impl Core {
         let bytes = waiting.message.size();
         // What the store has can be read again if it comes back; keep it only where memory is plenty.
         let keep = !waiting.stored
-            || consumer.hand.dispatched().len() < self.limits.window_messages_max
+            || consumer.hand.dispatched().len() < destination.policy.window_messages_max
                 && self.memory.is_plenty()
-                && bytes < self.limits.page_bytes_max / 16;
+                && bytes < destination.policy.page_bytes_max / 16;
         let entry = Dispatched::from_source(key, &waiting, keep);
         let delivery = Delivery {
             consumer: consumer_key,
             id: waiting.id,
-            destination,
+            destination: Arc::clone(&destination.address),
             payload: Payload::Message(waiting.message),
             redeliveries: waiting.redeliveries,
         };
@@ -232,8 +229,8 @@ impl Core {
         // Nothing of it is in the store yet.
         let Some(destination) = source.stored else { return };
         let window = &source.window;
-        let few = window.len() < self.limits.page_messages_max / 2
-            && window.bytes() < self.limits.page_bytes_max / 2;
+        let few = window.len() < source.policy.page_messages_max / 2
+            && window.bytes() < source.policy.page_bytes_max / 2;
         let wanted = window.wants_page() && (few || hungry || window.first_after(None).is_none());
         let consumers = &self.consumers;
         let has_credit = |key: &ConsumerKey| consumers.get(key).is_some_and(Consumer::takes_stored);
@@ -244,7 +241,7 @@ impl Core {
         let (messages_max, bytes_max) = if scarce {
             (SCARCE_PAGE_MESSAGES, SCARCE_PAGE_BYTES)
         } else {
-            (self.limits.page_messages_max, self.limits.page_bytes_max)
+            (source.policy.page_messages_max, source.policy.page_bytes_max)
         };
         let token = ReadToken(self.ids.key());
         let subscription = source.subscription;

@@ -98,7 +98,8 @@ impl Core {
             selector: None,
             no_local: consumer.spec.no_local,
         };
-        let mut state = Source::new(topic, Some((destination, id)), Window::default());
+        let policy = self.policy_of(topic);
+        let mut state = Source::new(topic, policy, Some((destination, id)), Window::default());
         state.kept = true;
         self.sources.insert(source, state);
         if let Some(topic) = self.directory.get_mut(topic) {

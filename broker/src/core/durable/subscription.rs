@@ -151,7 +151,8 @@ impl Core {
         window: Window,
     ) -> SourceKey {
         let source = SourceKey(self.ids.key());
-        self.sources.insert(source, Source::new(topic, Some(stored), window));
+        let policy = self.policy_of(topic);
+        self.sources.insert(source, Source::new(topic, policy, Some(stored), window));
         if let Some(topic) = self.directory.get_mut(topic) {
             topic.durables.push(source);
         }

@@ -10,6 +10,7 @@ use crate::core::dispatch::window::Window;
 use crate::core::effects::{Advisory, Event};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId, SourceKey};
+use crate::core::policy::Policy;
 use crate::core::spec::LastDelivered;
 use crate::core::state::Core;
 use crate::core::state::destination::Destination;
@@ -69,13 +70,15 @@ impl Core {
         window: Window,
     ) -> DestinationKey {
         let key = DestinationKey(self.ids.key());
+        let policy = Arc::clone(self.policies.of(&address));
         let queue = address.kind.is_queue().then(|| {
             let source = SourceKey(self.ids.key());
-            self.sources.insert(source, Source::new(key, None, window));
+            self.sources.insert(source, Source::new(key, Arc::clone(&policy), None, window));
             source
         });
         let destination = Destination {
             address: Arc::new(address),
+            policy,
             owner,
             stored,
             queue,
@@ -85,6 +88,13 @@ impl Core {
         };
         self.directory.insert(key, destination);
         key
+    }
+
+    /// The policy of a destination that is there.
+    pub(crate) fn policy_of(&self, key: DestinationKey) -> Arc<Policy> {
+        let destination = self.directory.get(key);
+        debug_assert!(destination.is_some(), "the policy of what is not there");
+        destination.map(|destination| Arc::clone(&destination.policy)).unwrap_or_default()
     }
 
     /// Consumers of patterns, durable ones too, get a destination that has just come to be.

@@ -297,8 +297,8 @@ impl Core {
             let listened = source.subscription.is_none() || !source.consumers.is_empty();
             let room = plenty
                 && listened
-                && window.len() < self.limits.window_messages_max
-                && window.bytes() + size <= self.limits.window_bytes_max
+                && window.len() < source.policy.window_messages_max
+                && window.bytes() + size <= source.policy.window_bytes_max
                 || window.is_empty() && !source.consumers.is_empty();
             source.window.change(&mut self.memory).committed(sent.id, cursor, &sent.message, room);
             self.touch(key);
@@ -344,11 +344,11 @@ impl Core {
 
     /// Adds to what waits in memory for a topic's subscriber; `topic` where the message is one of a topic, not an announcement.
     pub(crate) fn add_pending(&mut self, key: ConsumerKey, pending: Pending, topic: Option<DestinationKey>) {
-        let limit = self.limits.topic_pending_bytes_max;
         let Some(consumer) = self.consumers.get_mut(&key) else {
             debug_assert!(false, "a topic's subscriber is there");
             return;
         };
+        let limit = consumer.policy.topic_pending_bytes_max;
         consumer.backlog.push(pending);
         self.deliver_pending(key);
         let Some(consumer) = self.consumers.get(&key) else {

@@ -10,12 +10,15 @@ use super::backlog::Backlog;
 use crate::core::clients::hand::Hand;
 use crate::core::dispatch::filter::Filter;
 use crate::core::keys::{ConnectionKey, DestinationKey, SourceKey};
+use crate::core::policy::Policy;
 use crate::core::spec::ConsumerSpec;
 
 #[derive(Debug)]
 pub(crate) struct Consumer {
     pub(crate) connection: ConnectionKey,
     pub(crate) spec: ConsumerSpec,
+    /// That of the address it consumes from.
+    pub(crate) policy: Arc<Policy>,
     pub(crate) filter: Filter,
     pub(crate) hand: Hand,
     pub(crate) sources: Vec<SourceKey>,

@@ -6,11 +6,13 @@ use kahawai_store::names::DestinationId;
 
 use crate::core::address::Address;
 use crate::core::keys::{ConnectionKey, ConsumerKey, SourceKey};
+use crate::core::policy::Policy;
 
 /// A queue or topic that exists.
 #[derive(Debug)]
 pub(crate) struct Destination {
     pub(crate) address: Arc<Address>,
+    pub(crate) policy: Arc<Policy>,
     /// The connection it belongs to, if it is temporary.
     pub(crate) owner: Option<ConnectionKey>,
     /// Its name in the store, once it is there.

@@ -112,6 +112,7 @@ mod tests {
     fn destination(name: &str, id: u64) -> Destination {
         Destination {
             address: Arc::new(Address::queue(name)),
+            policy: Arc::default(),
             owner: None,
             stored: Some(DestinationId(id + 100)),
             queue: None,

@@ -25,6 +25,7 @@ use super::identity::Identities;
 use super::keys::{CommitToken, ConnectionKey, ConsumerKey, KeyMap, ReadToken, SourceKey};
 use super::limits::Limits;
 use super::memory::Memory;
+use super::policy::Policies;
 use super::remembered::Remembered;
 use super::settings::Settings;
 use super::timers::Timers;
@@ -43,6 +44,7 @@ use turn::{Completed, ReadFor, Turn};
 pub struct Core {
     pub(super) settings: Settings,
     pub(super) limits: Limits,
+    pub(super) policies: Policies,
     /// Milliseconds since 1970, as of this turn's beginning.
     pub(super) now: i64,
     pub(super) effects: Effects,

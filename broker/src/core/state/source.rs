@@ -1,16 +1,21 @@
 //! What consumers are dispatched from.
 
+use std::sync::Arc;
+
 use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
 
 use super::letters::Reason;
 use crate::core::dispatch::window::Window;
 use crate::core::keys::{ConsumerKey, DestinationKey, KeyMap};
 use crate::core::memory::Counted;
+use crate::core::policy::Policy;
 
 /// A queue, or one topic of a durable subscription.
 #[derive(Debug)]
 pub(crate) struct Source {
     pub(crate) destination: DestinationKey,
+    /// Its destination's.
+    pub(crate) policy: Arc<Policy>,
     /// Its destination's name in the store.
     pub(crate) stored: Option<DestinationId>,
     pub(crate) subscription: Option<SubscriptionId>,
@@ -38,11 +43,13 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(
         destination: DestinationKey,
+        policy: Arc<Policy>,
         stored: Option<(DestinationId, SubscriptionId)>,
         window: Window,
     ) -> Self {
         Self {
             destination,
+            policy,
             kept: false,
             active: false,
             // Of what a store holds that was there before us nobody knows.
