@@ -203,6 +203,56 @@ fn load(address: &str, stop: &AtomicBool, settled: &AtomicU64) {
 }
 
 #[test]
+fn a_store_that_nobody_serves_is_compacted_to_the_end_and_tells_what_was_written_again() {
+    let folder = directory();
+    let at = folder.path().join("store");
+    let instance = Instance::new("full", &at).with(&["--journal-max-file-length", "64kb"]);
+    let broker = instance.serve();
+    let address = instance.address();
+    let (stop, settled) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        scope.spawn(|| load(&address, &stop, &settled));
+        let _stop_at_end = StopAtEnd(&stop);
+        for _ in 0..10 {
+            let before = settled.load(Ordering::Relaxed);
+            send(&address, "kept", 1, 3000);
+            until("the load goes on", || settled.load(Ordering::Relaxed) >= before + 8);
+        }
+    });
+    let refused = text(&["compact", path(&at)], 2);
+    assert!(refused.contains("in use by full") && refused.contains("its master"), "{refused}");
+    broker.stop();
+    let before = json(&["info", path(&at)], 0);
+    assert!(before["dead_bytes"].as_u64() > Some(32 << 10), "{before:#}");
+
+    let done = json(&["compact", path(&at)], 0);
+    let after = json(&["info", path(&at)], 0);
+    assert_eq!(
+        (&done["bytes_on_disk"], &after["live_bytes"]),
+        (&after["bytes_on_disk"], &before["live_bytes"])
+    );
+    assert!(done["bytes_written_again"].as_u64() > Some(30_000), "{done:#}");
+    assert!(after["dead_bytes"].as_u64() < Some(16 << 10), "{after:#}");
+    assert!(after["bytes_on_disk"].as_u64() <= after["bound"].as_u64(), "{after:#}");
+    let segments = after["segments"].as_array().expect("segments");
+    let holding = segments.iter().find(|segment| segment["live_messages"] != 0).expect("one that holds some");
+    assert!(holding["written_again"].as_u64() > Some(30_000), "{after:#}");
+    let words = text(&["info", path(&at)], 0);
+    assert!(
+        words.contains("written again to give up segments: 3") && words.contains("keeps that below"),
+        "{words}"
+    );
+    let why = text(&["why", path(&at), &holding["number"].to_string()], 0);
+    assert!(why.contains("of queue://kept") && why.contains("written again by the cleaner"), "{why}");
+
+    // What there is to compact is done: again, it does no harm.
+    json(&["compact", path(&at)], 0);
+    assert_eq!(json(&["verify", path(&at)], 0)["deliverable"]["messages"], 10);
+    text(&["compact", path(folder.path())], 2);
+    assert!(!folder.path().join("lock").exists(), "what is no store does not become one");
+}
+
+#[test]
 fn a_backup_of_a_broker_under_load_is_sound_and_serves() {
     let folder = directory();
     let at = folder.path().join("store");

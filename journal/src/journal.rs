@@ -19,6 +19,8 @@ use kahawai_store::contract::{
 use kahawai_store::election::{Hold, Lost};
 
 use crate::compact::cleaner;
+use crate::compact::to_end;
+pub use crate::compact::to_end::Compacted;
 use crate::directory::StoreDirectory;
 use crate::options::JournalOptions;
 use crate::queue::Queue;
@@ -151,6 +153,17 @@ impl Journal {
             reads: Mutex::new(Some(reads)),
             threads: Mutex::new(vec![writing, reading, cleaning]),
         })
+    }
+
+    /// Compacts to the end, beside whatever is committed and read meanwhile: all that the log holds now is given up, but for the segment
+    /// being written, and what lives in it is written again. The rest of the time the journal compacts by itself, as far as
+    /// its bound on the disk asks for. Blocks until that is durable and the files are given up; `told` is told now and then.
+    ///
+    /// # Errors
+    /// [`StoreError::Full`] where there is no room for what lives to be written again, or what ended the journal.
+    pub fn compact(&self, told: &mut dyn FnMut(Compacted)) -> Result<Compacted, StoreError> {
+        // Whatever is submitted makes the writer look.
+        to_end::compact(&self.shared, || self.recover(Completion::new(drop)), told)
     }
 
     fn ended(&self) -> StoreError {

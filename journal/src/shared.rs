@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     ended: OnceLock<StoreError>,
     /// How many bytes of the log are completed and not on the disk.
     pub(crate) at_risk: AtomicU64,
+    /// How many bytes of records were written to write again what lives.
+    pub(crate) relocated: AtomicU64,
     /// What the cleaner is asked for.
     pub(crate) cleaning: Cleaning,
     /// To find out why a file is not there.
@@ -36,6 +38,7 @@ impl Shared {
             visible: AtomicU64::new(0),
             ended: OnceLock::new(),
             at_risk: AtomicU64::new(0),
+            relocated: AtomicU64::new(0),
             cleaning: Cleaning::default(),
             hold,
         }

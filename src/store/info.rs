@@ -6,8 +6,10 @@ use std::time::{Duration, SystemTime};
 use kahawai_journal::FORMAT_VERSION;
 use kahawai_journal::disk::filesystem::FileSystem;
 use kahawai_journal::inspect::{
-    Examination, Holding, HoldingState, InspectError, Inspection, ReadOnlyDirectory, Usage, look,
+    Examination, Files, Held, Holding, HoldingState, InspectError, Inspection, ReadOnlyDirectory, Taken,
+    Usage, look,
 };
+use kahawai_journal::options::JournalOptions;
 use serde_json::{Value, json};
 
 use super::options::Common;
@@ -24,8 +26,10 @@ struct Facts {
     holding: Holding,
     found: Examination,
     usage: Usage,
+    /// How many bytes the largest message takes that lives in the segment at the head of the log.
+    largest_in_head: u64,
     foreign: Vec<String>,
-    bytes_on_disk: u64,
+    taken: Taken,
 }
 
 pub(super) fn run(options: &Common, out: &mut dyn Write) -> Result<Verdict, Trouble> {
@@ -45,7 +49,14 @@ fn gather(options: &Common) -> Result<Facts, Trouble> {
     let holding = look(&directory, LEASE).map_err(cannot)?;
     let bar = Bar::new("reading");
     let found = inspection.examine(&mut |progress| bar.show(progress))?;
-    let usage = inspection.usage(&found, &mut |_| {}, &mut |progress| bar.show(progress))?;
+    let head = found.segments.first().map(|segment| segment.number);
+    let mut largest = 0;
+    let mut each = |held: Held| {
+        if Some(held.segment) == head {
+            largest = held.bytes.max(largest);
+        }
+    };
+    let usage = inspection.usage(&found, &mut each, &mut |progress| bar.show(progress))?;
     drop(bar);
     Ok(Facts {
         path: options.store.display().to_string(),
@@ -53,20 +64,32 @@ fn gather(options: &Common) -> Result<Facts, Trouble> {
         holding,
         found,
         usage,
+        largest_in_head: largest,
         foreign: directory.foreign().map_err(cannot)?,
-        bytes_on_disk: directory.bytes_on_disk().map_err(cannot)?,
+        taken: directory.taken().map_err(cannot)?,
     })
 }
 
 impl Facts {
-    fn live(&self) -> u64 {
-        self.usage.segments.values().map(|segment| segment.live_bytes + segment.prepared_bytes).sum()
+    /// What was written to the segments that are there.
+    fn written(&self) -> u64 {
+        self.found.segments.iter().map(|segment| segment.end).sum()
+    }
+
+    /// What of that was written only to write again what lived in earlier segments.
+    fn written_again(&self) -> u64 {
+        self.found.segments.iter().map(|segment| segment.written_again).sum()
+    }
+
+    /// How long segments are.
+    fn segment_length(&self) -> u64 {
+        let default = JournalOptions::default().journal_max_file_length;
+        self.taken.segment_length.unwrap_or(default)
     }
 
     /// What of the journal's written bytes lives no more.
     fn dead(&self) -> u64 {
-        let written: u64 = self.found.segments.iter().map(|segment| segment.end).sum();
-        written.saturating_sub(self.live())
+        self.written().saturating_sub(self.usage.live())
     }
 
     fn holder(&self) -> String {
@@ -117,6 +140,7 @@ fn report(facts: &Facts) -> Value {
                 "records": segment.records,
                 "live_messages": usage.live_messages,
                 "live_bytes": usage.live_bytes + usage.prepared_bytes,
+                "written_again": segment.written_again,
             })
         })
         .collect();
@@ -177,9 +201,20 @@ fn report(facts: &Facts) -> Value {
         },
         "epochs": found.epochs.iter().map(|epoch| epoch.0).collect::<Vec<_>>(),
         "segments": segments,
-        "live_bytes": facts.live(),
+        "live_bytes": facts.usage.live(),
         "dead_bytes": facts.dead(),
-        "bytes_on_disk": facts.bytes_on_disk,
+        "written_again": facts.written_again(),
+        "bytes_on_disk": facts.taken.bytes(),
+        "bound": facts.usage.bound(facts.segment_length()),
+        "on_disk": {
+            "segments": files(facts.taken.segments),
+            "prepared": files(facts.taken.spares),
+            "index": files(facts.taken.index),
+            "quarantine": files(facts.taken.quarantine),
+            "small": files(facts.taken.small),
+            "other": files(facts.taken.foreign),
+        },
+        "quarantined_files": facts.taken.quarantined,
         "destinations": destinations,
         "subscriptions": subscriptions,
         "prepared": prepared,
@@ -213,8 +248,7 @@ fn text(facts: &Facts, out: &mut dyn Write) -> Result<(), Trouble> {
             count(usage.live_messages, "message", "messages"),
         )?;
     }
-    let (live, dead) = (bytes(facts.live()), bytes(facts.dead()));
-    writeln!(out, "bytes: {live} live, {dead} dead, {} on the disk", bytes(facts.bytes_on_disk))?;
+    disk(facts, out)?;
     writeln!(out, "destinations: {}", found.holds.destinations.len())?;
     for held in &found.holds.destinations {
         let size = facts.usage.destinations.get(&held.destination.id).copied().unwrap_or_default();
@@ -252,6 +286,59 @@ fn text(facts: &Facts, out: &mut dyn Write) -> Result<(), Trouble> {
         writeln!(out, "damaged: kahawai store verify says where and what is lost")?;
     }
     Ok(())
+}
+
+/// Why the disk is as full as it is.
+fn disk(facts: &Facts, out: &mut dyn Write) -> Result<(), Trouble> {
+    let taken = &facts.taken;
+    let (live, dead) = (bytes(facts.usage.live()), bytes(facts.dead()));
+    writeln!(out, "bytes: {live} live, {dead} dead, {} on the disk", bytes(taken.bytes()))?;
+    writeln!(
+        out,
+        "  {} in segments, {} in segments prepared for later, {} in the index, {} in small files, {} in other files",
+        bytes(taken.segments.bytes),
+        bytes(taken.spares.bytes),
+        bytes(taken.index.bytes),
+        bytes(taken.small.bytes),
+        bytes(taken.foreign.bytes)
+    )?;
+    let length = facts.segment_length();
+    writeln!(
+        out,
+        "  its master keeps that below {}: two times what lives, and eight segments of {}",
+        bytes(facts.usage.bound(length)),
+        bytes(length)
+    )?;
+    let (again, new) = (facts.written_again(), facts.written().saturating_sub(facts.written_again()));
+    if again > 0 {
+        writeln!(
+            out,
+            "  written again to give up segments: {} of the log, {:.2} bytes for each new one",
+            bytes(again),
+            again as f64 / new.max(1) as f64
+        )?;
+    }
+    if facts.largest_in_head > length {
+        writeln!(
+            out,
+            "  a message of {} lives in the first segment: on a full disk it is written again, and what is behind it given up, when there is so much room",
+            bytes(facts.largest_in_head)
+        )?;
+    }
+    if taken.quarantine.count > 0 {
+        writeln!(
+            out,
+            "quarantine: {}, {}, damaged and set aside; what could be read of them is in the log: {}",
+            count(taken.quarantine.count, "segment", "segments"),
+            bytes(taken.quarantine.bytes),
+            taken.quarantined.join(", ")
+        )?;
+    }
+    Ok(())
+}
+
+fn files(files: Files) -> Value {
+    json!({ "files": files.count, "bytes": files.bytes })
 }
 
 fn or_none(text: String) -> String {

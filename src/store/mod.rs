@@ -3,7 +3,8 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`options`] | the command line |
-//! | [`info`], [`verify`], [`dump`], [`why`], [`backup`], [`repair`] | one command each |
+//! | [`info`], [`verify`], [`dump`], [`why`], [`backup`], [`compact`], [`repair`] | one command each |
+//! | [`opened`] | a store opened as its master, for the commands that write |
 //! | [`verdict`] | what a command found, or why it could not |
 //! | [`progress`] | how far a command has come, on a terminal |
 //! | [`words`] | numbers, times and findings in words and in JSON |
@@ -12,8 +13,10 @@
 //! standard error.
 
 mod backup;
+mod compact;
 mod dump;
 mod info;
+mod opened;
 pub(crate) mod options;
 mod progress;
 mod repair;
@@ -37,6 +40,7 @@ pub(crate) fn run(options: StoreOptions) -> ExitCode {
         StoreCommand::Dump(options) => dump::run(&options, &mut out),
         StoreCommand::Why(options) => why::run(&options, &mut out),
         StoreCommand::Backup(options) => backup::run(&options, &mut out),
+        StoreCommand::Compact(options) => compact::run(&options, &mut out),
         StoreCommand::Repair(options) => repair::run(&options, &mut out),
     };
     let result = result.and_then(|verdict| out.flush().map(|()| verdict).map_err(Trouble::Output));

@@ -76,6 +76,17 @@ Examples:
       restores it"))]
     Backup(BackupOptions),
 
+    /// Give up all that is dead in a store that nobody serves, down to what lives.
+    #[command(after_help = after_help("\
+A running master compacts by itself, as far as the bound on the disk asks for: two times what lives and eight segments. This does the rest:
+all that is in the log is given up, and what lives in it written again. It needs room for about a segment. Broken off, it loses nothing, and
+can be begun again.
+
+Examples:
+  kahawai store compact ./data
+  kahawai store compact ./data --json | jq .bytes_on_disk"))]
+    Compact(Common),
+
     /// Salvage what verify calls deliverable into a new store, and put the rest aside. Changes and deletes nothing in STORE.
     #[command(after_help = after_help("\
 The store must not be in use. DIR must be new or empty and becomes the clean store; beside it, DIR.quarantine gets the damaged files as

@@ -4,21 +4,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use kahawai_journal::directory::StoreDirectory;
-use kahawai_journal::election::ElectionOptions;
-use kahawai_journal::election::candidate::FileElection;
-use kahawai_journal::inspect::{
-    Examination, Finding, HoldingState, InspectError, Inspection, ReadOnlyDirectory, Salvaged, Severity, look,
-};
-use kahawai_journal::journal::Journal;
+use kahawai_journal::inspect::{Examination, Finding, Inspection, Salvaged, Severity};
 use kahawai_journal::options::JournalOptions;
-use kahawai_store::contract::Store as _;
-use kahawai_store::election::{Cancel, Election as _};
 use serde_json::json;
 
-use super::info::LEASE;
+use super::opened::{Opened, refuse_in_use};
 use super::options::RepairOptions;
 use super::progress::Bar;
 use super::verdict::{Trouble, Verdict};
@@ -28,7 +19,7 @@ use super::words::count;
 pub(super) fn run(options: &RepairOptions, out: &mut dyn Write) -> Result<Verdict, Trouble> {
     let (store, into) = (&options.common.store, &options.into);
     let inspection = Inspection::open(store)?;
-    let epoch = refuse_in_use(store)?;
+    let epoch = refuse_in_use(store, "repair a backup (kahawai store backup)")?;
     let quarantine = quarantine_of(into)?;
     refuse_occupied(store, into)?;
     refuse_occupied(store, &quarantine)?;
@@ -39,7 +30,7 @@ pub(super) fn run(options: &RepairOptions, out: &mut dyn Write) -> Result<Verdic
     let salvaged = salvage(&inspection, &found, into, &bar)?;
     drop(bar);
     let kept = put_aside(store, &quarantine, &found)?;
-    if refuse_in_use(store)? != epoch {
+    if refuse_in_use(store, "repair a backup (kahawai store backup)")? != epoch {
         let text = "a broker took the store over while it was repaired: what it did since is not in the new store; stop it and repair again";
         return Err(Trouble::Other(text.to_owned()));
     }
@@ -85,23 +76,6 @@ pub(super) fn run(options: &RepairOptions, out: &mut dyn Write) -> Result<Verdic
     Ok(Verdict::of(found.is_damaged()))
 }
 
-/// Gives the epoch that was claimed last, where nobody serves the store.
-fn refuse_in_use(store: &Path) -> Result<u64, Trouble> {
-    let cannot = |error| InspectError::Directory { path: store.to_owned(), error };
-    let directory = ReadOnlyDirectory::open(store).map_err(cannot)?;
-    let holding = look(&directory, LEASE).map_err(cannot)?;
-    if holding.state == HoldingState::Held {
-        let who =
-            holding.holder.map_or("someone who has not said who".to_owned(), |holder| holder.to_string());
-        let text = format!(
-            "{} is in use by {who}: stop its brokers, master and slaves, and try again; or repair a backup (kahawai store backup)",
-            store.display()
-        );
-        return Err(Trouble::Other(text));
-    }
-    Ok(holding.epoch.0)
-}
-
 fn refuse_occupied(store: &Path, into: &Path) -> Result<(), Trouble> {
     let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if absolute(into).starts_with(absolute(store)) {
@@ -138,19 +112,10 @@ fn salvage(
     into: &Path,
     bar: &Bar,
 ) -> Result<Salvaged, Trouble> {
-    let failed = |error: &dyn std::fmt::Display| Trouble::Other(format!("{}: {error}", into.display()));
-    let directory = StoreDirectory::open(into, None).map_err(|error| failed(&error))?;
-    let options =
-        ElectionOptions { broker_name: "kahawai store repair".to_owned(), ..ElectionOptions::default() };
-    let mut election =
-        FileElection::new(Arc::clone(directory.disk()), options).map_err(|error| failed(&error))?;
-    let hold = election.acquire(&Cancel::default(), &mut |_| {}).map_err(|error| failed(&error))?;
-    let journal = Journal::open(&directory, Arc::clone(&hold), JournalOptions::default());
-    let journal = journal.map_err(|error| failed(&error))?;
-    let salvaged = inspection.salvage(found, &journal, &mut |progress| bar.show(progress));
-    journal.close();
-    hold.release();
-    salvaged.map_err(|error| failed(&error))
+    let opened = Opened::open(into, "kahawai store repair", JournalOptions::default())?;
+    let salvaged = inspection.salvage(found, opened.journal(), &mut |progress| bar.show(progress));
+    opened.close();
+    salvaged.map_err(|error| Trouble::Other(format!("{}: {error}", into.display())))
 }
 
 /// Puts what is damaged aside, as it is, with the report; gives the names of the files.

@@ -71,12 +71,13 @@ pub(super) fn run(options: &WhyOptions, out: &mut dyn Write) -> Result<Verdict, 
     writeln!(out, "{}: {messages} in it live, {size} of {}", segment.file, bytes(segment.length))?;
     for message in &held {
         let place = names.get(message.destination);
+        let again = if message.written_again { ", written again by the cleaner" } else { "" };
         let prepared = message.transaction.as_ref().map_or(String::new(), |xid| {
             format!(", sent in prepared transaction {xid}, which waits for its decision")
         });
         writeln!(
             out,
-            "  message {} ({}) of {place}, {} at {}{prepared}",
+            "  message {} ({}) of {place}, {} at {}{again}{prepared}",
             message.id,
             message.message_id,
             bytes(message.bytes),
@@ -112,6 +113,7 @@ fn json(message: &Held, names: &Names) -> Value {
         "destination": { "id": message.destination.0, "name": names.get(message.destination) },
         "offset": message.offset,
         "bytes": message.bytes,
+        "written_again": message.written_again,
         "transaction": message.transaction.as_ref().map(ToString::to_string),
     })
 }

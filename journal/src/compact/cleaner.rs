@@ -60,8 +60,9 @@ pub(crate) fn clean(shared: &Shared, queue: &Queue) {
             return;
         }
         match answer.recv() {
-            Ok(Ok(())) => {}
+            Ok(Ok(())) => shared.cleaning.found_room(true),
             Ok(Err(StoreError::Full(_))) => {
+                shared.cleaning.found_room(false);
                 // What found no room is to be found again.
                 head = HeadReader::default();
                 shared.cleaning.rest(REST);

@@ -6,10 +6,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cleaner`] | the thread that brings both together |
+//! | [`cleaning`] | what it is asked for |
 //! | [`head`] | reads the head and finds what lives there |
 //! | [`pace`] | decides when to clean, and how much before more is taken: the bound on the disk |
+//! | [`to_end`] | all of it, for an operator who asks |
 
 pub(crate) mod cleaner;
 pub(crate) mod cleaning;
 pub(crate) mod head;
 pub(crate) mod pace;
+pub(crate) mod to_end;

@@ -60,23 +60,6 @@ impl ReadOnlyDirectory {
         Ok(names)
     }
 
-    /// How many bytes the directory's files take on the disk, holes left out.
-    ///
-    /// # Errors
-    /// As `read_dir`.
-    pub fn bytes_on_disk(&self) -> io::Result<u64> {
-        const BLOCK: u64 = 512;
-        let mut bytes = 0;
-        for entry in fs::read_dir(&self.path)? {
-            match entry?.metadata() {
-                Ok(found) => bytes += found.blocks() * BLOCK,
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(bytes)
-    }
-
     /// When a file was last written, where it is there.
     pub fn written_at(&self, name: FileName) -> Option<SystemTime> {
         fs::metadata(self.path_of(name)).and_then(|found| found.modified()).ok()

@@ -145,6 +145,8 @@ pub struct SegmentFound {
     pub end: u64,
     /// How many records verify.
     pub records: u64,
+    /// How many bytes of them were written only to write again what lived in earlier segments.
+    pub written_again: u64,
 }
 
 impl Examination {
@@ -259,7 +261,11 @@ impl Inspection {
         let epochs: Vec<Epoch> = lineage.logs.iter().map(|(log, _)| log.epoch).collect();
         let mut contents = Contents::default();
         let mut odd = Vec::new();
+        let mut written_again: HashMap<u64, u64> = HashMap::new();
         let mut visit = |met: Met<'_>| {
+            if met.header.kind == Kind::Relocation {
+                *written_again.entry(met.segment).or_default() += met.header.record_length();
+            }
             let finding = match contents.apply(&met) {
                 Applied::Whole => None,
                 Applied::Skipped(lost) => {
@@ -301,6 +307,7 @@ impl Inspection {
             length: found.length,
             end: found.end,
             records: found.records,
+            written_again: written_again.get(&found.number).copied().unwrap_or_default(),
         });
         let examination = Examination {
             findings,

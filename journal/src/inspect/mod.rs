@@ -15,6 +15,7 @@
 //! | [`contents`] | what lives, as sets of ids |
 //! | [`examine`] | all of that together: an [`Examination`] |
 //! | [`usage`] | how much of each segment lives, and which messages those are |
+//! | [`taken`] | what takes the disk, by kind of file |
 //! | [`dump`] | the records one by one |
 //! | [`backup`] | copies a store, beside its running master too |
 //! | [`salvage`] | copies what is deliverable into another store |
@@ -31,6 +32,7 @@ mod lineage;
 mod read;
 mod salvage;
 mod small;
+mod taken;
 mod usage;
 mod walk;
 
@@ -41,4 +43,5 @@ pub use examine::{Examination, InspectError, Inspection, OnProgress, Progress, S
 pub use finding::{Finding, Lost, Severity};
 pub use holder::{Holding, HoldingState, look};
 pub use salvage::{SalvageError, Salvaged};
+pub use taken::{Files, Taken};
 pub use usage::{Held, SegmentUsage, Usage};

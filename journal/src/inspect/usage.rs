@@ -12,9 +12,12 @@ use roaring::RoaringTreemap;
 
 use super::examine::{Examination, InspectError, Inspection, OnProgress};
 use super::read::{Met, Standing};
+use crate::compact::pace::SEGMENTS_BOUND;
 use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::record::Kind;
 use crate::format::relocation;
+use crate::index::segments::Live;
+use crate::index::weight;
 
 /// How much of the log lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,8 +54,24 @@ pub struct Held {
     pub offset: u64,
     /// How many bytes the message takes.
     pub bytes: u64,
+    /// Whether it stands there since the cleaner wrote it again: it came with an earlier segment, and keeps its place in the order.
+    pub written_again: bool,
     /// The prepared transaction that keeps it, where it waits for that one's decision.
     pub transaction: Option<Xid>,
+}
+
+impl Usage {
+    /// What lives, in bytes: messages as they stand in the log, and what is prepared and not decided.
+    pub fn live(&self) -> u64 {
+        self.segments.values().map(|segment| segment.live_bytes + segment.prepared_bytes).sum()
+    }
+
+    /// How many bytes a store of segments of this length takes at most, once its cleaner rests: two times what lives, each message with what it
+    /// takes to write it again, and eight segments. What is in quarantine and what is none of the store's is outside.
+    pub fn bound(&self, segment_length: u64) -> u64 {
+        let count = self.segments.values().map(|segment| segment.live_messages).sum();
+        2 * weight(Live { count, bytes: self.live() }) + SEGMENTS_BOUND * segment_length
+    }
 }
 
 impl Inspection {
@@ -139,7 +158,17 @@ impl Inspection {
                     }
                     let message_id = jms_id(met.body, *message);
                     let (segment, offset, transaction) = (met.segment, met.offset, transaction.cloned());
-                    held(Held { id: *id, destination, message_id, segment, offset, bytes, transaction });
+                    let written_again = met.header.kind == Kind::Relocation;
+                    held(Held {
+                        id: *id,
+                        destination,
+                        message_id,
+                        segment,
+                        offset,
+                        bytes,
+                        written_again,
+                        transaction,
+                    });
                 }
             }
         };

@@ -4,12 +4,15 @@
 //! the cleaner found do. Where they are read from changes only when the new place is on the disk and mastership was
 //! proven; and only after that the head is given up.
 
+use std::sync::atomic::Ordering;
+
 use kahawai_store::contract::StoreError;
 use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
 
 use super::active::RELEASE_LENGTH;
 use super::moved::Moved;
 use super::{Access, Refusal, Writer};
+use crate::compact::cleaning::Told;
 use crate::compact::head::{ChunkAgain, Living, Piece};
 use crate::compact::pace::Holding;
 use crate::format::body;
@@ -125,6 +128,7 @@ impl Writer {
         let taken = record.len() as u64;
         let at = self.append_again(Kind::Relocation, record)?;
         self.pace.relocated(weight(live), taken);
+        self.shared.relocated.fetch_add(taken, Ordering::Relaxed);
         for (Again { living, .. }, span) in messages.iter().zip(spans) {
             let to = Location { segment: at.segment, record: at.offset, span };
             self.moved.push(Moved::Message { id: living.id, from: living.location, to });
@@ -252,9 +256,15 @@ impl Writer {
     pub(super) fn pace(&mut self) {
         let holding = self.holding();
         self.pace.observe(&holding);
-        let is_waited_for = self.waiting.is_any();
-        let is_wanted = self.pace.is_wanted() || is_waited_for;
-        self.shared.cleaning.tell(is_wanted, is_waited_for, self.pace.owed() > holding.segment);
+        let head = self.shared.segments().keys().next().copied().unwrap_or_default();
+        let is_asked = holding.head.is_some() && head <= self.shared.cleaning.through();
+        let waited_for = self.waiting.is_any();
+        self.shared.cleaning.tell(Told {
+            wanted: self.pace.is_wanted() || waited_for || is_asked,
+            waited_for,
+            behind: self.pace.owed() > holding.segment,
+            head,
+        });
     }
 
     /// Where the cleaning stands, for the message of a failing test.
