@@ -13,6 +13,7 @@ use kahawai_openwire::destination::Destination;
 use kahawai_openwire::message::MessageAck;
 use serde_json::Value;
 use support::broker::{Broker, Instance};
+use support::mount::Mount;
 use support::process::until;
 use support::raw::Raw;
 use support::{digest, directory, store};
@@ -250,6 +251,41 @@ fn a_store_that_nobody_serves_is_compacted_to_the_end_and_tells_what_was_written
     assert_eq!(json(&["verify", path(&at)], 0)["deliverable"]["messages"], 10);
     text(&["compact", path(folder.path())], 2);
     assert!(!folder.path().join("lock").exists(), "what is no store does not become one");
+}
+
+#[test]
+fn a_backup_onto_another_file_system_ends_while_segments_are_given_up_and_leaves_no_name_behind() {
+    let folder = directory();
+    let Some(elsewhere) = Mount::small(32 << 10) else { return };
+    let at = folder.path().join("store");
+    let instance = Instance::new("busy", &at).with(&["--journal-max-file-length", "64kb"]);
+    let broker = instance.serve();
+    let address = instance.address();
+    let (stop, settled) = (AtomicBool::new(false), AtomicU64::new(0));
+    // Of a backup that was killed: nobody has its mark any more.
+    fs::write(at.join("backup-00.tmp"), "").expect("written");
+    fs::write(at.join("backup-00-journal-0000000001-0000000001.log.tmp"), "old").expect("written");
+    std::thread::scope(|scope| {
+        scope.spawn(|| load(&address, &stop, &settled));
+        let _stop_at_end = StopAtEnd(&stop);
+        for round in 0..4_u64 {
+            let before = settled.load(Ordering::Relaxed);
+            send(&address, "kept", 20, 8000);
+            until("the load goes on", || settled.load(Ordering::Relaxed) >= before + 20);
+            let into = elsewhere.join(&format!("backup-{round}"));
+            let done = json(&["backup", path(&at), path(&into)], 0);
+            assert!(done["linked"] == 0 && done["copied"].as_u64() > Some(2), "{done}");
+            assert_eq!(json(&["verify", path(&into)], 0)["sound"], true);
+            let recovered = store::look(&into);
+            assert_eq!(recovered.damage, Vec::<String>::new());
+            let kept = recovered.destinations.iter().find(|found| found.destination.name == "kept");
+            assert_eq!(kept.expect("the queue").messages, 20 * (round + 1));
+        }
+    });
+    let names = fs::read_dir(&at).expect("the store").map(|entry| entry.expect("a name").file_name());
+    let left: Vec<_> = names.filter(|name| name.to_string_lossy().starts_with("backup-")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    broker.stop();
 }
 
 #[test]

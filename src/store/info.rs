@@ -212,6 +212,7 @@ fn report(facts: &Facts) -> Value {
             "index": files(facts.taken.index),
             "quarantine": files(facts.taken.quarantine),
             "small": files(facts.taken.small),
+            "backups": files(facts.taken.backups),
             "other": files(facts.taken.foreign),
         },
         "quarantined_files": facts.taken.quarantined,
@@ -316,6 +317,13 @@ fn disk(facts: &Facts, out: &mut dyn Write) -> Result<(), Trouble> {
             "  written again to give up segments: {} of the log, {:.2} bytes for each new one",
             bytes(again),
             again as f64 / new.max(1) as f64
+        )?;
+    }
+    if taken.backups.count > 0 {
+        writeln!(
+            out,
+            "  {} held by a backup that is under way or was killed, and given up by the master: the next backup or master takes away what nobody wants",
+            bytes(taken.backups.bytes)
         )?;
     }
     if facts.largest_in_head > length {

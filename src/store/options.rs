@@ -68,7 +68,8 @@ Examples:
     #[command(after_help = after_help("\
 DIR must be new or empty. Segments that are written to their end are hard-linked where DIR is on the same local file system (then the
 copy takes next to no room and no time), shared by reflink where that works, and copied otherwise; the segment being written is copied
-up to what its log says is on the disk. A master never writes or recycles a file that has a second name.
+up to what its log says is on the disk. A master never writes or recycles a file that has a second name: for as long as copying takes,
+segments have one in STORE (backup-….tmp), where the file system is local and STORE may be written.
 
 Examples:
   kahawai store backup ./data /backup/monday

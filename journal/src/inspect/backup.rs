@@ -1,39 +1,43 @@
 //! Copies a store, beside its running master too: consistent, and cheap.
 //!
 //! The copy is the log up to one place. **Segments with a successor** are never written again, so a second name for them is as good
-//! as a copy: they are hard-linked where that can be, shared by reflink or copied otherwise. **The last one** is copied up to the
-//! last record that the log itself says was on the disk.
+//! as a copy: they are hard-linked where that can be. **The last one** is copied up to the last record that the log itself says was on
+//! the disk. Onto another file system everything is copied: first all of it gets a second name in the store itself
+//! ([`super::pins`]), so that the master, which goes on giving up segments, leaves the bytes alone for as long as that takes.
 //!
 //! Two things could spoil a link, and neither can happen unseen. The master may *recycle* the segment: it does so only where the
 //! file has one name, and only after the note that releases the segment is durable in the log. So once all links are made, the log
 //! is asked again: if it releases one of them, the master may have counted its names before, and everything is begun anew; if it
 //! does not, every later count finds two. And the master may have *given up* segments whose emptiness only what stands behind the
-//! copied place tells: then the first of them is gone when it is to be linked, or released in that second look; begun anew too. On a
-//! file system that is not known to be local, counts of names may be old: there nothing is linked.
+//! copied place tells: then the first of them is gone when it is to be linked, or released in that second look; begun anew too.
+//!
+//! Where nothing can be linked (a file system that is not known to be local, whose counts of names may be old; a store that may only be
+//! read), segments are copied before that second look, oldest first. Then what was copied and is not released is as it should be, and stays
+//! for the next try, so that each has less to do than the one before.
 //!
 //! The file that makes the copy a store (`kahawai-store`) is written last: an interrupted backup is not taken for one.
 
+mod proven;
+
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use kahawai_store::election::Holder;
 use kahawai_store::names::Epoch;
+use proven::Proven;
 
 use super::directory::ReadOnlyDirectory;
 use super::examine::{InspectError, Inspection, OnProgress, Progress};
-use super::lineage::Found;
+use super::pins::Pins;
 use super::read::released_now;
-use super::walk::{Step, Walk};
 use crate::disk::Disk;
 use crate::disk::filesystem::FileSystem;
 use crate::format::claim::{Beat, encode_beat};
 use crate::format::name::FileName;
-use crate::format::record::Kind;
-use crate::format::segment::HEADER_LENGTH;
 use crate::format::{RandomId, identity};
 
 /// What a backup came to.
@@ -58,16 +62,19 @@ pub struct BackedUp {
 /// # Errors
 /// [`InspectError`]. What was copied until then stays and is no store.
 pub fn backup(from: &Path, into: &Path, progress: OnProgress<'_>) -> Result<BackedUp, InspectError> {
-    const TRIES: usize = 32;
+    const TRIES: usize = 64;
     const REST: Duration = Duration::from_millis(10);
     let directory = ReadOnlyDirectory::open(from)
         .map_err(|error| InspectError::Directory { path: from.to_owned(), error })?;
     let inspection = Inspection::open(from)?;
     prepare(from, into)?;
     let filesystem = FileSystem::of(from).map_err(InspectError::io(from.display()))?;
-    let copy = Copy { directory, inspection, into: into.to_owned(), may_link: filesystem.is_local() };
+    let may_link = filesystem.is_local();
+    let mut copy = Copy { directory, inspection, into: into.to_owned(), may_link, kept: BTreeMap::new() };
     for _ in 0..TRIES {
-        if let Some(done) = copy.segments(progress)? {
+        // Second names are taken away again with this.
+        let pins = if may_link { Pins::begin(from).ok() } else { None };
+        if let Some(done) = copy.segments(pins.as_ref(), progress)? {
             return Ok(done);
         }
         copy.clear()?;
@@ -98,18 +105,59 @@ struct Copy {
     inspection: Inspection,
     into: PathBuf,
     may_link: bool,
+    /// Segments with a successor that were copied, and by how many bytes.
+    kept: BTreeMap<FileName, Way>,
 }
 
 /// How a segment came over.
+#[derive(Clone, Copy, Debug)]
 enum Way {
     Linked,
     Shared,
     Copied(u64),
 }
 
+/// A segment that has a second name, to be copied from there.
+struct Pinned {
+    name: FileName,
+    path: PathBuf,
+    /// Up to where; nothing where all of it is.
+    end: Option<u64>,
+    length: u64,
+}
+
+impl BackedUp {
+    fn count(&mut self, way: Way) {
+        match way {
+            Way::Linked => self.linked += 1,
+            Way::Shared => self.shared += 1,
+            Way::Copied(bytes) => {
+                self.copied += 1;
+                self.bytes_copied += bytes;
+            }
+        }
+    }
+}
+
+/// What came of making sure of a segment.
+enum Taken {
+    /// The copy's name is a second one of the file.
+    Linked,
+    /// It has a second name here, to be copied from.
+    Pinned(PathBuf),
+    /// It is to be copied as it stands.
+    ToBeCopied,
+    /// It is not there any more.
+    Gone,
+}
+
 impl Copy {
     /// Tries once; `None` where the master gave something up meanwhile.
-    fn segments(&self, progress: OnProgress<'_>) -> Result<Option<BackedUp>, InspectError> {
+    fn segments(
+        &mut self,
+        pins: Option<&Pins>,
+        progress: OnProgress<'_>,
+    ) -> Result<Option<BackedUp>, InspectError> {
         let listed = self.inspection.list()?;
         let store = listed.small.store.unwrap_or_default();
         let lineage = self.inspection.lineage(&listed)?;
@@ -119,33 +167,44 @@ impl Copy {
         let found =
             || lineage.logs.iter().flat_map(|(_, found)| found).filter(|found| found.number > released);
         at.total = found().map(|found| found.file.length()).sum();
+        progress(at);
         let last = found().next_back().map(|found| found.number);
         let mut first = None;
+        let mut pinned = Vec::new();
         // How far the copy itself says that it is released.
         let mut said = found().filter_map(|found| found.header.as_ref()).map(|header| header.released).max();
         for (log, segments) in &lineage.logs {
             for segment in segments.iter().filter(|segment| segment.number > released) {
                 first.get_or_insert(segment.number);
-                let way = if Some(segment.number) == last {
+                let (name, length) = (segment.name, segment.file.length());
+                let mut end = None;
+                if Some(segment.number) == last {
+                    let proven = Proven::find(segment, log.log, log.epoch).map_err(InspectError::io(name))?;
+                    said = said.max(proven.released);
                     done.epoch = log.epoch;
-                    self.copy_proven(segment, log.log, log.epoch, &mut done, &mut said).map(Some)
-                } else {
-                    self.take(segment.name)
-                };
-                match way.map_err(InspectError::io(segment.name))? {
-                    Some(Way::Linked) => done.linked += 1,
-                    Some(Way::Shared) => done.shared += 1,
-                    Some(Way::Copied(bytes)) => {
-                        done.copied += 1;
-                        done.bytes_copied += bytes;
-                    }
-                    None => return Ok(None),
+                    done.sequence_last = proven.sequence_last;
+                    end = Some(proven.end);
                 }
-                at.done += segment.file.length();
+                let taken = match self.take(name, end.is_some(), pins).map_err(InspectError::io(name))? {
+                    Taken::Gone => return Ok(None),
+                    Taken::Pinned(path) => {
+                        pinned.push(Pinned { name, path, end, length });
+                        continue;
+                    }
+                    Taken::Linked => Some(Way::Linked),
+                    Taken::ToBeCopied => {
+                        let from = self.directory.path_of(name);
+                        self.copy(name, &from, end, length).map_err(InspectError::io(name))?
+                    }
+                };
+                let Some(way) = taken else { return Ok(None) };
+                done.count(way);
+                at.done += length;
                 progress(at);
             }
         }
         let released = released_now(&self.inspection.lineage(&self.inspection.list()?)?)?;
+        self.kept.retain(|name, _| matches!(*name, FileName::Segment { number, .. } if number > released));
         if first.is_some_and(|first| first <= released) {
             return Ok(None);
         }
@@ -154,6 +213,15 @@ impl Copy {
         let said = lineage.released(said.unwrap_or_default()).0;
         if first.is_some_and(|first| first > said.saturating_add(1)) {
             return Ok(None);
+        }
+        for Pinned { name, path, end, length } in pinned {
+            // A new master sweeps second names away, and may give up what they were for.
+            let Some(way) = self.copy(name, &path, end, length).map_err(InspectError::io(name))? else {
+                return Ok(None);
+            };
+            done.count(way);
+            at.done += length;
+            progress(at);
         }
         for (log, _) in &lineage.logs {
             self.copy_small(FileName::Seal(log.epoch))?;
@@ -178,82 +246,54 @@ impl Copy {
         self.into.join(name.to_string())
     }
 
-    /// Takes over a segment that is not written any more; `None` where it is gone.
-    fn take(&self, name: FileName) -> io::Result<Option<Way>> {
-        let (from, to) = (self.directory.path_of(name), self.path_of(name));
-        if self.may_link {
-            match fs::hard_link(&from, &to) {
-                Ok(()) => return Ok(Some(Way::Linked)),
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+    /// Makes sure of a segment, or says that there is no way to.
+    fn take(&self, name: FileName, is_written: bool, pins: Option<&Pins>) -> io::Result<Taken> {
+        let from = self.directory.path_of(name);
+        let is_gone = |error: &io::Error| error.kind() == ErrorKind::NotFound;
+        if self.may_link && !is_written {
+            match fs::hard_link(&from, self.path_of(name)) {
+                Ok(()) => return Ok(Taken::Linked),
+                Err(error) if is_gone(&error) => return Ok(Taken::Gone),
                 // Another file system, one without links, or too many of them.
                 Err(_) => {}
             }
         }
-        let mut source = match File::open(&from) {
+        match pins.map(|pins| pins.pin(&from, name)) {
+            Some(Ok(path)) => Ok(Taken::Pinned(path)),
+            Some(Err(error)) if is_gone(&error) => Ok(Taken::Gone),
+            _ => Ok(Taken::ToBeCopied),
+        }
+    }
+
+    /// Copies a segment, up to a place of it or all of it, at its full length; `None` where it is gone.
+    fn copy(
+        &mut self,
+        name: FileName,
+        from: &Path,
+        end: Option<u64>,
+        length: u64,
+    ) -> io::Result<Option<Way>> {
+        if let Some(way) = self.kept.get(&name) {
+            return Ok(Some(*way));
+        }
+        let mut source = match File::open(from) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             result => result?,
         };
-        let mut target = OpenOptions::new().write(true).create_new(true).open(&to)?;
-        if rustix::fs::ioctl_ficlone(&target, &source).is_ok() {
-            target.sync_all()?;
-            return Ok(Some(Way::Shared));
-        }
-        let bytes = io::copy(&mut source, &mut target)?;
-        target.sync_all()?;
-        Ok(Some(Way::Copied(bytes)))
-    }
-
-    /// Copies the last segment up to the last record that the log says was on the disk, at its full length.
-    fn copy_proven(
-        &self,
-        segment: &Found,
-        log: RandomId,
-        epoch: Epoch,
-        done: &mut BackedUp,
-        released: &mut Option<u64>,
-    ) -> io::Result<Way> {
-        let file = segment.file.as_ref();
-        let walk = || Walk::new(file, log, epoch, segment.number, None);
-        let (mut durable, mut looking) = (0, walk());
-        while let Some(step) = looking.next()? {
-            if let Step::Record { header, .. } | Step::BodyDamaged { header, .. } = step {
-                durable = durable.max(header.durable_through);
+        let mut target = OpenOptions::new().write(true).create_new(true).open(self.path_of(name))?;
+        let way = match end {
+            None if rustix::fs::ioctl_ficlone(&target, &source).is_ok() => Way::Shared,
+            None => Way::Copied(io::copy(&mut source, &mut target)?),
+            Some(end) => {
+                target.set_len(length)?;
+                Way::Copied(io::copy(&mut source.take(end), &mut target)?)
             }
-        }
-        // Up to the end of the last record that is proven: what is damaged before it comes along as it is.
-        let (mut end, mut copying) = (HEADER_LENGTH, walk());
-        while let Some(step) = copying.next()? {
-            let is_whole = matches!(step, Step::Record { .. });
-            if let Step::Record { header, .. } | Step::BodyDamaged { header, .. } = step
-                && header.sequence <= durable
-            {
-                if header.kind == Kind::Release
-                    && is_whole
-                    && let Ok(number) = copying.body().try_into().map(u64::from_le_bytes)
-                {
-                    *released = (*released).max(Some(number));
-                }
-                end = copying.offset();
-                done.sequence_last = header.sequence;
-            }
-        }
-        if done.sequence_last == 0
-            && let Some(header) = &segment.header
-        {
-            done.sequence_last = header.first_sequence.saturating_sub(1);
-        }
-        let target = OpenOptions::new().write(true).create_new(true).open(self.path_of(segment.name))?;
-        target.set_len(file.length())?;
-        let mut buffer = vec![0; 1 << 20];
-        let (mut offset, end) = (0, end.min(file.length()));
-        while offset < end {
-            let count = (end - offset).min(buffer.len() as u64) as usize;
-            file.read(offset, &mut buffer[..count])?;
-            target.write_all_at(&buffer[..count], offset)?;
-            offset += count as u64;
-        }
+        };
         target.sync_all()?;
-        Ok(Way::Copied(end))
+        if end.is_none() {
+            self.kept.insert(name, way);
+        }
+        Ok(Some(way))
     }
 
     fn copy_small(&self, name: FileName) -> Result<(), InspectError> {
@@ -292,10 +332,15 @@ impl Copy {
         }
     }
 
+    /// Takes away what is of no use to the next try.
     fn clear(&self) -> Result<(), InspectError> {
         let io = || InspectError::io(self.into.display());
         for entry in fs::read_dir(&self.into).map_err(io())? {
-            fs::remove_file(entry.map_err(io())?.path()).map_err(io())?;
+            let entry = entry.map_err(io())?;
+            let name = entry.file_name().to_str().and_then(|name| name.parse().ok());
+            if !name.is_some_and(|name| self.kept.contains_key(&name)) {
+                fs::remove_file(entry.path()).map_err(io())?;
+            }
         }
         Ok(())
     }

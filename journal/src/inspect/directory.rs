@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::pins::is_of_a_backup;
 use crate::disk::{
     Disk, FinishedFile, KeptFile, LockGuard, NewFile, SMALL_FILE_MAX, SegmentFile, check_range,
 };
@@ -52,7 +53,7 @@ impl ReadOnlyDirectory {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            if name.parse::<FileName>().is_err() {
+            if name.parse::<FileName>().is_err() && !is_of_a_backup(&name) {
                 names.push(name);
             }
         }

@@ -18,6 +18,7 @@
 //! | [`taken`] | what takes the disk, by kind of file |
 //! | [`dump`] | the records one by one |
 //! | [`backup`] | copies a store, beside its running master too |
+//! | [`pins`] | second names of segments, for as long as a backup takes |
 //! | [`salvage`] | copies what is deliverable into another store |
 
 mod backup;
@@ -29,6 +30,7 @@ mod finding;
 mod holder;
 mod inside;
 mod lineage;
+mod pins;
 mod read;
 mod salvage;
 mod small;

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt as _;
 
 use super::directory::ReadOnlyDirectory;
+use super::pins::is_of_a_backup;
 use crate::format::name::FileName;
 
 /// Some files.
@@ -30,6 +31,8 @@ pub struct Taken {
     pub quarantine: Files,
     /// Claims, seals, the lock and the like.
     pub small: Files,
+    /// What a backup that is under way, or was killed, still holds though it was given up.
+    pub backups: Files,
     /// What is none of the store's.
     pub foreign: Files,
     /// The names of those that are set aside, sorted.
@@ -41,8 +44,8 @@ pub struct Taken {
 impl Taken {
     /// All of it, in bytes.
     pub fn bytes(&self) -> u64 {
-        let all = [self.segments, self.spares, self.index, self.quarantine, self.small, self.foreign];
-        all.iter().map(|files| files.bytes).sum()
+        let store = [self.segments, self.spares, self.index, self.quarantine, self.small];
+        store.iter().chain(&[self.backups, self.foreign]).map(|files| files.bytes).sum()
     }
 }
 
@@ -74,6 +77,9 @@ impl ReadOnlyDirectory {
                     &mut taken.quarantine
                 }
                 Ok(_) => &mut taken.small,
+                // Other names of segments that are there take nothing.
+                Err(_) if is_of_a_backup(&name) && found.nlink() > 1 => continue,
+                Err(_) if is_of_a_backup(&name) => &mut taken.backups,
                 Err(_) => &mut taken.foreign,
             };
             files.count += 1;
