@@ -131,6 +131,8 @@ impl<'a> Taken<'a> {
         match self.left.split_at_checked(count) {
             Some((taken, left)) => {
                 self.left = left;
+                #[cfg(test)]
+                traced::took(left.len());
                 Ok(taken)
             }
             None => Err(FormatError::Damaged { what: self.what, problem: "a field is missing".into() }),
@@ -163,5 +165,38 @@ impl<'a> Taken<'a> {
     pub(crate) fn text(&mut self) -> Result<String, FormatError> {
         let length = self.u8()?;
         Ok(String::from_utf8_lossy(self.take(length.into())?).into_owned())
+    }
+}
+
+/// Where fields stand, told by the code that reads them: tests damage each, and have no list of their own.
+#[cfg(test)]
+pub(crate) mod traced {
+    use std::cell::RefCell;
+
+    thread_local! {
+        /// How much was left behind each field that was taken.
+        static LEFT: RefCell<Option<Vec<usize>>> = const { RefCell::new(None) };
+    }
+
+    pub(super) fn took(left: usize) {
+        LEFT.with_borrow_mut(|traced| {
+            if let Some(traced) = traced {
+                traced.push(left);
+            }
+        });
+    }
+
+    /// Where each field of a file begins, and where the last ends: magic, version, what `decode` takes, the checksum.
+    pub(crate) fn boundaries(bytes: &[u8], decode: impl FnOnce(&[u8])) -> Vec<usize> {
+        LEFT.set(Some(Vec::new()));
+        decode(bytes);
+        let left = LEFT.take().unwrap_or_default();
+        let end = bytes.len() - 4;
+        let mut found = vec![0, 8, 10];
+        found.extend(left.into_iter().map(|left| end - left));
+        found.extend([end, bytes.len()]);
+        found.sort_unstable();
+        found.dedup();
+        found
     }
 }

@@ -62,6 +62,13 @@ pub(crate) fn encode(header: &SegmentHeader) -> [u8; HEADER_LENGTH as usize] {
     bytes
 }
 
+/// Whether bytes that say they are of a newer version verify where this version has its checksum: if not, the version itself is damaged.
+/// A newer program would not lay these first bytes out anew: its seal is what refuses an older one.
+pub(crate) fn is_borne_out(bytes: &[u8]) -> bool {
+    let crc = bytes.get(..ENCODED_LENGTH).and_then(|encoded| encoded.split_last_chunk::<4>());
+    crc.is_some_and(|(content, crc)| crc32fast::hash(content) == u32::from_le_bytes(*crc))
+}
+
 pub(crate) fn decode(bytes: &[u8]) -> Result<SegmentHeader, FormatError> {
     let encoded = bytes.get(..ENCODED_LENGTH).unwrap_or(bytes);
     let mut taken = Taken::open("segment", MAGIC, encoded)?;

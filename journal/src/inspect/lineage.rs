@@ -170,7 +170,7 @@ fn rebuild(
 ) -> Result<Option<Seal>, LineageError> {
     let found = open(files, names, epoch, 0..=last, small)?;
     let header = found.into_iter().find_map(|found| {
-        let read = read_header(found.file.as_ref()).ok()?.ok()?;
+        let read = segment::decode(&read_header(found.file.as_ref()).ok()?).ok()?;
         (Some(read.store) == small.store && read.epoch == epoch && read.number == found.number)
             .then_some(read)
     });
@@ -211,9 +211,9 @@ fn open(
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             result => result.map_err(|error| LineageError::Io(name, error))?,
         };
-        let read = read_header(file.as_ref()).map_err(|error| LineageError::Io(name, error))?;
-        let (header, problem) = match read {
-            Err(error @ FormatError::Newer { .. }) if is_newer_segment(file.as_ref()) => {
+        let bytes = read_header(file.as_ref()).map_err(|error| LineageError::Io(name, error))?;
+        let (header, problem) = match segment::decode(&bytes) {
+            Err(error @ FormatError::Newer { .. }) if segment::is_borne_out(&bytes) => {
                 return Err(LineageError::Newer(name, error));
             }
             Err(error) => (None, Some(problem_of(&error))),
@@ -234,21 +234,12 @@ fn open(
     Ok(segments)
 }
 
-fn read_header(file: &dyn SegmentFile) -> io::Result<Result<SegmentHeader, FormatError>> {
+fn read_header(file: &dyn SegmentFile) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; file.length().min(HEADER_LENGTH) as usize];
     match file.read(0, &mut bytes) {
         Err(error) if !is_gone_or_short(&error) => Err(error),
-        _ => Ok(segment::decode(&bytes)),
+        _ => Ok(bytes),
     }
-}
-
-/// Whether a header of a newer version verifies where this version has its checksum.
-fn is_newer_segment(file: &dyn SegmentFile) -> bool {
-    const CRC_AT: usize = 98;
-    let mut bytes = [0; CRC_AT + 4];
-    let Ok(()) = file.read(0, &mut bytes) else { return false };
-    let crc = u32::from_le_bytes([bytes[98], bytes[99], bytes[100], bytes[101]]);
-    crc32fast::hash(&bytes[..CRC_AT]) == crc
 }
 
 /// Whether a segment proves that its epoch had sealed: see `log::unsealed`.

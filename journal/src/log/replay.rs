@@ -223,7 +223,9 @@ fn read_headers(files: &Arc<OpenFiles>, store: &RandomId, log: &EpochLog) -> Res
             Err(_) => None,
             Ok(()) => match segment::decode(&bytes) {
                 Ok(header) => Some(header),
-                Err(error @ FormatError::Newer { .. }) => return Err(ReplayError::Newer { number, error }),
+                Err(error @ FormatError::Newer { .. }) if segment::is_borne_out(&bytes) => {
+                    return Err(ReplayError::Newer { number, error });
+                }
                 Err(_) => None,
             },
         };
@@ -415,6 +417,11 @@ impl SegmentReader<'_> {
                     break;
                 }
             }
+        }
+        // Cut short between two records, there is no gap: what stood behind is known by where it is said to have ended.
+        let (length, left_at) = (bytes.len() as u64, scanner.offset());
+        if let Some(end) = end.filter(|&end| length < end && left_at < end) {
+            self.report(left_at, &format!("the file ends at {length}, and its records reached {end}"));
         }
         self.found.segment.bound(Bounds { start, end: sealed_at });
         self.replayed.end = Some(LogEnd { epoch: self.found.segment.epoch, number, offset: sealed_at });

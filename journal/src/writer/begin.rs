@@ -31,7 +31,7 @@ use crate::format::segment::{self, SegmentHeader};
 use crate::format::snapshot;
 use crate::index::write_run::{RunName, RunsOf};
 use crate::log::apply;
-use crate::log::chain::{self, Chain};
+use crate::log::chain::{self, Chain, EpochLog};
 use crate::log::replay::{self, Replayed};
 use crate::log::segment::Segment;
 use crate::options::JournalOptions;
@@ -251,8 +251,10 @@ impl Writer {
         let mut kept: BTreeSet<FileName> =
             self.shared.segments().values().map(|segment| segment.name()).collect();
         kept.extend(self.checkpoints.names());
-        let sealed: BTreeSet<Epoch> =
-            chain.epochs.iter().filter(|log| !log.present.is_empty()).map(|log| log.epoch).collect();
+        // Where segments that were not released are missing, their seal is needed as if they were there.
+        let counts =
+            |log: &&EpochLog| !log.present.is_empty() || log.end.is_none_or(|end| end.number > self.released);
+        let sealed: BTreeSet<Epoch> = chain.epochs.iter().filter(counts).map(|log| log.epoch).collect();
         const SMALL_FILE: u64 = 128;
         let mut names = self.disk.list()?;
         names.sort_unstable();

@@ -11,14 +11,12 @@ use kahawai_store::contract::{Page, ReadRequest, Store, StoreWait};
 use kahawai_store::names::{DestinationId, Epoch};
 
 use super::driver::{Driven, real, without_checkpoints};
+use super::places;
 use super::script::{create, enqueue};
 use crate::FileName;
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
-use crate::format::body;
 use crate::format::record::{HEADER_LENGTH, Kind};
-use crate::format::segment;
-use crate::log::scan::{Item, Scanner};
 use crate::writer::begin_error::BeginError;
 
 const QUEUE: DestinationId = DestinationId(1);
@@ -79,29 +77,14 @@ fn copy(disk: &MemoryDisk) -> MemoryDisk {
 }
 
 fn records(disk: &MemoryDisk) -> Vec<At> {
-    let mut records = Vec::new();
-    let mut names = disk.list().expect("a list");
-    names.sort_unstable();
-    for name in names {
-        let FileName::Segment { number, .. } = name else { continue };
-        let file = disk.open_segment(name).expect("it opens");
-        let mut bytes = vec![0; file.length() as usize];
-        file.read(0, &mut bytes).expect("it reads");
-        let header = segment::decode(&bytes).expect("a sound header");
-        for item in Scanner::new(&bytes, header.log, header.epoch, number, None) {
-            let Item::Record { header, offset } = item else { panic!("{name}: {item:?}") };
-            let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
-            let held = body::held_in(header.kind, body).expect("a sound body");
-            let messages = held.iter().map(|held| {
-                let range = held.span.range();
-                (held.id.0, HEADER_LENGTH + range.start..HEADER_LENGTH + range.end)
-            });
-            let messages = messages.collect();
-            let (offset, length) = (offset as usize, header.record_length() as usize);
-            records.push(At { name, number, offset, length, kind: header.kind, messages });
-        }
-    }
-    records
+    let records = places::records(&places::files_of(disk)).into_iter();
+    let at = |record: places::Record| {
+        let places::Record { name, number, offset, end, header, messages, .. } = record;
+        let within = |range: Range<usize>| range.start - offset..range.end - offset;
+        let messages = messages.into_iter().map(|(id, range)| (id.0, within(range))).collect();
+        At { name, number, offset, length: end - offset, kind: header.kind, messages }
+    };
+    records.map(at).collect()
 }
 
 /// What the queue delivers.
@@ -257,6 +240,42 @@ fn damage_to_a_segment_header_loses_nothing_and_is_said() {
 }
 
 #[test]
+fn a_segment_cut_between_two_records_loses_what_was_behind_and_is_said() {
+    let (disk, all) = sound();
+    let records = records(&disk);
+    let last = records.last().expect("records").name;
+    for name in records.iter().map(|record| record.name).collect::<BTreeSet<_>>() {
+        if name == last {
+            continue;
+        }
+        let own: Vec<_> = records.iter().filter(|record| record.name == name).collect();
+        // Behind the header, with no record left; and behind some record.
+        let cuts = own.iter().map(|record| record.offset);
+        for cut in cuts {
+            let damaged = copy(&disk);
+            let content = places::files_of(&damaged).remove(&name).expect("it is there");
+            damaged.remove(name).expect("it goes");
+            assert!(damaged.publish(name, &content[..cut]).expect("it is published"));
+            let lost =
+                own.iter().filter(|record| record.offset >= cut).flat_map(|record| record.ids()).collect();
+            exactly_lost(&damaged, &all, &lost, Some(name), &format!("{name} cut at {cut}"));
+        }
+    }
+}
+
+#[test]
+fn an_epoch_whose_segments_are_all_missing_keeps_no_later_master_from_starting() {
+    let (disk, all) = sound();
+    let first = |record: &&At| matches!(record.name, FileName::Segment { epoch: Epoch(1), .. });
+    let records = records(&disk);
+    let lost = records.iter().filter(first).flat_map(|record| record.ids()).collect();
+    for record in records.iter().filter(first) {
+        disk.remove(record.name).expect("it goes");
+    }
+    exactly_lost(&disk, &all, &lost, None, "without the segments of epoch 1");
+}
+
+#[test]
 fn a_missing_segment_loses_its_messages_and_is_said() {
     let (disk, all) = sound();
     let mut held: BTreeMap<FileName, BTreeSet<u64>> = BTreeMap::new();
@@ -284,26 +303,13 @@ fn a_missing_segment_loses_its_messages_and_is_said() {
     assert!(!store.damage().is_empty());
 }
 
-/// Every file and its bytes.
-fn everything(disk: &MemoryDisk) -> BTreeMap<FileName, Vec<u8>> {
-    let names = disk.list().expect("a list").into_iter();
-    names
-        .map(|name| {
-            let file = disk.open_segment(name).expect("it opens");
-            let mut bytes = vec![0; file.length() as usize];
-            file.read(0, &mut bytes).expect("it reads");
-            (name, bytes)
-        })
-        .collect()
-}
-
 fn refused(disk: &MemoryDisk, at: &str) -> String {
-    let before = everything(disk);
+    let before = places::files_of(disk);
     let error = match open(Arc::new(disk.clone()), 3) {
         Err(error) => error.to_string(),
         Ok(store) => panic!("{at}: it opened, with {:?}", store.damage()),
     };
-    assert!(everything(disk) == before, "{at}: something was touched");
+    assert!(places::files_of(disk) == before, "{at}: something was touched");
     error
 }
 
@@ -333,11 +339,20 @@ fn a_damaged_or_newer_small_file_is_refused_and_nothing_touched() {
 
 #[test]
 fn a_newer_segment_is_refused_and_nothing_touched() {
-    let (disk, _) = sound();
+    let (disk, all) = sound();
     let name = records(&disk)[0].name;
-    disk.damage(name, 8, |bytes| bytes[..2].copy_from_slice(&7_u16.to_le_bytes()));
+    let damaged = copy(&disk);
+    let say_seven = |bytes: &mut [u8]| bytes[8..10].copy_from_slice(&7_u16.to_le_bytes());
+    disk.damage(name, 0, |bytes| {
+        say_seven(bytes);
+        let crc = crc32fast::hash(&bytes[..98]);
+        bytes[98..102].copy_from_slice(&crc.to_le_bytes());
+    });
     let error = refused(&disk, "newer");
     assert!(error.contains("format version 7"), "{error}");
+    // One that says so and does not verify is damaged, and no reason not to start.
+    damaged.damage(name, 0, say_seven);
+    exactly_lost(&damaged, &all, &BTreeSet::new(), Some(name), "a damaged version");
 }
 
 #[test]

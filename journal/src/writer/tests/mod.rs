@@ -15,7 +15,8 @@
 //! | [`names`] | what names a batch, and stays |
 //! | [`open`] | segments that are opened again, or gone, when they are read |
 //! | [`order`] | write, flush, prove, answer, destroy |
-//! | [`prove`] | every sequence of a few operations, with every crash and every failing call |
+//! | [`places`] | what stands where in the files of a sound store |
+//! | [`prove`] | every sequence of a few operations, with every crash and every failing call; every damage to some stores |
 //! | [`sweep`] | what goes with a destination or a subscription, by and by |
 //! | [`levels`] | durability levels weaker than always |
 //! | [`long`] | long random lives with reopening among them; how much disk they take |
@@ -32,6 +33,7 @@ mod long;
 mod names;
 mod open;
 mod order;
+mod places;
 mod prove;
 mod script;
 mod sweep;
