@@ -45,8 +45,9 @@ impl Core {
     pub fn tick(&mut self) {
         self.end_holds();
         if self.timers.take_due(Kind::Sweep, self.now).is_some() {
-            self.set_sweep();
-            self.begin_sweep();
+            self.begin_sweeps();
+        }
+        if self.timers.take_due(Kind::Letters, self.now).is_some() {
             self.retry_letters();
         }
         self.sweep_on();

@@ -67,7 +67,7 @@ impl Core {
             letters: Default::default(),
             said: Default::default(),
         };
-        core.set_sweep();
+        core.set_sweeps();
         core.recover(recovered);
         core.end_turn();
         core
@@ -166,7 +166,6 @@ mod tests {
             broker_name: "test".into(),
             batch_bytes_max: 1 << 20,
             annotate: |message, _| message.properties.clone(),
-            expire_messages_period: 0,
         };
         let subscription = Subscription {
             id: SubscriptionId(4),

@@ -12,8 +12,6 @@ pub struct Settings {
     pub batch_bytes_max: usize,
     /// How properties are written into a message that becomes a dead letter.
     pub annotate: Annotate,
-    /// How often expired messages are looked for, in milliseconds; 0 for never (`expireMessagesPeriod`).
-    pub expire_messages_period: i64,
 }
 
 /// A property to add to a message.

@@ -16,6 +16,8 @@ pub(crate) enum Kind {
     Sweep,
     /// The next page is asked for that may hold expired messages.
     SweepPage,
+    /// Dead letters for which the store had no room are offered to it again.
+    Letters,
 }
 
 /// Stands for the consumer where it is about none.
@@ -43,7 +45,7 @@ impl Timers {
 
     /// Waits for this time, and no other, with what is about no consumer.
     pub(crate) fn set_only(&mut self, kind: Kind, at: i64) {
-        debug_assert!(matches!(kind, Kind::Sweep | Kind::SweepPage), "{kind:?} is about a consumer");
+        debug_assert!(!matches!(kind, Kind::Hold | Kind::Pull), "{kind:?} is about a consumer");
         while self.take_due(kind, i64::MAX).is_some() {}
         self.due.insert((kind, at, NOBODY));
     }
@@ -72,7 +74,8 @@ impl Timers {
             let those = (kind, from, NOBODY)..=(kind, i64::MAX, ConsumerKey(u64::MAX));
             self.due.range(those).next().map_or(i64::MAX, |(_, at, _)| *at)
         };
-        let others = [Kind::Hold, Kind::Sweep, Kind::SweepPage].map(|kind| first(kind, i64::MIN));
+        let others =
+            [Kind::Hold, Kind::Sweep, Kind::SweepPage, Kind::Letters].map(|kind| first(kind, i64::MIN));
         others.into_iter().fold(first(Kind::Pull, now.saturating_add(1)), i64::min)
     }
 }

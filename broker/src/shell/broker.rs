@@ -103,8 +103,6 @@ impl Broker {
             broker_name: ByteString::from(config.broker_name.as_str()),
             batch_bytes_max: store.limits().batch_bytes_max,
             annotate,
-            expire_messages_period: i64::try_from(config.expire_messages_period.as_millis())
-                .unwrap_or(i64::MAX),
         };
         let core = Core::new(settings, config.limits, config.policies.clone(), recovered, now());
         let gate = Gate::new(Arc::clone(&hold), config.lease);

@@ -31,8 +31,6 @@ pub struct BrokerConfig {
     pub max_inactivity_duration_initial_delay: Duration,
     /// How long a client may read nothing while something waits for it (`soWriteTimeout`; 30 s here, never in ActiveMQ).
     pub write_timeout: Duration,
-    /// `expireMessagesPeriod`, 30 s: how often expired messages are looked for, in memory and in the store; zero for never.
-    pub expire_messages_period: Duration,
     /// What bounds the broker's memory.
     pub limits: Limits,
     /// `destinationPolicy`: what holds for which destination. By default the same for all.
@@ -53,7 +51,6 @@ impl Default for BrokerConfig {
             max_inactivity_duration: Duration::from_secs(30),
             max_inactivity_duration_initial_delay: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
-            expire_messages_period: Duration::from_secs(30),
             limits: Limits::default(),
             policies: Policies::default(),
         }

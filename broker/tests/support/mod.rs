@@ -54,12 +54,7 @@ pub struct World {
 pub const STORE_LIMITS: StoreLimits = StoreLimits { batch_bytes_max: 1 << 20, message_bytes_max: 128 << 20 };
 
 fn settings(limits: StoreLimits) -> Settings {
-    Settings {
-        broker_name: "test".into(),
-        batch_bytes_max: limits.batch_bytes_max,
-        annotate,
-        expire_messages_period: 30_000,
-    }
+    Settings { broker_name: "test".into(), batch_bytes_max: limits.batch_bytes_max, annotate }
 }
 
 impl World {

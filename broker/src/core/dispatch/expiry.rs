@@ -1,4 +1,4 @@
-//! Expired messages are looked for every `expireMessagesPeriod`, at any depth: first among those in memory, then page by page in what the
+//! Expired messages are looked for every `expireMessagesPeriod` of their destination's policy, at any depth: first among those in memory, then page by page in what the
 //! store holds beyond it.
 //!
 //! To read a whole backlog again and again would cost more than it brings. So each source knows a time before which nothing of what the store
@@ -6,12 +6,15 @@
 //! do not expire are not read a second time. Pages are asked for one at a time with a pause between, and not while the
 //! store has much to do: this is nobody's errand.
 
+use std::collections::BTreeSet;
+
 use kahawai_store::contract::{Page, ReadRequest, StoreError};
 
 use crate::core::effects::StoreCall;
 use crate::core::keys::{ReadToken, SourceKey};
 use crate::core::state::Core;
 use crate::core::state::said::Subject;
+use crate::core::state::source::Source;
 use crate::core::state::sweep::Place;
 use crate::core::state::turn::ReadFor;
 use crate::core::timers::Kind;
@@ -22,35 +25,41 @@ const PAUSE: i64 = 5;
 const BATCHES_UNDER_WAY_MAX: usize = 1000;
 
 impl Core {
-    /// Looks for what has expired a period from now, if that is wanted.
-    pub(crate) fn set_sweep(&mut self) {
-        let period = self.settings.expire_messages_period;
-        if period > 0 {
-            self.timers.set_only(Kind::Sweep, self.now.saturating_add(period));
+    /// Looks for what has expired a period from now, for each period that a policy has.
+    pub(crate) fn set_sweeps(&mut self) {
+        let periods = self.policies.iter().map(|policy| policy.expire_messages_period);
+        if let Some(first) = self.sweep.set_periods(periods, self.now) {
+            self.timers.set_only(Kind::Sweep, first);
         }
     }
 
-    /// Looks for what has expired: at once in memory; in the store from now on.
-    pub(crate) fn begin_sweep(&mut self) {
-        self.sweep_memory();
-        if !self.sweep.places.is_empty() {
-            // The last one is not done: it meets what has expired since as well.
-            return;
-        }
+    /// Looks for what has expired where a period is over: at once in memory; in the store from now on.
+    pub(crate) fn begin_sweeps(&mut self) {
         let now = self.now;
+        let (over, next) = self.sweep.take_over(now);
+        if let Some(next) = next {
+            self.timers.set_only(Kind::Sweep, next);
+        }
+        self.sweep_memory(&over);
+        // What the last ones have not come to the end of is gone on with: it meets what has expired since as well.
+        let going_on: BTreeSet<_> = self.sweep.places.iter().map(|place| place.source).collect();
+        let mut places = Vec::new();
         for (key, source) in &mut self.sources {
+            let wanted = over.contains(&source.policy.expire_messages_period) && !going_on.contains(key);
             let beyond_memory = source.window.is_behind() || source.window.has_passed_over();
-            if source.stored.is_some() && beyond_memory && source.expires_from <= now {
+            if wanted && source.stored.is_some() && beyond_memory && source.expires_from <= now {
                 // From here on what arrives says so itself.
                 source.expires_from = i64::MAX;
-                self.sweep.places.push_back(Place { source: *key, after: None, first_left: i64::MAX });
+                places.push(Place { source: *key, after: None, first_left: i64::MAX });
             }
         }
         // In the order in which they came to be, as the map has none.
-        self.sweep.places.make_contiguous().sort_by_key(|place| place.source);
-        if !self.sweep.places.is_empty() {
+        places.sort_by_key(|place| place.source);
+        if going_on.is_empty() && !places.is_empty() {
             self.timers.set_only(Kind::SweepPage, now);
         }
+        // Behind the one whose page may be under way.
+        self.sweep.places.extend(places);
     }
 
     /// Asks for the next page, if it is time.
@@ -139,10 +148,11 @@ impl Core {
         }
     }
 
-    fn sweep_memory(&mut self) {
+    fn sweep_memory(&mut self, periods: &[i64]) {
         let now = self.now;
         let mut expired = Vec::new();
-        for (key, source) in &mut self.sources {
+        let swept = |source: &&mut Source| periods.contains(&source.policy.expire_messages_period);
+        for (key, source) in self.sources.iter_mut().filter(|(_, source)| swept(source)) {
             let positions: Vec<_> = source
                 .window
                 .iter()

@@ -1,5 +1,7 @@
 //! A policy, with its defaults.
 
+use super::dead_letters::DeadLetterStrategy;
+
 /// What holds for a destination and for those who consume from it. It is chosen once, when the destination comes to be or the
 /// consumer begins; see [`policies`](super::policies). Bytes are by the message's own reckoning (see [`kahawai_store::message::Message::size`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,10 @@ pub struct Policy {
     pub topic_pending_bytes_max: usize,
     /// How long a slow topic subscriber may hold senders back, in milliseconds, before its messages are dropped instead.
     pub slow_subscriber_hold: i64,
+    /// How often expired messages are looked for, in memory and in the store, in milliseconds; 0 for never (`expireMessagesPeriod`).
+    pub expire_messages_period: i64,
+    /// What becomes of what expired or could not be consumed (`deadLetterStrategy`).
+    pub dead_letters: DeadLetterStrategy,
 }
 
 /// The one place where defaults of policies are. They are ActiveMQ's where it has the option.
@@ -29,6 +35,8 @@ impl Default for Policy {
             window_messages_max: 2000,
             topic_pending_bytes_max: 8 << 20,
             slow_subscriber_hold: 10_000,
+            expire_messages_period: 30_000,
+            dead_letters: DeadLetterStrategy::default(),
         }
     }
 }

@@ -1,7 +1,9 @@
 //! What may be said of a destination: its policy, which is an ActiveMQ `policyEntry`; and which policy is whose.
 
+pub mod dead_letters;
 pub mod entry;
 pub mod policies;
 
+pub use dead_letters::{DeadLetterPlace, DeadLetterStrategy, IndividualDeadLetters};
 pub use entry::Policy;
 pub use policies::Policies;

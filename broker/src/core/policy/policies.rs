@@ -49,6 +49,11 @@ impl Policies {
         new
     }
 
+    /// All of them, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.by_address.values().chain([&self.default]).map(AsRef::as_ref)
+    }
+
     /// The policy of a destination, or of a consumer of this address, which may be a pattern too; of a composite the first part counts.
     pub fn of(&self, address: &Address) -> &Arc<Policy> {
         if address.is_composite() {

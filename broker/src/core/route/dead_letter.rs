@@ -1,7 +1,5 @@
-//! Messages that expired or could not be consumed: to the dead-letter queue, or away.
-//!
-//! As ActiveMQ's shared strategy does by default: persistent messages go to `ActiveMQ.DLQ`, others are dropped, and
-//! what expires or fails in that queue itself is gone.
+//! Messages that expired or could not be consumed: to where their destination's policy says (by default persistent ones go to
+//! `ActiveMQ.DLQ`, others are dropped), or away. What expires or fails in that place itself is gone.
 
 use std::sync::Arc;
 
@@ -13,7 +11,8 @@ use crate::core::address::{Address, DEAD_LETTER_QUEUE};
 use crate::core::cut;
 use crate::core::dispatch::window::Waiting;
 use crate::core::failure::Failure;
-use crate::core::keys::SourceKey;
+use crate::core::keys::{DestinationKey, SourceKey};
+use crate::core::policy::DeadLetterStrategy;
 use crate::core::settings::Property;
 use crate::core::state::Core;
 use crate::core::state::dispatched::Dispatched;
@@ -21,11 +20,16 @@ use crate::core::state::letters::{Deferred, Reason};
 use crate::core::state::said::Subject;
 use crate::core::state::sent::Sent;
 use crate::core::state::turn::Completed;
+use crate::core::timers::Kind;
 
 /// The property that says why (`ActiveMQMessage.DLQ_DELIVERY_FAILURE_CAUSE_PROPERTY`).
 const CAUSE_PROPERTY: &str = "dlqDeliveryFailureCause";
 /// The property that keeps when it would have expired (`RegionBroker.ORIGINAL_EXPIRATION`).
 const EXPIRATION_PROPERTY: &str = "originalExpiration";
+/// The property that says that it was not persistent before.
+const DELIVERY_MODE_PROPERTY: &str = "originalDeliveryMode";
+/// How long those wait for which the store had no room, in milliseconds.
+const RETRY: i64 = 30_000;
 
 impl Core {
     /// A waiting message has expired.
@@ -47,7 +51,7 @@ impl Core {
             debug_assert!(false, "a source has a destination");
             return false;
         };
-        let from = Arc::clone(&from.address);
+        let (from, policy) = (Arc::clone(&from.address), Arc::clone(&from.policy));
         let Some(message) = &entry.message else {
             // It is read again, and buried when it would be dispatched.
             let (id, position) = (entry.id, entry.position);
@@ -58,19 +62,29 @@ impl Core {
             self.touch(key);
             return false;
         };
-        let dead = &*from.name == DEAD_LETTER_QUEUE;
-        let again = source.subscription.is_some() && !self.letters.is_first(entry.id);
-        if dead || again || !message.header.persistent {
+        let strategy = &policy.dead_letters;
+        let expired = matches!(reason, Reason::Expired) || message.header.is_expired(self.now);
+        let wanted = (message.header.persistent || strategy.process_non_persistent)
+            && (strategy.process_expired || !expired);
+        let Some(place) = strategy.place_for(&from).filter(|_| wanted) else {
+            return self.consume(&entry);
+        };
+        if source.subscription.is_some() && !self.letters.is_first(entry.id) {
             return self.consume(&entry);
         }
-        let letter = Arc::new(self.dead_letter(message, &from, &reason));
-        let letters = Address::queue(ByteString::from_static(DEAD_LETTER_QUEUE));
-        let Ok(destination) = self.destination(&letters) else {
-            debug_assert!(false, "the dead-letter queue can always be made");
+        let letter = Arc::new(self.dead_letter(message, &from, &reason, strategy));
+        let Some(destination) = self.letters_destination(&place) else {
+            debug_assert!(false, "a place for dead letters can always be made");
             return false;
         };
+        if !matches!(self.goes_to_store(destination, &letter), Ok(true)) {
+            // A topic to which nobody has a durable subscription.
+            let id = self.ids.transient();
+            self.place_in_memory(destination, id, &letter, None);
+            return self.consume(&entry);
+        }
         let Some(stored) = self.stored_destination(destination) else {
-            debug_assert!(false, "the dead-letter queue was just made");
+            debug_assert!(false, "a place for dead letters was just made");
             return false;
         };
         let id = self.ids.message();
@@ -85,11 +99,19 @@ impl Core {
             operations.extend(after.take());
         }
         let sent = Sent { destination, id, message: letter, sender: None };
-        self.submit_letter(Deferred { operations, after, settled, sent });
+        self.submit_letter(Deferred { operations, after, settled, place, sent });
         false
     }
 
+    /// Where dead letters for a place go: there, or to the queue that is always to be had where it cannot be made, as there are too many
+    /// destinations or its name is too long.
+    fn letters_destination(&mut self, place: &Address) -> Option<DestinationKey> {
+        let shared = Address::queue(ByteString::from_static(DEAD_LETTER_QUEUE));
+        self.destination(place).or_else(|_| self.destination(&shared)).ok()
+    }
+
     fn submit_letter(&mut self, letter: Deferred) {
+        self.goes_under_way(letter.sent.destination);
         self.submit(letter.operations.clone(), Completed::DeadLetters(letter));
     }
 
@@ -107,7 +129,13 @@ impl Core {
         self.arrival_last = self.arrival_last.max(arrival);
     }
 
-    fn dead_letter(&self, message: &Message, from: &Address, reason: &Reason) -> Message {
+    fn dead_letter(
+        &self,
+        message: &Message,
+        from: &Address,
+        reason: &Reason,
+        strategy: &DeadLetterStrategy,
+    ) -> Message {
         let mut header = message.header.clone();
         let mut properties: Vec<(&str, Property<'_>)> = Vec::new();
         if header.expiration > 0 {
@@ -120,8 +148,15 @@ impl Core {
             // It may have been a dead letter before, for another reason.
             Reason::Poison(None) => properties.push((CAUSE_PROPERTY, Property::Absent)),
         }
+        if !header.persistent {
+            properties.push((DELIVERY_MODE_PROPERTY, Property::Text("NON_PERSISTENT")));
+            header.persistent = true;
+        }
         let annotated = (self.settings.annotate)(message, &properties);
-        header.expiration = 0;
+        header.expiration = match strategy.expiration {
+            lives @ 1.. => self.now.saturating_add(lives),
+            _ => 0,
+        };
         header.redeliveries = 0;
         // Where it failed now. What the message says itself is of an earlier time, or its client's word.
         header.original_destination = Some(from.to_string().into());
@@ -130,10 +165,17 @@ impl Core {
 
     /// The store had no room for a dead letter: it is offered again later, and held until then.
     pub(crate) fn dead_letter_failed(&mut self, letter: Deferred, failure: &Failure) {
-        let period = self.settings.expire_messages_period;
+        self.is_answered(letter.sent.destination);
         self.say(Subject::DeadLetter, || {
-            format!("a dead letter waits, to be offered to the store again every {period} ms: {failure}")
+            format!("a dead letter waits, to be offered to the store again every {RETRY} ms: {failure}")
         });
+        self.defer(letter);
+    }
+
+    fn defer(&mut self, letter: Deferred) {
+        if self.deferred_letters.is_empty() {
+            self.timers.set_only(Kind::Letters, self.now.saturating_add(RETRY));
+        }
         self.deferred_letters.push(letter);
     }
 
@@ -145,12 +187,11 @@ impl Core {
     /// Offers again what the store had no room for.
     pub(crate) fn retry_letters(&mut self) {
         for mut letter in std::mem::take(&mut self.deferred_letters) {
-            // The queue itself may have found no room, or have been removed since.
-            let letters = Address::queue(ByteString::from_static(DEAD_LETTER_QUEUE));
-            let key = self.destination(&letters).ok();
-            let place = key.and_then(|key| Some((key, self.stored_destination(key)?)));
-            let Some((key, stored)) = place else {
-                self.deferred_letters.push(letter);
+            // The place itself may have found no room, or have been removed since.
+            let key = self.letters_destination(&letter.place);
+            let found = key.and_then(|key| Some((key, self.stored_destination(key)?)));
+            let Some((key, stored)) = found else {
+                self.defer(letter);
                 continue;
             };
             letter.sent.destination = key;

@@ -6,6 +6,7 @@ use kahawai_store::batch::Operation;
 use kahawai_store::names::MessageId;
 
 use super::sent::{Sent, Settled};
+use crate::core::address::Address;
 
 /// Why a message is taken out.
 #[derive(Clone, Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Deferred {
     /// larger than a batch by itself only. After a crash in between it is in both places.
     pub(crate) after: Option<Operation>,
     pub(crate) settled: Vec<Settled>,
+    /// Where it goes.
+    pub(crate) place: Address,
     pub(crate) sent: Sent,
 }
 
