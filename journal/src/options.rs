@@ -9,7 +9,8 @@ use crate::steps::Watch;
 /// Options of a journal.
 #[derive(Clone, Debug)]
 pub struct JournalOptions {
-    /// The length of a segment in bytes (`journalMaxFileLength`, 32 MiB). A record that is larger gets a segment of its own.
+    /// The length of a segment in bytes (`journalMaxFileLength`, 32 MiB). A record that is larger gets a segment of its own, and
+    /// where a snapshot of what exists is larger than an eighth of a segment, segments become longer: the next power of two of eight times that.
     pub journal_max_file_length: u64,
     /// The most bytes that one flush takes together (`journalMaxWriteBatchSize`, 4 MiB); what is over goes with the next.
     pub journal_max_write_batch_size: usize,
@@ -56,6 +57,18 @@ impl Default for JournalOptions {
 }
 
 impl JournalOptions {
+    /// Makes segments at least eight times as long as the snapshot that each begins with, so that little of the disk goes for those; tells whether
+    /// that changed anything. A small snapshot is nothing to any segment.
+    pub(crate) fn fit_snapshot(&mut self, snapshot: usize) -> bool {
+        const SMALL: u64 = 4 << 10;
+        let snapshot = snapshot as u64;
+        if snapshot <= SMALL || 8 * snapshot <= self.journal_max_file_length {
+            return false;
+        }
+        self.journal_max_file_length = (8 * snapshot).next_power_of_two();
+        true
+    }
+
     /// The length of an epoch's first segment and of the reserve: small, so that a start does not wait for zeros to
     /// be written and a full disk still has room to acknowledge.
     pub(crate) fn small_segment_length(&self) -> u64 {

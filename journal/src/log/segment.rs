@@ -1,6 +1,7 @@
 //! A segment that is part of the log.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -23,6 +24,8 @@ pub(crate) struct Segment {
     /// Nobody else has it: whoever reads it has the segment for as long, so that it is not recycled meanwhile.
     pub(crate) file: Arc<OnDemand>,
     bounds: OnceLock<Bounds>,
+    /// Whether its log ended in it, and not because it was full.
+    ends_a_log: AtomicBool,
 }
 
 /// Between which offsets a segment that is full holds records, but for the snapshot at its start.
@@ -43,7 +46,7 @@ pub(crate) enum Body {
 
 impl Segment {
     pub(crate) fn new(epoch: Epoch, number: u64, log: RandomId, file: Arc<OnDemand>) -> Self {
-        Self { epoch, number, log, file, bounds: OnceLock::new() }
+        Self { epoch, number, log, file, bounds: OnceLock::new(), ends_a_log: AtomicBool::new(false) }
     }
 
     /// Notes where its records begin and end, once that is known.
@@ -57,10 +60,21 @@ impl Segment {
         self.bounds.get().map(|bounds| bounds.end)
     }
 
-    /// How many of its bytes can hold no message.
+    /// Notes that its log ended in it, before it was full.
+    pub(crate) fn ends_a_log(&self) {
+        self.ends_a_log.store(true, Ordering::Relaxed);
+    }
+
+    /// How many of its bytes can hold no message, nor could if what is in it stood elsewhere: what is left behind where a log ended is no
+    /// such, since others go on where this did not.
     pub(crate) fn overhead(&self) -> u64 {
-        let held = self.bounds.get().map(|bounds| bounds.end.saturating_sub(bounds.start));
-        held.map_or(0, |held| self.file.length().saturating_sub(held))
+        let Some(Bounds { start, end }) = self.bounds.get().copied() else { return 0 };
+        let held = end.saturating_sub(start);
+        match self.ends_a_log.load(Ordering::Relaxed) {
+            // In a segment that is full, the snapshot takes an eighth at most.
+            true => start.min(held / 7),
+            false => self.file.length().saturating_sub(held),
+        }
     }
 
     pub(crate) fn name(&self) -> FileName {

@@ -100,7 +100,7 @@ impl Writer {
         disk: Arc<dyn Disk>,
         hold: Arc<dyn Hold>,
         store: RandomId,
-        options: JournalOptions,
+        mut options: JournalOptions,
         threaded: bool,
     ) -> Result<Self, BeginError> {
         let epoch = hold.epoch();
@@ -114,6 +114,7 @@ impl Writer {
         let log = random_id().map_err(cannot("get random bytes"))?;
         let number = replayed.number_next;
         let snapshot = snapshot::encode(replayed.index.state.snapshot());
+        options.fit_snapshot(snapshot.len());
         let copied: u64 = replayed.tail.iter().map(|(_, body)| record::record_length(body.len())).sum();
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + copied;
         let length = options.small_segment_length().max(needed);
@@ -156,6 +157,11 @@ impl Writer {
             checkpoint,
             ..
         } = std::mem::take(&mut replayed);
+        for (segment, next) in segments.values().zip(segments.values().skip(1).map(Some).chain([None])) {
+            if next.is_none_or(|next| next.epoch != segment.epoch) {
+                segment.ends_a_log();
+            }
+        }
         let mut full = Full::default();
         segments.values().for_each(|segment| full.add(segment));
         segments.insert(number, first);

@@ -279,6 +279,12 @@ impl Writer {
         self.pace.owed()
     }
 
+    /// Whether there is something to clean, owed or not.
+    #[cfg(test)]
+    pub(crate) fn wants_cleaning(&self) -> bool {
+        self.pace.is_wanted()
+    }
+
     /// The number of the segment at the head of the log.
     #[cfg(test)]
     pub(crate) fn head_number(&self) -> Option<u64> {

@@ -36,6 +36,18 @@ impl Writer {
     /// Begins the next segment. The one before is flushed to its end first: that the next one's header exists proves it.
     pub(super) fn roll(&mut self, record_length: u64, access: Access) -> Result<(), Refusal> {
         let snapshot = snapshot::encode(self.shared.index().state.snapshot());
+        // Not where every segment counts as it is.
+        let may_lengthen = !self.spares.is_short() && !self.spares.has_lacked();
+        if may_lengthen && self.options.fit_snapshot(snapshot.len()) {
+            let length = self.options.journal_max_file_length;
+            tracing::info!(
+                "segments of the journal are {length} bytes long from now on: what exists (destinations, subscriptions, producers) takes {} \
+                 bytes, and each segment begins with that",
+                snapshot.len()
+            );
+            let lengthened = self.spares.lengthen(length);
+            lengthened.map_err(|error| Refusal::Failed(self.failed("prepare a successor of", &error)))?;
+        }
         let needed = segment::HEADER_LENGTH + record::record_length(snapshot.len()) + record_length;
         let taken = self.spares.take(needed, access > Access::Sender);
         let taken = taken.map_err(|error| Refusal::Failed(self.failed("prepare a successor of", &error)))?;

@@ -132,6 +132,19 @@ impl Spares {
         self.order();
     }
 
+    /// From now on segments are longer: what is there and too short is removed, and made anew.
+    ///
+    /// # Errors
+    /// Of the disk.
+    pub(super) fn lengthen(&mut self, length: u64) -> io::Result<()> {
+        (self.length, self.reserve_length) = (length, length);
+        for (name, file) in self.reserves.drain(..).chain(self.ready.take()) {
+            drop(file);
+            self.disk.remove(name)?;
+        }
+        Ok(())
+    }
+
     /// To be told that the segment being written is half full: the next is prepared now, if none that was released has become it.
     pub(super) fn due(&mut self) {
         if !self.is_due {
@@ -208,15 +221,16 @@ impl Spares {
         there.map(|(_, file)| file.length()).sum()
     }
 
-    /// How much could be written to the segment that is ready; one under way is waited for. Made in place, there is always one.
+    /// How much could be written to the segment that is ready; one under way is waited for.
     pub(super) fn ready_length(&mut self) -> u64 {
-        if self.maker.is_none() {
-            return self.length;
+        if self.maker.is_none() && self.ready.is_none() {
+            // An error is met again when a segment is needed.
+            self.ready = self.make(self.length).ok();
         }
         self.is_due = true;
         // What is under way may be a reserve; then comes the other.
         for _ in 0..RESERVES + 2 {
-            if self.ready.is_some() || self.short {
+            if self.ready.is_some() || self.short || self.maker.is_none() {
                 break;
             }
             self.order();
@@ -352,6 +366,11 @@ impl Spares {
         let was_said = std::mem::replace(&mut self.short_said, made.is_err());
         match made {
             Ok(_) if purpose == Purpose::Opening => self.has_opening = true,
+            // Segments became longer meanwhile.
+            Ok((name, file)) if file.length() < self.length => {
+                drop(file);
+                self.disk.remove(name)?;
+            }
             Ok(spare) if self.reserves.len() < RESERVES => {
                 self.reserves.push(spare);
                 self.lacking &= self.reserves.len() < RESERVES;

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use kahawai_store::batch::{Batch, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::codec;
@@ -16,8 +16,11 @@ use super::driver::{Driven, contents_of, real, summary};
 use super::scale;
 use super::script::{Random, create, message, xid};
 use crate::compact::pace::SEGMENTS_BOUND;
+use crate::disk::Disk;
+use crate::disk::faulty::{Call, FaultyDisk};
 use crate::disk::memory::MemoryDisk;
 use crate::options::JournalOptions;
+use crate::writer::Writer;
 
 const SEGMENT: u64 = 32 << 10;
 const QUEUE: DestinationId = DestinationId(1);
@@ -49,7 +52,12 @@ struct Life {
 impl Life {
     fn begin(at: &'static str, seed: u64) -> Self {
         let disk = MemoryDisk::new();
-        let store = Driven::open_with(Arc::new(disk.clone()), 1, options()).expect("it opens");
+        Self::begin_on(at, seed, disk.clone(), Arc::new(disk))
+    }
+
+    /// Begins on a disk that somebody watches.
+    fn begin_on(at: &'static str, seed: u64, disk: MemoryDisk, watched: Arc<dyn Disk>) -> Self {
+        let store = Driven::open_with(watched, 1, options()).expect("it opens");
         let random = Random(seed);
         let mut life = Self {
             store,
@@ -77,21 +85,25 @@ impl Life {
         let modelled = self.state.apply(batch.clone()).expect("the model takes it");
         let committed = self.store.commit_wait(batch).unwrap_or_else(|error| panic!("{}: {error}", self.at));
         assert_eq!(committed, modelled, "{}", self.at);
-        let live = self.store.writer.lock().expect("no panic").holding().live;
-        let (held, bound) = (self.disk.bytes(), 2 * live + SEGMENTS_BOUND * SEGMENT);
         let told = || self.store.writer.lock().expect("no panic").told();
+        let (held, live, spared) = weigh(&self.store, &self.disk);
+        let bound = 2 * live + spared;
         assert!(held <= bound, "{}: {held} bytes held, {live} live, {bound} allowed; {}", self.at, told());
-        self.worst = self.worst.max((held as f64 - (SEGMENTS_BOUND * SEGMENT) as f64) / live.max(1) as f64);
+        self.worst = self.worst.max((held as f64 - spared as f64) / live.max(1) as f64);
         committed
     }
 
     fn enqueue(&mut self, destination: DestinationId) -> (u64, Operation) {
-        let id = self.id_next;
-        self.id_next += 1;
         let length = match self.random.below(20) {
             0 => self.random.below(4000),
             _ => self.random.below(600),
         };
+        self.enqueue_of(destination, length)
+    }
+
+    fn enqueue_of(&mut self, destination: DestinationId, length: usize) -> (u64, Operation) {
+        let id = self.id_next;
+        self.id_next += 1;
         let message = message(MessageId(id), length);
         let mut encoded = Vec::new();
         codec::encode_message(&message, &mut encoded);
@@ -101,6 +113,15 @@ impl Life {
 
     fn send(&mut self, destination: DestinationId) -> u64 {
         let (id, operation) = self.enqueue(destination);
+        self.send_this(id, operation)
+    }
+
+    fn send_of(&mut self, destination: DestinationId, length: usize) -> u64 {
+        let (id, operation) = self.enqueue_of(destination, length);
+        self.send_this(id, operation)
+    }
+
+    fn send_this(&mut self, id: u64, operation: Operation) -> u64 {
         let committed = self.commit(operation);
         self.arrivals.insert(id, committed.arrival_first);
         id
@@ -167,6 +188,66 @@ impl Life {
         println!("{}: at most {:.2} times what lives; {found} messages written again", self.at, self.worst);
         assert!(!writes_again || found > 20, "{}: {found}", self.at);
     }
+}
+
+/// What the directory takes, what lives, and what is allowed beyond two times that.
+fn weigh(store: &Driven, disk: &MemoryDisk) -> (u64, u64, u64) {
+    let holding = store.writer.lock().expect("no panic").holding();
+    (disk.bytes(), holding.live, SEGMENTS_BOUND * holding.segment)
+}
+
+/// Opens what a power failure leaves, lets the cleaner come to rest, and weighs it.
+fn judge_after_a_crash(disk: &MemoryDisk, keeps: bool, at: &str) {
+    let after = disk.crash(&mut || keeps);
+    let store = Driven::open_with(Arc::new(after.clone()), 2, options()).expect("it opens");
+    // What was under way at the crash is given up with the first round.
+    store.idle();
+    store.clean(Writer::wants_cleaning);
+    store.idle();
+    let (held, live, spared) = weigh(&store, &after);
+    assert!(held <= 2 * live + spared, "{at}: {held} bytes held, {live} live");
+    let damage = store.damage();
+    assert!(real(&damage).is_empty(), "{at}: {damage:#?}");
+}
+
+#[test]
+fn after_a_crash_at_any_call_the_disk_comes_below_the_bound_again() {
+    let disk = MemoryDisk::new();
+    let (armed, calls) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let (watched, is_armed, count) = (disk.clone(), Arc::clone(&armed), Arc::clone(&calls));
+    let watched = FaultyDisk::new(Arc::new(disk.clone()), move |call| {
+        let looks =
+            matches!(call, Call::OpenSegment | Call::Read | Call::Ask | Call::List | Call::SegmentRead);
+        if is_armed.load(Ordering::SeqCst) && !looks {
+            let number = count.fetch_add(1, Ordering::SeqCst);
+            for keeps in [false, true] {
+                judge_after_a_crash(&watched, keeps, &format!("before call {number} ({call:?})"));
+            }
+        }
+        Ok(())
+    });
+    let mut life = Life::begin_on("crashes", 1, disk, Arc::new(watched));
+    let (mut waiting, mut stuck) = (Vec::new(), 0);
+    for number in 0..4000_u64 {
+        // From there on every part of a lap is met: heads of live and of dead messages, transactions, segments that are given up.
+        armed.store(number >= 3850, Ordering::SeqCst);
+        waiting.push(life.send(QUEUE));
+        if number.is_multiple_of(500) {
+            let operations = vec![life.enqueue(QUEUE).1];
+            life.commit(Operation::Prepare { xid: xid((number / 500) as u8), operations });
+        }
+        while waiting.len() > 100 {
+            let id = waiting.remove(0);
+            if id.is_multiple_of(60) {
+                stuck += 1;
+            } else {
+                life.acknowledge(id);
+            }
+        }
+    }
+    armed.store(false, Ordering::SeqCst);
+    assert!(stuck > 50 && calls.load(Ordering::SeqCst) > 600, "{stuck}, {calls:?}");
+    assert!(life.store.found.load(Ordering::SeqCst) > 20, "nothing was written again");
 }
 
 #[test]
@@ -321,6 +402,78 @@ fn undecided_transactions_and_moves_to_a_dead_letter_queue_hold_only_themselves(
         }
         for number in 0..4 {
             life.commit(Operation::Decide { xid: xid(number), outcome: Outcome::Commit });
+        }
+        life.end(true);
+    }
+}
+
+#[test]
+fn restarts_leave_no_more_behind_than_what_lives() {
+    for seed in 0..scale() {
+        let mut life = Life::begin("a message, and many restarts", seed);
+        for _ in 0..60 {
+            life.send(QUEUE);
+            life.reopen();
+        }
+        life.end(true);
+    }
+}
+
+#[test]
+fn messages_larger_than_segments_and_those_among_them_hold_only_themselves() {
+    for seed in 0..scale() {
+        let mut life = Life::begin("huge messages", seed);
+        let mut waiting = Vec::new();
+        for number in 0..900 {
+            let id = match number % 10 {
+                3 => {
+                    let length = (SEGMENT as usize) / 2 + life.random.below(3 * SEGMENT as usize);
+                    life.send_of(QUEUE, length)
+                }
+                _ => life.send(QUEUE),
+            };
+            waiting.push(id);
+            while waiting.len() > 40 {
+                let at = life.random.below(waiting.len());
+                life.acknowledge(waiting.swap_remove(at));
+            }
+            if number % 300 == 299 {
+                life.reopen();
+            }
+        }
+        life.end(true);
+    }
+}
+
+#[test]
+fn thousands_of_subscriptions_and_of_entries_of_tables_do_not_fill_the_disk_by_themselves() {
+    for seed in 0..scale() {
+        let mut life = Life::begin("large snapshots", seed);
+        for number in 0..2000_u64 {
+            let key = format!("producer {number}").into_bytes().into();
+            let put = Operation::Put { table: "producers".into(), key, value: Some(vec![7; 20].into()) };
+            life.commit(put);
+            if number.is_multiple_of(4) {
+                life.commit(Operation::Subscribe(Subscription {
+                    id: SubscriptionId(number + 1),
+                    destination: TOPIC,
+                    client_id: format!("client {number}").into(),
+                    name: "subscription".into(),
+                    selector: None,
+                    no_local: false,
+                }));
+            }
+        }
+        let mut stuck = Vec::new();
+        for number in 0..4000_u64 {
+            let id = life.send(QUEUE);
+            match number.is_multiple_of(90) {
+                true => stuck.push(id),
+                false => life.acknowledge(id),
+            }
+            if number % 1500 == 1499 {
+                life.reopen();
+            }
         }
         life.end(true);
     }

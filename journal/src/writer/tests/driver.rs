@@ -69,14 +69,23 @@ impl Driven {
         options: JournalOptions,
         threaded: bool,
     ) -> Result<Self, BeginError> {
+        let store = Self::open_as_it_is(disk, epoch, options, threaded)?;
+        store.clean(|writer| writer.owed() > 0);
+        Ok(store)
+    }
+
+    /// Opens, and leaves what the cleaner owes to later.
+    pub(super) fn open_as_it_is(
+        disk: Arc<dyn Disk>,
+        epoch: u64,
+        options: JournalOptions,
+        threaded: bool,
+    ) -> Result<Self, BeginError> {
         let directory = StoreDirectory::on(Arc::clone(&disk))
             .map_err(|error| BeginError::Io { doing: "begin the store", error })?;
         let hold = Arc::new(FixedHold::new(Epoch(epoch)));
         let writer = Writer::begin(disk, Arc::clone(&hold) as _, directory.id(), options, threaded)?;
-        let store =
-            Self { writer: Mutex::new(writer), hold, head: Mutex::default(), found: AtomicU64::new(0) };
-        store.clean(|writer| writer.owed() > 0);
-        Ok(store)
+        Ok(Self { writer: Mutex::new(writer), hold, head: Mutex::default(), found: AtomicU64::new(0) })
     }
 
     /// Commits batches in one round, telling of each answer as it comes.

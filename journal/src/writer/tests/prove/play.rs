@@ -149,6 +149,18 @@ pub(super) fn open(
     opened
 }
 
+/// Opens a store, and leaves what the cleaner owes to later.
+pub(super) fn open_as_it_is(
+    disk: Arc<dyn crate::disk::Disk>,
+    epoch: u64,
+    with_checkpoints: bool,
+) -> Result<Driven, BeginError> {
+    chance::settle(Some(epoch));
+    let opened = Driven::open_as_it_is(disk, epoch, options_of(with_checkpoints), false);
+    chance::settle(None);
+    opened
+}
+
 /// A store being played.
 pub(super) struct Life {
     disk: MemoryDisk,

@@ -41,7 +41,7 @@ fn recover(disk: &MemoryDisk, sound: &Sound) -> Result<[Found; 2], String> {
     let mut found = Vec::new();
     let mut ended: Option<StoreError> = None;
     for epoch in sound.epoch.. {
-        let store = match play::open(Arc::new(disk.clone()), epoch, sound.with_checkpoints) {
+        let store = match play::open_as_it_is(Arc::new(disk.clone()), epoch, sound.with_checkpoints) {
             Ok(store) => store,
             Err(error) if found.is_empty() && ended.is_none() => return Err(error.to_string()),
             Err(error) => panic!("after a master that started none does: {error}"),
