@@ -83,6 +83,13 @@ pub enum Event {
         /// Bytes, as the producer counted them.
         bytes: u32,
     },
+    /// A consumer takes so many messages in advance, other than it asked for; with 0 it asks for each.
+    Prefetch {
+        /// The consumer.
+        consumer: ConsumerKey,
+        /// So many.
+        prefetch: u32,
+    },
     /// Something went wrong that nobody asked about.
     Trouble(Failure),
     /// Another connection has taken its place, or it broke the rules: it must end.

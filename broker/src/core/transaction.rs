@@ -252,9 +252,12 @@ impl Core {
                 ]
             }
         };
-        let spooled = ending.spooled.iter().flat_map(|spooled| spooled.destinations.iter().copied());
-        for destination in ending.sent.iter().map(|sent| sent.destination).chain(spooled) {
-            self.goes_under_way(destination);
+        for sent in &ending.sent {
+            self.goes_under_way(sent.destination, sent.message.header.persistent);
+        }
+        // Of those in chunks it is not known which need not be stored.
+        for destination in ending.spooled.iter().flat_map(|spooled| &spooled.destinations) {
+            self.goes_under_way(*destination, true);
         }
         self.submit(operations, Completed::Transaction(Box::new(ending)));
         Ok(())
@@ -327,7 +330,7 @@ impl Core {
         } = ending;
         self.landed(connection, inflight);
         for destination in spooled.iter().flat_map(|spooled| &spooled.destinations) {
-            self.is_answered(*destination);
+            self.is_answered(*destination, true);
         }
         let committed = match result {
             Ok(committed) => committed,

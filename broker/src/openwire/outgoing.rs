@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use kahawai_openwire::command::Command;
+use kahawai_openwire::consumer::ConsumerControl;
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::error::EncodeError;
 use kahawai_openwire::ids::{ConsumerId, ProducerId};
@@ -102,6 +103,14 @@ impl OutgoingEncoder {
                 let size = i32::try_from(bytes).unwrap_or(i32::MAX);
                 let ack = ProducerAck { producer_id: Some(Arc::new(id)), size, ..ProducerAck::default() };
                 self.encoder.encode(&ack.into(), out)
+            }
+            Event::Prefetch { consumer, prefetch } => {
+                // One that closed in the meantime wants nothing any more.
+                let Some(id) = self.consumers.get(&consumer).cloned() else { return Ok(()) };
+                let prefetch = i32::try_from(prefetch).unwrap_or(i32::MAX);
+                let control =
+                    ConsumerControl { consumer_id: Some(id), prefetch, ..ConsumerControl::default() };
+                self.encoder.encode(&control.into(), out)
             }
             Event::ConsumerGone(key) => {
                 self.consumers.remove(&key);

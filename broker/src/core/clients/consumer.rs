@@ -97,11 +97,13 @@ impl Core {
         spec: ConsumerSpec,
         filter: Filter,
     ) {
+        let policy = self.policies.of(&spec.address);
+        let prefetch = policy.prefetch.of(&spec, spec.prefetch);
         let consumer = Consumer {
             connection,
-            policy: Arc::clone(self.policies.of(&spec.address)),
+            policy: Arc::clone(policy),
             filter,
-            hand: Hand::new(spec.prefetch as usize),
+            hand: Hand::new(prefetch as usize),
             sources: Vec::new(),
             topics: Vec::new(),
             backlog: Backlog::default(),
@@ -112,9 +114,18 @@ impl Core {
             browser: spec.browser.then(Browser::default),
             spec,
         };
+        let asked = consumer.spec.prefetch;
         self.consumers.insert(key, consumer);
+        self.tell_prefetch(connection, key, asked, prefetch);
         if let Some(connection) = self.connections.get_mut(&connection) {
             connection.consumers.insert(key);
+        }
+    }
+
+    /// A consumer that did not mean to ask for each message does so from now on: it has to know.
+    fn tell_prefetch(&mut self, connection: ConnectionKey, consumer: ConsumerKey, asked: u32, prefetch: u32) {
+        if asked != 0 && prefetch == 0 {
+            self.effects.events.push((connection, Event::Prefetch { consumer, prefetch }));
         }
     }
 
@@ -198,7 +209,11 @@ impl Core {
     /// How many messages a consumer takes before it acknowledges some, from now on.
     pub fn set_prefetch(&mut self, key: ConsumerKey, prefetch: u32) {
         if let Some(consumer) = self.consumers.get_mut(&key) {
+            let asked = prefetch;
+            let prefetch = consumer.policy.prefetch.of(&consumer.spec, asked);
             consumer.hand.set_prefetch(prefetch as usize);
+            let connection = consumer.connection;
+            self.tell_prefetch(connection, key, asked, prefetch);
             self.consumer_has_room(key);
         }
     }

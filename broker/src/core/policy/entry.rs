@@ -1,6 +1,7 @@
 //! A policy, with its defaults.
 
 use super::dead_letters::DeadLetterStrategy;
+use super::prefetch::Prefetch;
 
 /// What holds for a destination and for those who consume from it. It is chosen once, when the destination comes to be or the
 /// consumer begins; see [`policies`](super::policies). Bytes are by the message's own reckoning (see [`kahawai_store::message::Message::size`]).
@@ -21,6 +22,12 @@ pub struct Policy {
     pub slow_subscriber_hold: i64,
     /// How often expired messages are looked for, in memory and in the store, in milliseconds; 0 for never (`expireMessagesPeriod`).
     pub expire_messages_period: i64,
+    /// The most bytes of messages that it holds in memory (`memoryLimit`); where there is one, no bound of this policy in bytes is
+    /// beyond it. Messages that are not persistent go by the store when a queue holds as much, until it has been emptied; to a temporary queue,
+    /// which is not stored, no more can be sent then.
+    pub memory_limit: Option<usize>,
+    /// How many messages each kind of consumer takes in advance.
+    pub prefetch: Prefetch,
     /// What becomes of what expired or could not be consumed (`deadLetterStrategy`).
     pub dead_letters: DeadLetterStrategy,
 }
@@ -36,7 +43,26 @@ impl Default for Policy {
             topic_pending_bytes_max: 8 << 20,
             slow_subscriber_hold: 10_000,
             expire_messages_period: 30_000,
+            memory_limit: None,
+            prefetch: Prefetch::default(),
             dead_letters: DeadLetterStrategy::default(),
+        }
+    }
+}
+
+impl Policy {
+    /// Whether so many bytes are as much as the destination may hold.
+    pub(crate) fn is_full(&self, bytes: usize) -> bool {
+        self.memory_limit.is_some_and(|limit| bytes >= limit)
+    }
+
+    /// The same, with every bound lowered to what bounds the whole.
+    pub(super) fn bounded(self) -> Self {
+        let Some(limit) = self.memory_limit else { return self };
+        Self {
+            window_bytes_max: self.window_bytes_max.min(limit),
+            topic_pending_bytes_max: self.topic_pending_bytes_max.min(limit),
+            ..self
         }
     }
 }

@@ -3,7 +3,9 @@
 pub mod dead_letters;
 pub mod entry;
 pub mod policies;
+pub mod prefetch;
 
 pub use dead_letters::{DeadLetterPlace, DeadLetterStrategy, IndividualDeadLetters};
 pub use entry::Policy;
 pub use policies::Policies;
+pub use prefetch::Prefetch;

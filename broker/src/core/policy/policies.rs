@@ -27,14 +27,14 @@ pub struct Policies {
 impl Policies {
     /// No entry but this one, for all that no other is for (`<defaultEntry>`).
     pub fn new(default: Policy) -> Self {
-        Self { default: Arc::new(default), ..Self::default() }
+        Self { default: Arc::new(default.bounded()), ..Self::default() }
     }
 
     /// Adds an entry for a destination or a pattern (`queue="A.>"` is `Address::queue("A.>")`, `tempQueue="true"` is every temporary
     /// queue: `>`); of a composite name each part gets it. Gives whether all of it was new: what has an entry keeps the one it has.
     #[must_use = "an entry that is there twice is a mistake of whoever wrote it"]
     pub fn add(&mut self, address: &Address, policy: Policy) -> bool {
-        let policy = Arc::new(policy);
+        let policy = Arc::new(policy.bounded());
         let mut new = true;
         for part in address.parts() {
             if self.by_address.contains_key(&part) {

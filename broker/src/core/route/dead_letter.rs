@@ -111,7 +111,7 @@ impl Core {
     }
 
     fn submit_letter(&mut self, letter: Deferred) {
-        self.goes_under_way(letter.sent.destination);
+        self.goes_under_way(letter.sent.destination, true);
         self.submit(letter.operations.clone(), Completed::DeadLetters(letter));
     }
 
@@ -165,7 +165,7 @@ impl Core {
 
     /// The store had no room for a dead letter: it is offered again later, and held until then.
     pub(crate) fn dead_letter_failed(&mut self, letter: Deferred, failure: &Failure) {
-        self.is_answered(letter.sent.destination);
+        self.is_answered(letter.sent.destination, true);
         self.say(Subject::DeadLetter, || {
             format!("a dead letter waits, to be offered to the store again every {RETRY} ms: {failure}")
         });

@@ -184,20 +184,44 @@ impl Core {
         if destination.queue.is_none() {
             return Ok(!destination.durables.is_empty() || destination.under_way > 0);
         }
-        let temporary = destination.address.kind.is_temporary();
-        let full = self.memory.is_full();
-        if full && temporary {
-            let message = format!(
-                "Usage Manager Memory Limit reached: {} bytes of messages wait, limit {}; {} takes no more until some are consumed",
-                self.memory.used(),
-                self.memory.max(),
-                destination.address
-            );
-            self.say(Subject::MemoryFull, || message.clone());
-            return Err(Failure::new(FailureKind::ResourceAllocation, message));
+        if destination.address.kind.is_temporary() {
+            return self.check_temporary_room(key).map(|()| false);
         }
-        // Where memory is short, what need not be stored is stored all the same rather than refused.
-        Ok(!temporary && (message.header.persistent || full))
+        Ok(message.header.persistent || self.is_spooled(key))
+    }
+
+    /// Whether a queue's messages that need not be stored are stored all the same: memory is short, or was when others came which
+    /// are not gone yet: those before and behind them keep their order.
+    fn is_spooled(&mut self, key: DestinationKey) -> bool {
+        let Some(destination) = self.directory.get(key) else { return false };
+        let Some(source) = destination.queue.and_then(|source| self.sources.get_mut(&source)) else {
+            debug_assert!(false, "a queue has its source");
+            return false;
+        };
+        let full = self.memory.is_full() || source.policy.is_full(source.window.bytes());
+        source.spooled =
+            full || source.spooled && !(destination.under_way == 0 && source.window.is_drained());
+        source.spooled
+    }
+
+    /// Whether a temporary queue, which the store is no way out for, takes more.
+    fn check_temporary_room(&mut self, key: DestinationKey) -> Result<(), Failure> {
+        let Some(destination) = self.directory.get(key) else { return Ok(()) };
+        let source = destination.queue.and_then(|source| self.sources.get(&source));
+        let own = source.map_or(0, |source| source.window.bytes());
+        let (used, limit) = if self.memory.is_full() {
+            (self.memory.used(), self.memory.max())
+        } else if destination.policy.is_full(own) {
+            (own, destination.policy.memory_limit.unwrap_or(own))
+        } else {
+            return Ok(());
+        };
+        let message = format!(
+            "Usage Manager Memory Limit reached: {used} bytes of messages wait, limit {limit}; {} takes no more until some are consumed",
+            destination.address
+        );
+        self.say(Subject::MemoryFull, || message.clone());
+        Err(Failure::new(FailureKind::ResourceAllocation, message))
     }
 
     /// Puts a message into a destination: at once, or by way of the store.
@@ -212,7 +236,7 @@ impl Core {
             debug_assert!(false, "a message is placed where it was routed");
             return;
         };
-        self.goes_under_way(key);
+        self.goes_under_way(key, message.header.persistent);
         let message = Arc::clone(message);
         self.turn.sends_bytes += message.size() + OPERATION;
         self.turn.sent.push(Sent {
@@ -247,23 +271,23 @@ impl Core {
     }
 
     /// The store is given a message for a destination.
-    pub(crate) fn goes_under_way(&mut self, key: DestinationKey) {
-        if let Some(topic) = self.directory.get_mut(key).filter(|found| found.queue.is_none()) {
-            topic.under_way += 1;
+    pub(crate) fn goes_under_way(&mut self, key: DestinationKey, persistent: bool) {
+        if let Some(destination) = self.directory.get_mut(key) {
+            destination.goes_under_way(persistent);
         }
     }
 
     /// The store has answered for messages that do not arrive one by one.
     pub(crate) fn answered_for(&mut self, sent: &[Sent]) {
         for sent in sent {
-            self.is_answered(sent.destination);
+            self.is_answered(sent.destination, sent.message.header.persistent);
         }
     }
 
     /// The store has answered for something that it was given for a destination.
-    pub(crate) fn is_answered(&mut self, key: DestinationKey) {
+    pub(crate) fn is_answered(&mut self, key: DestinationKey, persistent: bool) {
         if let Some(destination) = self.directory.get_mut(key) {
-            destination.is_answered();
+            destination.is_answered(persistent);
         }
     }
 
@@ -271,7 +295,7 @@ impl Core {
     pub(crate) fn arrived(&mut self, sent: &Sent, arrival: u64) {
         // It may have gone while the store was asked, and its messages with it.
         let Some(destination) = self.directory.get_mut(sent.destination) else { return };
-        destination.is_answered();
+        destination.is_answered(sent.message.header.persistent);
         let cursor = Cursor { rank: 0, arrival };
         let size = sent.message.size();
         let plenty = self.memory.has_room(size);

@@ -23,14 +23,26 @@ pub(crate) struct Destination {
     pub(crate) subscribers: Vec<ConsumerKey>,
     /// What of a topic is stored for somebody: its parts of durable subscriptions, and those of subscribers that are slow.
     pub(crate) durables: Vec<SourceKey>,
-    /// How many of a topic's messages the store was given and has not answered: what comes after them goes the same way.
+    /// How many messages the store was given and has not answered that those behind them must not overtake, but have to go the same
+    /// way: all of a topic, of a queue those that need not be stored.
     pub(crate) under_way: usize,
 }
 
 impl Destination {
+    fn counts(&self, persistent: bool) -> bool {
+        self.queue.is_none() || !persistent
+    }
+
+    /// The store is given a message for this destination.
+    pub(crate) fn goes_under_way(&mut self, persistent: bool) {
+        if self.counts(persistent) {
+            self.under_way += 1;
+        }
+    }
+
     /// The store has answered for something that it was given for this destination.
-    pub(crate) fn is_answered(&mut self) {
-        if self.queue.is_none() {
+    pub(crate) fn is_answered(&mut self, persistent: bool) {
+        if self.counts(persistent) {
             debug_assert!(self.under_way > 0, "an answer for what was not given");
             self.under_way = self.under_way.saturating_sub(1);
         }

@@ -32,6 +32,8 @@ pub(crate) struct Source {
     pub(crate) refusers: Vec<ConsumerKey>,
     /// It is part of a subscriber that is not durable, which has more to take than fits in memory; see [`crate::core::durable::overflow`].
     pub(crate) kept: bool,
+    /// A queue's messages go by the store though they need not, as memory was short.
+    pub(crate) spooled: bool,
     /// A topic's subscription is in the store: what is committed comes by it.
     pub(crate) active: bool,
     /// Nothing of what the store holds for it expires before this, as far as anybody knows; see [`crate::core::dispatch::expiry`].
@@ -51,6 +53,7 @@ impl Source {
             destination,
             policy,
             kept: false,
+            spooled: false,
             active: false,
             // Of what a store holds that was there before us nobody knows.
             expires_from: if window.is_behind() { i64::MIN } else { i64::MAX },
