@@ -13,7 +13,7 @@ use crate::format::name::FileName;
 /// that somebody emptied, also where another has begun a store anew in it since: the name may be there again, the file is not.
 ///
 /// Gives the reason where it is not.
-pub(super) fn ask(
+pub(crate) fn ask(
     disk: &dyn Disk,
     epoch: Epoch,
     claim: &dyn KeptFile,

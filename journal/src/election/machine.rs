@@ -49,9 +49,12 @@ pub(crate) mod chance {
         static SEED: Cell<Option<(u64, u64)>> = const { Cell::new(None) };
     }
 
-    /// From now on the ids that this thread asks for follow from the seed; or are random again.
-    pub(crate) fn settle(seed: Option<u64>) {
-        SEED.set(seed.map(|seed| (seed, 0)));
+    /// The ids that this thread asks for meanwhile follow from the seed. One may be within another.
+    pub(crate) fn settled<T>(seed: u64, act: impl FnOnce() -> T) -> T {
+        let before = SEED.replace(Some((seed, 0)));
+        let done = act();
+        SEED.set(before);
+        done
     }
 
     pub(super) fn next() -> Option<RandomId> {

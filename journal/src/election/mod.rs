@@ -15,6 +15,8 @@ mod hold;
 mod machine;
 
 #[cfg(test)]
+pub(crate) use fence::ask;
+#[cfg(test)]
 pub(crate) use machine::chance;
 pub(crate) use machine::{boot_id, random_id};
 

@@ -9,6 +9,7 @@ use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{
     Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError, StoreWait,
 };
+use kahawai_store::election::Hold;
 use kahawai_store::model::{Contents, State};
 use kahawai_store::names::Epoch;
 
@@ -40,7 +41,8 @@ pub(super) fn without_checkpoints() -> JournalOptions {
 /// One writer, driven by whoever calls.
 pub(super) struct Driven {
     pub(super) writer: Mutex<Writer>,
-    pub(super) hold: Arc<FixedHold>,
+    /// The mastership, where it is one that a test takes away.
+    hold: Option<Arc<FixedHold>>,
     head: Mutex<HeadReader>,
     /// How many messages and chunks the cleaner found so far.
     pub(super) found: AtomicU64,
@@ -81,11 +83,39 @@ impl Driven {
         options: JournalOptions,
         threaded: bool,
     ) -> Result<Self, BeginError> {
+        let hold = Arc::new(FixedHold::new(Epoch(epoch)));
+        let mut store = Self::begin(disk, Arc::clone(&hold) as _, options, threaded)?;
+        store.hold = Some(hold);
+        Ok(store)
+    }
+
+    /// Opens under a mastership that proves itself in its own way.
+    pub(super) fn open_under(
+        disk: Arc<dyn Disk>,
+        hold: Arc<dyn Hold>,
+        options: JournalOptions,
+        threaded: bool,
+    ) -> Result<Self, BeginError> {
+        let store = Self::begin(disk, hold, options, threaded)?;
+        store.clean(|writer| writer.owed() > 0);
+        Ok(store)
+    }
+
+    fn begin(
+        disk: Arc<dyn Disk>,
+        hold: Arc<dyn Hold>,
+        options: JournalOptions,
+        threaded: bool,
+    ) -> Result<Self, BeginError> {
         let directory = StoreDirectory::on(Arc::clone(&disk))
             .map_err(|error| BeginError::Io { doing: "begin the store", error })?;
-        let hold = Arc::new(FixedHold::new(Epoch(epoch)));
-        let writer = Writer::begin(disk, Arc::clone(&hold) as _, directory.id(), options, threaded)?;
-        Ok(Self { writer: Mutex::new(writer), hold, head: Mutex::default(), found: AtomicU64::new(0) })
+        let writer = Mutex::new(Writer::begin(disk, hold, directory.id(), options, threaded)?);
+        Ok(Self { writer, hold: None, head: Mutex::default(), found: AtomicU64::new(0) })
+    }
+
+    /// The mastership that a test takes away.
+    pub(super) fn hold(&self) -> &FixedHold {
+        self.hold.as_deref().expect("one that proves itself in its own way is not taken away")
     }
 
     /// Commits batches in one round, telling of each answer as it comes.

@@ -248,7 +248,7 @@ fn a_master_that_cannot_prove_itself_answers_nobody_and_destroys_nothing() {
     for id in 1..=12 {
         store.commit_wait(enqueue(id, QUEUE, 500).into()).expect("it commits");
     }
-    store.hold.lose("someone else claimed it");
+    store.hold().lose("someone else claimed it");
     lost.store(true, Ordering::SeqCst);
     // These empty the first segments, which would be given up now.
     let batches: Vec<_> = (1..=12).map(acknowledge).collect();

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use kahawai_store::batch::DestinationKind;
-use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Page, ReadRequest, StoreError, StoreWait};
 use kahawai_store::names::{DestinationId, Epoch};
 
@@ -140,7 +139,7 @@ fn a_segment_that_vanished_under_a_master_that_was_overtaken_says_so() {
     let disk = MemoryDisk::new();
     let store = filled(Arc::new(disk.clone()));
     disk.remove(first_segment(&store)).expect("removed");
-    let hold: &FixedHold = &store.hold;
+    let hold = store.hold();
     hold.lose("overtaken");
     let error = read(&store, 4).expect_err("it cannot be read");
     assert!(matches!(error, StoreError::Lost { .. }), "{error}");

@@ -21,7 +21,24 @@ use crate::log::scan::{Item, Scanner};
 pub(crate) type Files = BTreeMap<FileName, Vec<u8>>;
 
 pub(crate) fn files_of(disk: &MemoryDisk) -> Files {
-    let names = disk.list().expect("a list").into_iter().filter(|name| *name != FileName::Lock);
+    files_where(disk, |name| name != FileName::Lock)
+}
+
+/// Every file that an epoch made, and its bytes.
+pub(crate) fn files_of_epoch(disk: &MemoryDisk, epoch: Epoch) -> Files {
+    files_where(disk, |name| match name {
+        FileName::Claim(of) | FileName::Beat(of) | FileName::Seal(of) => of == epoch,
+        FileName::Segment { epoch: of, .. }
+        | FileName::Spare { epoch: of, .. }
+        | FileName::Quarantine { epoch: of, .. }
+        | FileName::Run { epoch: of, .. }
+        | FileName::Checkpoint { epoch: of, .. } => of == epoch,
+        FileName::Identity | FileName::Lock => false,
+    })
+}
+
+fn files_where(disk: &MemoryDisk, wanted: impl Fn(FileName) -> bool) -> Files {
+    let names = disk.list().expect("a list").into_iter().filter(|name| wanted(*name));
     let files = names.map(|name| {
         let file = disk.open_file(name).expect("it opens");
         let mut bytes = vec![0; file.length() as usize];

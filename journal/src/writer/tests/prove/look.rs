@@ -64,6 +64,8 @@ pub(super) struct Seen {
     pub(super) relocated: AtomicU64,
     /// Calls that failed.
     pub(super) failures: AtomicU64,
+    /// How often a master was overtaken.
+    pub(super) meetings: AtomicU64,
 }
 
 impl Seen {
@@ -78,6 +80,7 @@ impl Seen {
             crashed_again: AtomicU64::new(0),
             relocated: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            meetings: AtomicU64::new(0),
         })
     }
 

@@ -10,14 +10,18 @@
 //! | [`play`] | what a sequence begins with, and the operations |
 //! | [`look`] | what a power failure leaves, and what is recovered from it |
 //! | [`damage`] | damage of what was synced |
+//! | [`stale`] | a stale master that goes on beside the next |
+//! | [`claim`] | a mastership that asks the disk |
 //! | [`share`] | threads that share the work |
 //!
 //! `journal/prove` runs it as long as one likes; `journal/PROOF.md` says what came of that.
 
+mod claim;
 mod damage;
 mod look;
 mod play;
 mod share;
+mod stale;
 
 use std::io;
 use std::sync::Arc;
@@ -26,20 +30,11 @@ use std::time::{Duration, Instant};
 
 use damage::{Tried, campaign};
 use look::{Depth, Seen, check, look, only_looks};
-use play::{Base, Life, STEPS, Step, bases};
+use play::{Base, Life, STEPS, Step, bases, sequence};
 use share::{setting, share};
+use stale::meet;
 
 use crate::disk::faulty::Call;
-
-/// The sequence of this number among those of this length.
-fn sequence(mut number: usize, length: u32) -> Vec<Step> {
-    let steps = (0..length).map(|_| {
-        let step = STEPS[number % STEPS.len()];
-        number /= STEPS.len();
-        step
-    });
-    steps.collect()
-}
 
 /// Plays a sequence up to its last operation; nothing where one of them finds nothing to do: then it is another sequence.
 fn play(base: &Base, before: &[Step]) -> Option<Life> {
@@ -186,25 +181,42 @@ fn no_failing_call_of_up_to_three_operations_answers_what_is_not_durable() {
     assert!(seen.failures.load(Ordering::Relaxed) > 10_000);
 }
 
-/// As long as `KAHAWAI_PROOF_SECONDS` says (300), in fixed shares: a tenth for damage; the rest for sequences of up to `KAHAWAI_PROOF_DEPTH` operations (4), on as many threads
-/// as `KAHAWAI_PROOF_THREADS` says (2), with all subsets of up to `KAHAWAI_PROOF_CHOICES` unsynced sectors and names (10).
+/// As long as `KAHAWAI_PROOF_SECONDS` says (300), on as many threads as `KAHAWAI_PROOF_THREADS` says (2), with all subsets of up to
+/// `KAHAWAI_PROOF_CHOICES` unsynced sectors and names (10): a tenth of the time at most for damage, two tenths for stale masters after
+/// sequences of up to two operations, and what is left for sequences of up to `KAHAWAI_PROOF_DEPTH` operations (4).
 #[test]
 #[ignore = "takes minutes: `journal/prove` runs it"]
 fn prove() {
     let began = Instant::now();
-    let all = Duration::from_secs(setting("KAHAWAI_PROOF_SECONDS", 300));
-    let until = began + all;
+    let seconds = setting("KAHAWAI_PROOF_SECONDS", 300);
+    let within = |tenths: u64| Some(Instant::now() + Duration::from_millis(seconds * tenths * 100));
     let threads = setting("KAHAWAI_PROOF_THREADS", 2) as usize;
-    let (said, complete) = campaign(&Tried::default(), 1, true, threads, Some(began + all / 10));
-    println!("damage: {}{said}, {:.0?}", if complete { "" } else { "NOT all: " }, began.elapsed());
-    let seen = Seen::new(setting("KAHAWAI_PROOF_CHOICES", 10) as u32);
+    let choices = setting("KAHAWAI_PROOF_CHOICES", 10) as u32;
+    let word = |complete| if complete { "all" } else { "NOT all" };
+
+    let (complete, said) = campaign(&Tried::default(), 1, true, threads, within(1));
+    println!("damage: {}, {:.0?}; {said}", word(complete), began.elapsed());
+
+    let (seen, until) = (Seen::new(choices), within(2));
+    for length in 0..=2 {
+        let (complete, taken, all) = meet(&seen, length, true, threads, until);
+        println!(
+            "stale masters after {length} operations: {} {all} pairs ({taken} taken), {:.0?}; {} meetings; {}",
+            word(complete),
+            began.elapsed(),
+            seen.meetings.load(Ordering::Relaxed),
+            tell(&seen)
+        );
+    }
+
+    let (seen, until) = (Seen::new(choices), Some(began + Duration::from_secs(seconds)));
     for length in 1..=setting("KAHAWAI_PROOF_DEPTH", 4) as u32 {
         let all = STEPS.len().pow(length) * bases().len();
         let (complete, taken) =
-            enumerate(&seen, length, threads, Some(until), &[crash_everywhere, fail_everywhere]);
-        let word = if complete { "all" } else { "NOT all" };
+            enumerate(&seen, length, threads, until, &[crash_everywhere, fail_everywhere]);
         println!(
-            "{length} operations: {word} {all} sequences ({taken} taken), {:.0?}; {}",
+            "{length} operations: {} {all} sequences ({taken} taken), {:.0?}; {}",
+            word(complete),
             began.elapsed(),
             tell(&seen)
         );

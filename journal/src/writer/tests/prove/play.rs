@@ -7,13 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use kahawai_store::batch::{Batch, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::contract::{ReadRequest, StoreWait};
 use kahawai_store::model::{Contents, State};
-use kahawai_store::names::{DestinationId, SubscriptionId};
+use kahawai_store::names::{DestinationId, Epoch, SubscriptionId};
 
-use super::super::driver::{Driven, contents_of, options, without_checkpoints};
+use super::super::driver::{Driven, contents_of, options, real, summary, without_checkpoints};
 use super::super::script::{create, enqueue, xid};
+use super::claim::Claimed;
+use crate::disk::Disk;
 use crate::disk::faulty::{Call, FaultyDisk};
 use crate::disk::memory::MemoryDisk;
 use crate::election::chance;
+use crate::format::name::FileName;
 use crate::options::JournalOptions;
 use crate::writer::begin_error::BeginError;
 use crate::writer::{Access, Refusal};
@@ -57,6 +60,16 @@ pub(super) const STEPS: [Step; 8] = [
     Step::Remove,
     Step::Clean,
 ];
+
+/// The sequence of this number among those of this length.
+pub(super) fn sequence(mut number: usize, length: u32) -> Vec<Step> {
+    let steps = (0..length).map(|_| {
+        let step = STEPS[number % STEPS.len()];
+        number /= STEPS.len();
+        step
+    });
+    steps.collect()
+}
 
 /// The model after some batch.
 pub(super) struct Allowed {
@@ -114,6 +127,21 @@ impl Known {
         self.states()[self.answered.load(Ordering::SeqCst)..].to_vec()
     }
 
+    /// How many batches were answered.
+    pub(super) fn answered(&self) -> usize {
+        self.answered.load(Ordering::SeqCst)
+    }
+
+    /// The queue and the slow subscription that are there now.
+    fn youngest(&self) -> (DestinationId, SubscriptionId) {
+        let held = self.last().recover(Epoch(0));
+        let destinations = held.destinations.iter().map(|found| &found.destination);
+        let queues = destinations.filter(|found| found.kind == DestinationKind::Queue).map(|found| found.id);
+        let subscriptions = held.subscriptions.iter().map(|found| found.subscription.id);
+        let slow = subscriptions.filter(|id| *id != QUICK).max();
+        (queues.max().unwrap_or(QUEUE), slow.unwrap_or(SLOW))
+    }
+
     fn last(&self) -> State {
         self.states().last().expect("one at least").state.clone()
     }
@@ -138,27 +166,18 @@ fn options_of(with_checkpoints: bool) -> JournalOptions {
 }
 
 /// Opens a store with ids that follow from the epoch, so that equal pasts write equal bytes.
-pub(super) fn open(
-    disk: Arc<dyn crate::disk::Disk>,
-    epoch: u64,
-    with_checkpoints: bool,
-) -> Result<Driven, BeginError> {
-    chance::settle(Some(epoch));
-    let opened = Driven::open_with(disk, epoch, options_of(with_checkpoints));
-    chance::settle(None);
-    opened
+pub(super) fn open(disk: Arc<dyn Disk>, epoch: u64, with_checkpoints: bool) -> Result<Driven, BeginError> {
+    chance::settled(epoch, || Driven::open_with(disk, epoch, options_of(with_checkpoints)))
 }
 
 /// Opens a store, and leaves what the cleaner owes to later.
 pub(super) fn open_as_it_is(
-    disk: Arc<dyn crate::disk::Disk>,
+    disk: Arc<dyn Disk>,
     epoch: u64,
     with_checkpoints: bool,
 ) -> Result<Driven, BeginError> {
-    chance::settle(Some(epoch));
-    let opened = Driven::open_as_it_is(disk, epoch, options_of(with_checkpoints), false);
-    chance::settle(None);
-    opened
+    let options = options_of(with_checkpoints);
+    chance::settled(epoch, || Driven::open_as_it_is(disk, epoch, options, false))
 }
 
 /// A store being played.
@@ -172,6 +191,8 @@ pub(super) struct Life {
     slow: SubscriptionId,
     with_checkpoints: bool,
     guard: Arc<Mutex<Option<Guard>>>,
+    /// Who it is, where several may be master and each claims its epoch.
+    claims_as: Option<u8>,
     /// What the cleaner had found before the last operation.
     found_before: u64,
 }
@@ -189,16 +210,75 @@ impl Life {
             slow: SLOW,
             with_checkpoints,
             guard: Arc::default(),
+            claims_as: None,
             found_before: 0,
         };
+        (life.queue, life.slow) = life.known.youngest();
+        life
+    }
+
+    /// Begins a store.
+    fn first(with_checkpoints: bool) -> Self {
+        let mut life = Self::new(MemoryDisk::new(), State::default(), 1, 0, with_checkpoints);
         assert!(life.open(), "a sound disk");
         life
     }
 
-    /// Opens what a sequence begins with.
-    pub(super) fn begin(base: &Base) -> Self {
+    fn of(base: &Base) -> Self {
         let disk = base.disk.crash(&mut || true);
         Self::new(disk, base.state.clone(), base.epoch + 1, base.id_next, base.with_checkpoints)
+    }
+
+    /// Opens what a sequence begins with.
+    pub(super) fn begin(base: &Base) -> Self {
+        let mut life = Self::of(base);
+        assert!(life.open(), "a sound disk");
+        life
+    }
+
+    /// The same, as one of several that claim their epochs.
+    pub(super) fn claiming(base: &Base, who: u8) -> Self {
+        let mut life = Self::of(base);
+        life.claims_as = Some(who);
+        assert!(life.open(), "a sound disk");
+        life
+    }
+
+    /// Takes a disk over from a master that may still be at work on it: claims the next epoch, opens, and finds one of the states
+    /// allowed; says which.
+    pub(super) fn overtake(
+        disk: &MemoryDisk,
+        allowed: &[Arc<Allowed>],
+        id_next: u64,
+        with_checkpoints: bool,
+        at: &str,
+    ) -> (Self, usize) {
+        let claimed = disk.list().expect("a list").into_iter().filter_map(|name| match name {
+            FileName::Claim(epoch) => Some(epoch.0),
+            _ => None,
+        });
+        let epoch = claimed.max().expect("the other's claim") + 1;
+        let mut life = Self::new(disk.clone(), State::default(), epoch, id_next, with_checkpoints);
+        life.claims_as = Some(2);
+        assert!(life.open(), "{at}: the next master cannot begin");
+        let store = life.store();
+        let found = Contents::of(store, 1000).expect("everything can be read");
+        let damage = store.damage();
+        assert!(real(&damage).is_empty(), "{at}: the next master speaks of damage: {damage:#?}");
+        let arrival_next = store.writer.lock().expect("no panic").shared().index().state.arrival_next();
+        // States that look alike may differ in the next number.
+        let is = allowed.iter().rposition(|allowed| {
+            let arrival = allowed.state.clone().apply(one_more()).map(|committed| committed.arrival_first);
+            *allowed.contents() == found && arrival == Ok(arrival_next)
+        });
+        let is = is.unwrap_or_else(|| panic!("{at}: the next master found {}", summary(&found)));
+        life.known = Known::new(allowed[is].state.clone());
+        (life.queue, life.slow) = life.known.youngest();
+        (life, is)
+    }
+
+    pub(super) fn id_next(&self) -> u64 {
+        self.id_next
     }
 
     fn open(&mut self) -> bool {
@@ -206,7 +286,14 @@ impl Life {
         let watched = FaultyDisk::new(Arc::new(self.disk.clone()), move |call| {
             guard.lock().expect("no panic").as_mut().map_or(Ok(()), |guard| guard(call, &disk, epoch))
         });
-        self.store = open(Arc::new(watched), self.epoch, self.with_checkpoints).ok();
+        let watched: Arc<dyn Disk> = Arc::new(watched);
+        self.store = match self.claims_as {
+            None => open(watched, self.epoch, self.with_checkpoints).ok(),
+            Some(who) => Claimed::new(&watched, Epoch(epoch), who).and_then(|hold| {
+                let options = options_of(self.with_checkpoints);
+                chance::settled(epoch, || Driven::open_under(watched, hold, options, false)).ok()
+            }),
+        };
         self.store.is_some()
     }
 
@@ -407,7 +494,7 @@ pub(super) fn one_more() -> Batch {
 pub(super) fn bases() -> Vec<Base> {
     let mut bases = Vec::new();
     for with_checkpoints in [false, true] {
-        let mut life = Life::new(MemoryDisk::new(), State::default(), 1, 0, with_checkpoints);
+        let mut life = Life::first(with_checkpoints);
         let made = vec![create(QUEUE, DestinationKind::Queue), create(TOPIC, DestinationKind::Topic)];
         assert!(life.round(vec![Batch::new(made)]), "a sound disk");
         bases.push(life.end("bare"));

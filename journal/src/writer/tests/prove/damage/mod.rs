@@ -64,14 +64,14 @@ impl Tried {
     }
 }
 
-/// Damages every store in every way, or one in so many; what came of it, in words, and whether that was all.
+/// Damages every store in every way, or one in so many; whether that was all in time, and what came of it, in words.
 pub(super) fn campaign(
     tried: &Tried,
     one_in: usize,
     every_bit: bool,
     threads: usize,
     until: Option<Instant>,
-) -> (String, bool) {
+) -> (bool, String) {
     let stores = stores();
     let jobs: Vec<(&Sound, Change)> = stores
         .iter()
@@ -90,14 +90,14 @@ pub(super) fn campaign(
         tried.images(),
         tried.unsure.load(Ordering::Relaxed)
     );
-    (said, taken == jobs.len() as u64)
+    (taken == jobs.len() as u64, said)
 }
 
 #[test]
 fn damage_costs_what_it_touches_and_the_tools_say_just_that() {
     let tried = Tried::default();
     // One in a prime, so that every kind of change meets every kind of place somewhere.
-    println!("{}", campaign(&tried, 5, false, 1, None).0);
+    println!("{}", campaign(&tried, 5, false, 1, None).1);
     assert!(tried.images() > 8_000);
     assert!(tried.unsure.load(Ordering::Relaxed) < tried.images() as u64 / 3);
 }
