@@ -8,9 +8,9 @@ mod support;
 use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::keys::{ConnectionKey, ConsumerKey};
 use kahawai_broker::core::limits::Limits;
-use kahawai_broker::core::policy::Policy;
+use kahawai_broker::core::policy::{PendingMessageLimit, Policies, Policy};
 use kahawai_broker::core::spec::AcknowledgementKind::Standard;
-use kahawai_broker::core::spec::LastDelivered;
+use kahawai_broker::core::spec::{ConsumerSpec, LastDelivered};
 use kahawai_store::message::Message;
 use kahawai_store::names::MessageId;
 use support::{Random, World, consumer_spec, durable_spec, message, name_of};
@@ -255,4 +255,57 @@ fn whatever_is_under_way_each_message_comes_once_and_in_order() {
         assert_eq!(taken, expected, "seed {seed}");
         assert_eq!(subscriptions(&world), usize::from(seed.is_multiple_of(3)), "seed {seed}");
     }
+}
+
+#[test]
+fn a_pending_message_limit_drops_the_oldest_of_what_waits_beyond_it_and_says_so() {
+    for (limit, own, expected) in [
+        (PendingMessageLimit::Constant(5), 0, 5),
+        (PendingMessageLimit::Constant(5), 2, 2),
+        (PendingMessageLimit::Constant(0), 0, 0),
+        (PendingMessageLimit::PrefetchRate(1.5), 0, 15),
+    ] {
+        let limited = Policy { pending_message_limit: Some(limit), ..Policy::default() };
+        let mut policies = Policies::default();
+        assert!(policies.add(&topic(), limited));
+        let mut world = World::with_policies(Limits::default(), policies);
+        let (slow, sender) = (world.connect("slow"), world.connect("sender"));
+        let spec = ConsumerSpec { pending_messages_max: own, ..consumer_spec(&topic(), 10) };
+        let (consumer, _) = world.consume_with(slow, spec);
+        let lasting = world.connect("lasting");
+        world.consume_with(lasting, durable_spec(&topic(), "durable", 10));
+        world.settle();
+        for number in 0..100 {
+            publish(&mut world, sender, number, true);
+            assert!(world.core.may_read(sender), "nobody waits for it");
+            world.settle();
+        }
+        let first = come(&mut world, consumer);
+        assert_eq!(first.len(), 10);
+        let mut taken = take(&mut world, slow, consumer, first);
+        taken.extend(drain(&mut world, slow, consumer));
+        let expected: Vec<_> = (0..10).chain(100 - expected..100).collect();
+        assert_eq!(taken, expected, "{limit:?}, {own}");
+        assert!(world.notices.iter().any(|text| text.contains("slow") && text.contains("dropped")));
+        let all: u64 = {
+            let recovered = world.state.recover(kahawai_store::names::Epoch(99));
+            recovered.subscriptions.iter().map(|state| state.messages).sum()
+        };
+        assert_eq!(all, 100, "a durable subscription loses nothing");
+    }
+}
+
+#[test]
+fn what_waits_within_the_limit_and_beyond_memory_is_kept_by_the_store_and_not_dropped() {
+    let limit = Some(PendingMessageLimit::Constant(1000));
+    let mut world =
+        World::with_policy(Limits::default(), Policy { pending_message_limit: limit, ..holding() });
+    let (slow, sender) = (world.connect("slow"), world.connect("sender"));
+    let consumer = world.consume(slow, &topic(), 10);
+    for number in 0..640 {
+        publish(&mut world, sender, number, false);
+        world.settle();
+    }
+    assert_eq!(subscriptions(&world), 1);
+    assert_eq!(drain(&mut world, slow, consumer), (0..640).collect::<Vec<_>>());
 }

@@ -52,6 +52,9 @@ pub struct ConsumerSpec {
     pub no_local: bool,
     /// Whether it only looks.
     pub browser: bool,
+    /// How many messages it wants to wait for it at most, where it is a topic's subscriber whose messages may be dropped; 0 where it does not
+    /// say (`maximumPendingMessageLimit`).
+    pub pending_messages_max: u32,
     /// The selector, if any.
     pub selector: Option<ByteString>,
     /// The name of its durable subscription, if it is one.

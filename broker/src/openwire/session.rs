@@ -261,6 +261,7 @@ impl Session {
             exclusive: info.exclusive,
             no_local: info.no_local,
             browser: info.browser,
+            pending_messages_max: info.maximum_pending_message_limit.max(0) as u32,
             selector: info.selector.as_ref().map(string),
             subscription: info.subscription_name.as_ref().map(string),
         };

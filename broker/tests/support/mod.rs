@@ -356,6 +356,7 @@ pub fn consumer_spec(address: &Address, prefetch: u32) -> ConsumerSpec {
         exclusive: false,
         no_local: false,
         browser: false,
+        pending_messages_max: 0,
         selector: None,
         subscription: None,
     }

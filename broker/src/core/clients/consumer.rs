@@ -99,6 +99,8 @@ impl Core {
     ) {
         let policy = self.policies.of(&spec.address);
         let prefetch = policy.prefetch.of(&spec, spec.prefetch);
+        let limit = policy.pending_message_limit;
+        let pending_messages_max = limit.and_then(|limit| limit.of(prefetch, spec.pending_messages_max));
         let consumer = Consumer {
             connection,
             policy: Arc::clone(policy),
@@ -107,6 +109,7 @@ impl Core {
             sources: Vec::new(),
             topics: Vec::new(),
             backlog: Backlog::default(),
+            pending_messages_max,
             dropped: 0,
             slow: Slow::default(),
             kept: Vec::new(),

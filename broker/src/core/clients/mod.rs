@@ -7,4 +7,5 @@ pub(crate) mod consumer;
 pub(crate) mod hand;
 pub(crate) mod hand_out;
 pub(crate) mod meant;
+pub(crate) mod pending;
 pub(crate) mod slow;

@@ -1,11 +1,12 @@
 //! A policy, with its defaults.
 
 use super::dead_letters::DeadLetterStrategy;
+use super::pending::PendingMessageLimit;
 use super::prefetch::Prefetch;
 
 /// What holds for a destination and for those who consume from it. It is chosen once, when the destination comes to be or the
 /// consumer begins; see [`policies`](super::policies). Bytes are by the message's own reckoning (see [`kahawai_store::message::Message::size`]).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The most messages that one read asks of the store (`maxPageSize`).
     pub page_messages_max: usize,
@@ -20,6 +21,9 @@ pub struct Policy {
     pub topic_pending_bytes_max: usize,
     /// How long a slow topic subscriber may hold senders back, in milliseconds, before its messages are dropped instead.
     pub slow_subscriber_hold: i64,
+    /// How many messages wait in memory for one topic subscriber that is not durable, before its oldest are dropped
+    /// (`pendingMessageLimitStrategy`). What the store keeps for it is not counted.
+    pub pending_message_limit: Option<PendingMessageLimit>,
     /// How often expired messages are looked for, in memory and in the store, in milliseconds; 0 for never (`expireMessagesPeriod`).
     pub expire_messages_period: i64,
     /// The most bytes of messages that it holds in memory (`memoryLimit`); where there is one, no bound of this policy in bytes is
@@ -42,6 +46,7 @@ impl Default for Policy {
             window_messages_max: 2000,
             topic_pending_bytes_max: 8 << 20,
             slow_subscriber_hold: 10_000,
+            pending_message_limit: None,
             expire_messages_period: 30_000,
             memory_limit: None,
             prefetch: Prefetch::default(),

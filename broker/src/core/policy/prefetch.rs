@@ -61,6 +61,7 @@ mod tests {
             exclusive: false,
             no_local: false,
             browser,
+            pending_messages_max: 0,
             selector: None,
             subscription: durable.then(|| "s".into()),
         }

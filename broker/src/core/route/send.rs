@@ -10,9 +10,9 @@ use kahawai_store::names::{Cursor, MessageId};
 use crate::core::address::Address;
 use crate::core::cut::{room, sequence_bytes};
 use crate::core::dispatch::window::{Position, Waiting};
-use crate::core::effects::{Event, Notice, Payload};
+use crate::core::effects::{Event, Payload};
 use crate::core::failure::{Failure, FailureKind};
-use crate::core::keys::{ConnectionKey, ConsumerKey, DestinationKey, RequestId};
+use crate::core::keys::{ConnectionKey, DestinationKey, RequestId};
 use crate::core::memory::Holds;
 use crate::core::spec::{Sending, TransactionId};
 use crate::core::state::Core;
@@ -362,53 +362,6 @@ impl Core {
                 if let Some(sender) = sender {
                     self.hold_back(consumer, key, sender);
                 }
-            }
-        }
-    }
-
-    /// Adds to what waits in memory for a topic's subscriber; `topic` where the message is one of a topic, not an announcement.
-    pub(crate) fn add_pending(&mut self, key: ConsumerKey, pending: Pending, topic: Option<DestinationKey>) {
-        let Some(consumer) = self.consumers.get_mut(&key) else {
-            debug_assert!(false, "a topic's subscriber is there");
-            return;
-        };
-        let limit = consumer.policy.topic_pending_bytes_max;
-        consumer.backlog.push(pending);
-        self.deliver_pending(key);
-        let Some(consumer) = self.consumers.get(&key) else {
-            debug_assert!(false, "nobody goes because of what is delivered to it");
-            return;
-        };
-        if consumer.backlog.bytes() <= limit / 2 {
-            return;
-        }
-        let refused = consumer.keep_refused_until > self.now;
-        if !refused && topic.is_some_and(|topic| self.can_be_kept(topic)) {
-            // What is under way until the store keeps the rest is bounded by what each sender may have under way.
-            self.overflows(key);
-            return;
-        }
-        let remote = self.remote_of(key);
-        let Some(consumer) = self.consumers.get_mut(&key) else {
-            debug_assert!(false, "it was there a moment ago");
-            return;
-        };
-        // While senders are held back there is more than enough room for what they had under way; see `slow`.
-        while consumer.backlog.pop_beyond(limit).is_some() {
-            consumer.dropped += 1;
-            // Said at 1, 2, 4, 8, …: often enough to be seen, too seldom to flood.
-            if consumer.dropped.is_power_of_two() {
-                let why = if refused {
-                    "the store has no room for them"
-                } else {
-                    "they are not of a kind that is stored"
-                };
-                let text = format!(
-                    "topic subscriber {} of {} at {remote} is slow: more than {limit} bytes wait for it, and {why}; {} of its oldest \
-                     messages were dropped so far",
-                    consumer.spec.name, consumer.spec.address, consumer.dropped
-                );
-                self.effects.notices.push(Notice { text });
             }
         }
     }

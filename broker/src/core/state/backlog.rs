@@ -29,6 +29,10 @@ impl Backlog {
         self.pending.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.pending.len()
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -25,6 +25,8 @@ pub(crate) struct Consumer {
     pub(crate) topics: Vec<DestinationKey>,
     /// What of topics waits in memory.
     pub(crate) backlog: Backlog,
+    /// How many may wait there.
+    pub(crate) pending_messages_max: Option<usize>,
     /// How many messages it lost as too much waited.
     pub(crate) dropped: u64,
     pub(crate) slow: Slow,
