@@ -47,6 +47,10 @@ impl Core {
         if self.timers.take_due(Kind::Sweep, self.now).is_some() {
             self.begin_sweeps();
         }
+        if self.timers.take_due(Kind::Purge, self.now).is_some() {
+            self.set_purge();
+            self.purge();
+        }
         if self.timers.take_due(Kind::Letters, self.now).is_some() {
             self.retry_letters();
         }

@@ -69,6 +69,7 @@ impl Core {
         };
         core.set_sweeps();
         core.recover(recovered);
+        core.set_purge();
         core.end_turn();
         core
     }
@@ -135,6 +136,7 @@ impl Core {
                 self.submit(vec![decide], Completed::RolledBack);
                 continue;
             }
+            self.purge_no_more();
             for (destination, id, subscription) in prepared.acknowledges {
                 let found = self
                     .sources
@@ -165,6 +167,8 @@ mod tests {
         let settings = Settings {
             broker_name: "test".into(),
             batch_bytes_max: 1 << 20,
+            purge_period: 0,
+            purged_max: 0,
             annotate: |message, _| message.properties.clone(),
         };
         let subscription = Subscription {

@@ -10,6 +10,10 @@ pub struct Settings {
     pub broker_name: ByteString,
     /// The most bytes that the store takes in one batch.
     pub batch_bytes_max: usize,
+    /// How often destinations that nobody uses are looked for, in milliseconds; 0 for never (`schedulePeriodForDestinationPurge`).
+    pub purge_period: i64,
+    /// How many are removed at a time at most; 0 for any number (`maxPurgedDestinationsPerSweep`).
+    pub purged_max: usize,
     /// How properties are written into a message that becomes a dead letter.
     pub annotate: Annotate,
 }

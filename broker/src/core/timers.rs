@@ -18,6 +18,8 @@ pub(crate) enum Kind {
     SweepPage,
     /// Dead letters for which the store had no room are offered to it again.
     Letters,
+    /// Destinations are looked for that nobody uses.
+    Purge,
 }
 
 /// Stands for the consumer where it is about none.
@@ -74,8 +76,8 @@ impl Timers {
             let those = (kind, from, NOBODY)..=(kind, i64::MAX, ConsumerKey(u64::MAX));
             self.due.range(those).next().map_or(i64::MAX, |(_, at, _)| *at)
         };
-        let others =
-            [Kind::Hold, Kind::Sweep, Kind::SweepPage, Kind::Letters].map(|kind| first(kind, i64::MIN));
+        let others = [Kind::Hold, Kind::Sweep, Kind::SweepPage, Kind::Letters, Kind::Purge]
+            .map(|kind| first(kind, i64::MIN));
         others.into_iter().fold(first(Kind::Pull, now.saturating_add(1)), i64::min)
     }
 }

@@ -31,6 +31,11 @@ pub struct BrokerConfig {
     pub max_inactivity_duration_initial_delay: Duration,
     /// How long a client may read nothing while something waits for it (`soWriteTimeout`; 30 s here, never in ActiveMQ).
     pub write_timeout: Duration,
+    /// `schedulePeriodForDestinationPurge`: how often destinations are looked for that nobody uses and whose policy lets them go; zero, the default,
+    /// for never.
+    pub schedule_period_for_destination_purge: Duration,
+    /// `maxPurgedDestinationsPerSweep`: how many of them go at a time at most; 0, the default, for any number.
+    pub max_purged_destinations_per_sweep: usize,
     /// What bounds the broker's memory.
     pub limits: Limits,
     /// `destinationPolicy`: what holds for which destination. By default the same for all.
@@ -51,6 +56,8 @@ impl Default for BrokerConfig {
             max_inactivity_duration: Duration::from_secs(30),
             max_inactivity_duration_initial_delay: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
+            schedule_period_for_destination_purge: Duration::ZERO,
+            max_purged_destinations_per_sweep: 0,
             limits: Limits::default(),
             policies: Policies::default(),
         }

@@ -31,6 +31,8 @@ pub struct World {
     pub state: State,
     limits: Limits,
     pub policies: Policies,
+    /// How often unused destinations are looked for, and how many go at a time, from the next start on.
+    pub purge: (i64, usize),
     store_limits: StoreLimits,
     epoch: u64,
     pub now: i64,
@@ -53,8 +55,14 @@ pub struct World {
 /// What the journal takes by default.
 pub const STORE_LIMITS: StoreLimits = StoreLimits { batch_bytes_max: 1 << 20, message_bytes_max: 128 << 20 };
 
-fn settings(limits: StoreLimits) -> Settings {
-    Settings { broker_name: "test".into(), batch_bytes_max: limits.batch_bytes_max, annotate }
+fn settings(limits: StoreLimits, (purge_period, purged_max): (i64, usize)) -> Settings {
+    Settings {
+        broker_name: "test".into(),
+        batch_bytes_max: limits.batch_bytes_max,
+        annotate,
+        purge_period,
+        purged_max,
+    }
 }
 
 impl World {
@@ -74,12 +82,14 @@ impl World {
     pub fn with_store(limits: Limits, policies: Policies, store_limits: StoreLimits) -> Self {
         let state = State::default();
         let now = 1_000_000;
-        let core = Core::new(settings(store_limits), limits, policies.clone(), state.recover(Epoch(1)), now);
+        let core =
+            Core::new(settings(store_limits, (0, 0)), limits, policies.clone(), state.recover(Epoch(1)), now);
         let mut world = Self {
             core,
             state,
             limits,
             policies,
+            purge: (0, 0),
             store_limits,
             epoch: 1,
             now,
@@ -114,8 +124,13 @@ impl World {
         self.events.clear();
         self.epoch += 1;
         let recovered = self.state.recover(Epoch(self.epoch));
-        self.core =
-            Core::new(settings(self.store_limits), self.limits, self.policies.clone(), recovered, self.now);
+        self.core = Core::new(
+            settings(self.store_limits, self.purge),
+            self.limits,
+            self.policies.clone(),
+            recovered,
+            self.now,
+        );
         self.take();
     }
 

@@ -137,6 +137,11 @@ impl Window {
         self.ready.is_empty() && !self.behind && self.reading.is_none() && self.passed_over.is_none()
     }
 
+    /// Whether nothing waits here, and nobody has anything that waited here.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.is_drained() && self.held.is_empty()
+    }
+
     /// Whether a page was asked for and has not come.
     pub(crate) fn is_reading(&self) -> bool {
         self.reading.is_some()

@@ -32,6 +32,11 @@ pub struct Policy {
     pub memory_limit: Option<usize>,
     /// How many messages each kind of consumer takes in advance.
     pub prefetch: Prefetch,
+    /// Whether it goes when nobody has used it for a time and it holds nothing (`gcInactiveDestinations`); looked at as often as the broker is told
+    /// to (`schedulePeriodForDestinationPurge`).
+    pub gc_inactive_destinations: bool,
+    /// How long that time is, in milliseconds; with 0 it never goes (`inactiveTimeoutBeforeGC`).
+    pub inactive_timeout_before_gc: i64,
     /// What becomes of what expired or could not be consumed (`deadLetterStrategy`).
     pub dead_letters: DeadLetterStrategy,
 }
@@ -50,6 +55,8 @@ impl Default for Policy {
             expire_messages_period: 30_000,
             memory_limit: None,
             prefetch: Prefetch::default(),
+            gc_inactive_destinations: false,
+            inactive_timeout_before_gc: 60_000,
             dead_letters: DeadLetterStrategy::default(),
         }
     }

@@ -130,6 +130,7 @@ impl Core {
 
     fn count_producer(&mut self, address: &Address, begins: bool) {
         if begins {
+            self.is_used(address);
             *self.producer_counts.entry(address.clone()).or_default() += 1;
         } else if let Some(count) = self.producer_counts.get_mut(address) {
             *count -= 1;

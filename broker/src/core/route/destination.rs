@@ -79,6 +79,7 @@ impl Core {
         let destination = Destination {
             address: Arc::new(address),
             policy,
+            unused_since: None,
             owner,
             stored,
             queue,
@@ -121,6 +122,7 @@ impl Core {
             debug_assert!(false, "what a consumer is attached to is there");
             return;
         };
+        destination_state.unused_since = None;
         match destination_state.queue {
             Some(source) => {
                 if consumer.sources.contains(&source) {

@@ -4,4 +4,5 @@ pub(crate) mod advisory;
 pub(crate) mod dead_letter;
 pub(crate) mod destination;
 pub(crate) mod producer_audit;
+pub(crate) mod purge;
 pub(crate) mod send;

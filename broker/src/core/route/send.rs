@@ -177,10 +177,11 @@ impl Core {
     /// # Errors
     /// [`FailureKind::ResourceAllocation`] where memory is full and the store is no way out.
     pub(crate) fn goes_to_store(&mut self, key: DestinationKey, message: &Message) -> Result<bool, Failure> {
-        let Some(destination) = self.directory.get(key) else {
+        let Some(destination) = self.directory.get_mut(key) else {
             debug_assert!(false, "a message is routed to what is there");
             return Ok(false);
         };
+        destination.unused_since = None;
         if destination.queue.is_none() {
             return Ok(!destination.durables.is_empty() || destination.under_way > 0);
         }

@@ -13,6 +13,8 @@ use crate::core::policy::Policy;
 pub(crate) struct Destination {
     pub(crate) address: Arc<Address>,
     pub(crate) policy: Arc<Policy>,
+    /// It was found unused then, and has not been used since.
+    pub(crate) unused_since: Option<i64>,
     /// The connection it belongs to, if it is temporary.
     pub(crate) owner: Option<ConnectionKey>,
     /// Its name in the store, once it is there.

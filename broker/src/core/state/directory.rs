@@ -113,6 +113,7 @@ mod tests {
         Destination {
             address: Arc::new(Address::queue(name)),
             policy: Arc::default(),
+            unused_since: None,
             owner: None,
             stored: Some(DestinationId(id + 100)),
             queue: None,

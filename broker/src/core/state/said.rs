@@ -3,7 +3,7 @@
 use crate::core::spec::NotYet;
 
 /// Every subject, once.
-const SUBJECTS: usize = Subject::Destinations as usize + 1;
+const SUBJECTS: usize = Subject::Purged as usize + 1;
 
 /// Each of them, once.
 const NOT_YET: usize = NotYet::MessageGroups as usize + 1;
@@ -20,6 +20,7 @@ pub(crate) enum Subject {
     SlowSubscriber,
     HeldBack,
     Destinations,
+    Purged,
 }
 
 /// What was said of each subject.
