@@ -30,8 +30,9 @@ pub(crate) struct Queue {
     cleaner_first: AtomicBool,
 }
 
-/// How long a round waits for the cleaner when that is behind, and how many bytes of others it takes then.
-const CLEANER_PATIENCE: Duration = Duration::from_millis(20);
+/// How long a round waits for the cleaner when that is behind, and how many bytes of others it takes then. While the cleaner reads a head, many
+/// rounds end without it: they add less than giving up that head wins.
+const CLEANER_PATIENCE: Duration = Duration::from_millis(1);
 const BYTES_BESIDE_CLEANER: usize = 64 << 10;
 
 /// How long the writer looks for the next batch before it sleeps, and how soon one must come to be looked for.

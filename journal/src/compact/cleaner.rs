@@ -32,7 +32,13 @@ impl Drop for EndOnPanic<'_> {
 pub(crate) fn clean(shared: &Shared, queue: &Queue) {
     let _ending = EndOnPanic(shared);
     let mut head = HeadReader::default();
-    while shared.cleaning.wait() && shared.ended().is_none() {
+    loop {
+        if !shared.cleaning.is_wanted() {
+            head.rest();
+        }
+        if !shared.cleaning.wait() || shared.ended().is_some() {
+            return;
+        }
         let before = head_of(shared);
         let piece = match next_piece(&mut head, shared) {
             Ok(Some(piece)) => piece,

@@ -48,6 +48,11 @@ impl Cleaning {
         }
     }
 
+    /// Whether there is something to clean.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.asked().told.wanted
+    }
+
     /// Whether somebody waits for the room that is won.
     pub(crate) fn is_waited_for(&self) -> bool {
         self.asked().told.waited_for

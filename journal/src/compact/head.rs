@@ -4,7 +4,7 @@
 
 use std::io;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::codec::{self, Span};
 use kahawai_store::names::{DestinationId, Epoch, MessageId, Xid};
@@ -74,6 +74,8 @@ impl Piece {
 #[derive(Debug, Default)]
 pub(crate) struct HeadReader {
     pass: Option<Pass>,
+    /// What the last head was read into, for the next: memory that is new to the process takes longer than reading.
+    buffer: BytesMut,
     /// The head for which the writer was told that nothing is left in it.
     told: u64,
 }
@@ -91,6 +93,20 @@ struct Pass {
 }
 
 impl HeadReader {
+    /// Gives its memory back; to be called when there is nothing to do.
+    pub(crate) fn rest(&mut self) {
+        self.pass = None;
+        self.buffer = BytesMut::new();
+    }
+
+    /// Keeps the memory for the next head, unless somebody still has a message in it.
+    fn end_pass(&mut self) {
+        let bytes = self.pass.take().map(|pass| pass.bytes);
+        if let Some(Ok(buffer)) = bytes.map(Bytes::try_into_mut) {
+            self.buffer = buffer;
+        }
+    }
+
     /// What the next part of the head holds; `None` where there is no head that could be cleaned, or nothing to say of it.
     ///
     /// # Errors
@@ -101,11 +117,11 @@ impl HeadReader {
             return Ok(None);
         };
         if self.pass.as_ref().is_some_and(|pass| pass.number != number) {
-            self.pass = None;
+            self.end_pass();
         }
         let empty = Piece { segment: number, ..Piece::default() };
         if !shared.index().is_live(number) {
-            self.pass = None;
+            self.end_pass();
             // A round gives it up.
             return Ok((std::mem::replace(&mut self.told, number) != number).then_some(empty));
         }
@@ -120,13 +136,14 @@ impl HeadReader {
             Some(pass) => pass,
             None => {
                 let Some(segment) = segment() else { return Ok(None) };
-                let mut bytes = vec![0; segment.file.length() as usize];
+                let mut bytes = std::mem::take(&mut self.buffer);
+                bytes.resize(segment.file.length() as usize, 0);
                 segment.file.read(0, &mut bytes)?;
                 self.pass.insert(Pass {
                     epoch,
                     log: segment.log,
                     number,
-                    bytes: bytes.into(),
+                    bytes: bytes.freeze(),
                     offset: segment::HEADER_LENGTH,
                     end: segment.end(),
                     found: 0,
@@ -136,7 +153,7 @@ impl HeadReader {
         let piece = pass.next(shared);
         if piece.read == 0 {
             let nothing_found = pass.found == 0;
-            self.pass = None;
+            self.end_pass();
             if nothing_found {
                 // It lives, and is not where it should be.
                 let index = shared.index();
