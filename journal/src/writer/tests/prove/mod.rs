@@ -11,6 +11,7 @@
 //! | [`look`] | what a power failure leaves, and what is recovered from it |
 //! | [`damage`] | damage of what was synced |
 //! | [`stale`] | a stale master that goes on beside the next |
+//! | [`wander`] | long random lives |
 //! | [`claim`] | a mastership that asks the disk |
 //! | [`share`] | threads that share the work |
 //!
@@ -22,6 +23,7 @@ mod look;
 mod play;
 mod share;
 mod stale;
+mod wander;
 
 use std::io;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ use look::{Depth, Seen, check, look, only_looks};
 use play::{Base, Life, STEPS, Step, bases, sequence};
 use share::{setting, share};
 use stale::meet;
+use wander::{Wandered, wander};
 
 use crate::disk::faulty::Call;
 
@@ -183,7 +186,7 @@ fn no_failing_call_of_up_to_three_operations_answers_what_is_not_durable() {
 
 /// As long as `KAHAWAI_PROOF_SECONDS` says (300), on as many threads as `KAHAWAI_PROOF_THREADS` says (2), with all subsets of up to
 /// `KAHAWAI_PROOF_CHOICES` unsynced sectors and names (10): a tenth of the time at most for damage, two tenths for stale masters after
-/// sequences of up to two operations, and what is left for sequences of up to `KAHAWAI_PROOF_DEPTH` operations (4).
+/// sequences of up to two operations, a tenth for random lives from the seed `KAHAWAI_PROOF_SEED` on (1), and what is left for sequences of up to `KAHAWAI_PROOF_DEPTH` operations (4).
 #[test]
 #[ignore = "takes minutes: `journal/prove` runs it"]
 fn prove() {
@@ -208,6 +211,10 @@ fn prove() {
             tell(&seen)
         );
     }
+
+    let (wandered, seed) = (Wandered::default(), setting("KAHAWAI_PROOF_SEED", 1));
+    let seeds = share(u64::MAX, threads, within(1), |job| wander(&wandered, seed + job, 3_000));
+    println!("random lives from {seeds} seeds, from {seed} on, {:.0?}; {}", began.elapsed(), wandered.tell());
 
     let (seen, until) = (Seen::new(choices), Some(began + Duration::from_secs(seconds)));
     for length in 1..=setting("KAHAWAI_PROOF_DEPTH", 4) as u32 {
