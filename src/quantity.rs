@@ -2,21 +2,7 @@
 
 use std::time::Duration;
 
-/// Bytes, or with a suffix: `512`, `64kb`, `32mb`, `1gb`.
-///
-/// # Errors
-/// In words, where it is none.
-pub(crate) fn bytes(text: &str) -> Result<u64, String> {
-    let lower = text.trim().to_ascii_lowercase();
-    let (digits, unit) = match lower.trim_end_matches('b') {
-        rest if rest.ends_with('k') => (&rest[..rest.len() - 1], 1 << 10),
-        rest if rest.ends_with('m') => (&rest[..rest.len() - 1], 1 << 20),
-        rest if rest.ends_with('g') => (&rest[..rest.len() - 1], 1 << 30),
-        rest => (rest, 1),
-    };
-    let size = digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
-    size.ok_or_else(|| "needs a number of bytes, or with a suffix: 512, 64kb, 32mb, 1gb".to_owned())
-}
+pub(crate) use kahawai_config::value::bytes;
 
 /// Seconds, or with a suffix: `10`, `0.5`, `250ms`, `10s`, `5m`, `1h`.
 ///

@@ -5,6 +5,7 @@
 //! | [`pause`] | how long to wait before the next try for the mastership |
 //! | [`address`] | looks at a slave's address before it is needed |
 //! | [`background`] | what takes its time, away from the runtime's threads |
+//! | [`configure`] | what the broker is told |
 //! | [`place`] | which engine and which election: the one place that knows |
 //! | [`role`] | one mastership: open the store, serve, stop or step down |
 //! | [`signal`] | SIGTERM and SIGINT |
@@ -13,6 +14,7 @@
 
 mod address;
 mod background;
+mod configure;
 mod pause;
 mod place;
 mod role;
@@ -23,6 +25,7 @@ mod stop_at;
 use std::sync::Arc;
 use std::time::Instant;
 
+use kahawai_config::Configuration;
 use kahawai_journal::steps::Watch;
 use kahawai_store::election::{Cancel, ElectionError};
 
@@ -41,28 +44,28 @@ pub(crate) fn run(options: ServeOptions) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
         .map_err(|error| Failure::new(Exit::Other, format!("cannot start: {error}")))?
-        .block_on(serve(options))
+        .block_on(serve(configure::configuration(options)?))
 }
 
-async fn serve(options: ServeOptions) -> Result<(), Failure> {
-    let status = Status::begin(&options.name);
+async fn serve(config: Configuration) -> Result<(), Failure> {
+    let status = Status::begin(&config.broker.broker_name);
     let mut signals = Signals::listen()?;
-    let options = Arc::new(options);
+    let config = Arc::new(config);
     let watch = stop_at::watch()?;
     let place = {
-        let (options, watch) = (Arc::clone(&options), watch.clone());
-        blocking(move || Place::open(&options, &watch)).await??
+        let (config, watch) = (Arc::clone(&config), watch.clone());
+        blocking(move || Place::open(&config.store, &watch)).await??
     };
     status.store(&place.description());
     let mut pause = Pause::default();
     loop {
-        let Some(held) = acquire(&place, &options, &watch, &status, &mut signals).await? else {
+        let Some(held) = acquire(&place, &config, &watch, &status, &mut signals).await? else {
             status.stopped();
             return Ok(());
         };
         status.master(held.hold().epoch());
         let since = Instant::now();
-        match role::serve_as_master(&options, &place, held, &status, &mut signals).await? {
+        match role::serve_as_master(&config, &place, held, &status, &mut signals).await? {
             Ended::Stopped => {
                 status.stopped();
                 return Ok(());
@@ -86,20 +89,22 @@ async fn serve(options: ServeOptions) -> Result<(), Failure> {
 /// Waits to become master; `None` where a signal came first.
 async fn acquire(
     place: &Place,
-    options: &Arc<ServeOptions>,
+    config: &Arc<Configuration>,
     watch: &Watch,
     status: &Status,
     signals: &mut Signals,
 ) -> Result<Option<Held>, Failure> {
     let cancel = Cancel::default();
     let mut acquired = {
-        let (place, options, watch) = (place.clone(), Arc::clone(options), watch.clone());
+        let (place, config, watch) = (place.clone(), Arc::clone(config), watch.clone());
         let (cancel, status) = (cancel.clone(), status.clone());
         tokio::task::spawn_blocking(move || {
             let mut look = None;
-            place.acquire(&options, &watch, &cancel, &mut |holder| {
+            place.acquire(&config, &watch, &cancel, &mut |holder| {
                 status.slave(holder);
-                look.get_or_insert_with(|| Look::begin(&options.bind));
+                if look.is_none() {
+                    look = config.broker.bind.first().map(|bind| Look::begin(bind));
+                }
             })
         })
     };

@@ -11,9 +11,10 @@ use kahawai_adapters::mysql::{self, Mysql};
 use kahawai_adapters::postgres::{self, Database, Postgres};
 #[cfg(feature = "sqlite")]
 use kahawai_adapters::sqlite::{self, Sqlite};
+use kahawai_config::{Configuration, StoreAddress, StoreConfig};
 use kahawai_journal::FORMAT_VERSION;
 use kahawai_journal::directory::{DirectoryError, StoreDirectory};
-use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
+use kahawai_journal::disk::directory::SegmentIo;
 use kahawai_journal::election::ElectionOptions;
 use kahawai_journal::journal::{Journal, OpenError};
 use kahawai_journal::options::JournalOptions;
@@ -22,11 +23,7 @@ use kahawai_store::batch::Durability;
 use kahawai_store::contract::{Store, StoreError, StoreWait as _};
 use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold, Holder};
 
-use crate::cli::{JournalDiskSyncStrategy, JournalIo, ServeOptions, StoreAddress};
 use crate::exit::{Exit, Failure};
-
-/// The variable that can stand for `--store-password-file`.
-const PASSWORD_FILE: &str = "KAHAWAI_STORE_PASSWORD_FILE";
 
 /// Where the messages are, opened as far as a slave may.
 #[derive(Clone)]
@@ -84,23 +81,12 @@ pub(super) enum NotOpened {
 }
 
 impl Place {
-    /// Opens what `--store` names. Blocks.
-    pub(super) fn open(options: &ServeOptions, watch: &Watch) -> Result<Self, Failure> {
-        check_use(options)?;
-        match &options.store {
+    /// Opens the store's place. Blocks.
+    pub(super) fn open(store: &StoreConfig, watch: &Watch) -> Result<Self, Failure> {
+        match &store.address {
             StoreAddress::Journal(path) => {
-                let journal_options = JournalOptions {
-                    journal_max_file_length: options.journal_max_file_length,
-                    journal_disk_sync_strategy: match options.journal_disk_sync_strategy {
-                        JournalDiskSyncStrategy::Always => Durability::Always,
-                        JournalDiskSyncStrategy::Periodic => Durability::Periodic,
-                        JournalDiskSyncStrategy::Never => Durability::Never,
-                    },
-                    journal_disk_sync_interval: options.journal_disk_sync_interval,
-                    watch: watch.clone(),
-                    ..JournalOptions::default()
-                };
-                Ok(Self::Journal(directory(path, options.journal_io)?, journal_options))
+                let journal_options = JournalOptions { watch: watch.clone(), ..store.journal.clone() };
+                Ok(Self::Journal(directory(path, store.segment_io)?, journal_options))
             }
             #[cfg(feature = "sqlite")]
             StoreAddress::Sqlite(path) => {
@@ -116,8 +102,8 @@ impl Place {
                 let database = Database::parse(&url.0);
                 let database =
                     database.map_err(|problem| Failure::new(Exit::Usage, format!("--store: {problem}")))?;
-                Ok(Self::Postgres(match password(options)? {
-                    Some(password) => database.with_password(&password),
+                Ok(Self::Postgres(match &store.password {
+                    Some(password) => database.with_password(&password.0),
                     None => database,
                 }))
             }
@@ -128,8 +114,8 @@ impl Place {
                 let database = mysql::Database::parse(&url.0);
                 let database =
                     database.map_err(|problem| Failure::new(Exit::Usage, format!("--store: {problem}")))?;
-                Ok(Self::Mysql(match password(options)? {
-                    Some(password) => database.with_password(&password),
+                Ok(Self::Mysql(match &store.password {
+                    Some(password) => database.with_password(&password.0),
                     None => database,
                 }))
             }
@@ -163,17 +149,18 @@ impl Place {
     /// Waits to become master. Blocks, until `cancel` says otherwise.
     pub(super) fn acquire(
         &self,
-        options: &ServeOptions,
+        config: &Configuration,
         watch: &Watch,
         cancel: &Cancel,
         waiting: &mut dyn FnMut(&Holder),
     ) -> Result<Held, ElectionError> {
-        let address = format!("tcp://{}", options.bind);
+        let broker = &config.broker;
+        let address = broker.bind.first().map_or(String::new(), |bind| format!("tcp://{bind}"));
         #[cfg(any(feature = "postgres", feature = "mysql"))]
         let lease_options = LeaseOptions {
-            lock_acquire_sleep_interval: options.lock_acquire_sleep_interval,
-            lease_duration: options.lease_duration,
-            broker_name: options.name.clone(),
+            lock_acquire_sleep_interval: config.lock_acquire_sleep_interval,
+            lease_duration: broker.lease,
+            broker_name: broker.broker_name.clone(),
             address: address.clone(),
         };
         match self {
@@ -192,9 +179,9 @@ impl Place {
                     return Err(ElectionError::Failed("no election is known for this store".into()));
                 };
                 let election_options = ElectionOptions {
-                    lock_acquire_sleep_interval: options.lock_acquire_sleep_interval,
-                    lease_duration: options.lease_duration,
-                    broker_name: options.name.clone(),
+                    lock_acquire_sleep_interval: config.lock_acquire_sleep_interval,
+                    lease_duration: broker.lease,
+                    broker_name: broker.broker_name.clone(),
                     address,
                     watch: watch.clone(),
                 };
@@ -209,7 +196,7 @@ impl Place {
     /// Opens the store as its master; gives what recovery found damaged with it. Blocks.
     pub(super) fn open_store(
         &self,
-        options: &ServeOptions,
+        config: &Configuration,
         held: &Held,
         cancel: &Cancel,
     ) -> Result<(Arc<dyn Store>, Vec<String>), NotOpened> {
@@ -221,7 +208,7 @@ impl Place {
                     error => {
                         let exit =
                             if matches!(error, OpenError::Full(_)) { Exit::Unwritable } else { Exit::Store };
-                        let path = directory_path(&options.store);
+                        let path = directory_path(&config.store.address);
                         NotOpened::Failed(Failure::new(exit, format!("{path}: {error}")))
                     }
                 })?)
@@ -230,12 +217,12 @@ impl Place {
             (Self::Sqlite(path, _), held) => Arc::new(open_sqlite(path, &held.hold(), cancel)?),
             #[cfg(feature = "postgres")]
             (Self::Postgres(database), held) => {
-                let opened = Postgres::open(database, held.mastership(), options.lease_duration);
+                let opened = Postgres::open(database, held.mastership(), config.broker.lease);
                 Arc::new(opened.map_err(not_opened)?)
             }
             #[cfg(feature = "mysql")]
             (Self::Mysql(database), held) => {
-                let opened = Mysql::open(database, held.mastership(), options.lease_duration);
+                let opened = Mysql::open(database, held.mastership(), config.broker.lease);
                 Arc::new(opened.map_err(not_opened)?)
             }
         };
@@ -296,14 +283,8 @@ fn not_opened(error: StoreError) -> NotOpened {
     }
 }
 
-fn directory(path: &Path, io: Option<JournalIo>) -> Result<StoreDirectory, Failure> {
-    let segment_io = io.map(|io| match io {
-        JournalIo::Mapped => SegmentIo::Mixed,
-        JournalIo::MappedOnly => SegmentIo::Mapped(FlushCall::Fdatasync),
-        JournalIo::MappedOnlyMsync => SegmentIo::Mapped(FlushCall::Msync),
-        JournalIo::Plain => SegmentIo::Plain,
-    });
-    StoreDirectory::open(path, segment_io).map_err(|error| Failure::new(exit_of(&error), error))
+fn directory(path: &Path, io: Option<SegmentIo>) -> Result<StoreDirectory, Failure> {
+    StoreDirectory::open(path, io).map_err(|error| Failure::new(exit_of(&error), error))
 }
 
 fn directory_path(address: &StoreAddress) -> String {
@@ -311,19 +292,6 @@ fn directory_path(address: &StoreAddress) -> String {
         StoreAddress::Journal(path) | StoreAddress::Sqlite(path) => path.display().to_string(),
         StoreAddress::Postgres(_) | StoreAddress::Mysql(_) => String::new(),
     }
-}
-
-/// Refuses options that the store has no use for: they were meant to do something. What the environment says may be meant for others.
-fn check_use(options: &ServeOptions) -> Result<(), Failure> {
-    let wrong = |what: &str| Err(Failure::new(Exit::Usage, what));
-    let server = matches!(options.store, StoreAddress::Postgres(_) | StoreAddress::Mysql(_));
-    if options.store_password_file.is_some() && !server && std::env::var_os(PASSWORD_FILE).is_none() {
-        return wrong("--store-password-file is for stores in a database server: postgres://… or mysql://…");
-    }
-    if options.journal_io.is_some() && !matches!(options.store, StoreAddress::Journal(_)) {
-        return wrong("--journal-io is for stores in a directory: --store DIR");
-    }
-    Ok(())
 }
 
 /// Refuses, before it is this broker's turn, a file that is something else. It is opened only by its master.
@@ -349,22 +317,6 @@ fn look_at_sqlite(path: &Path) -> Result<(), Failure> {
         Ok(count) if count > 0 && beginning != BEGINNING => wrong(&"is no SQLite database"),
         Ok(_) => Ok(()),
     }
-}
-
-/// The password from the environment or a file, never from the command line's own words.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-fn password(options: &ServeOptions) -> Result<Option<String>, Failure> {
-    if let Some(path) = &options.store_password_file {
-        let wrong = |problem: &dyn std::fmt::Display| {
-            Failure::new(Exit::Usage, format!("--store-password-file {}: {problem}", path.display()))
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-        return match text.lines().next() {
-            Some(password) if !password.is_empty() => Ok(Some(password.to_owned())),
-            _ => Err(wrong(&"it has no password on its first line")),
-        };
-    }
-    Ok(std::env::var("KAHAWAI_STORE_PASSWORD").ok())
 }
 
 #[cfg(not(all(feature = "sqlite", feature = "postgres", feature = "mysql")))]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kahawai_broker::{Broker, BrokerConfig, StartError};
+use kahawai_config::Configuration;
 use kahawai_store::contract::Store;
 use kahawai_store::election::{Cancel, Hold, Lost};
 use tokio::sync::oneshot;
@@ -11,7 +12,6 @@ use super::background::blocking;
 use super::place::{Held, NotOpened, Place};
 use super::signal::Signals;
 use super::status::Status;
-use crate::cli::ServeOptions;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
 
@@ -25,7 +25,7 @@ pub(super) enum Ended {
 
 /// Serves as master until a signal, a loss or a failure.
 pub(super) async fn serve_as_master(
-    options: &Arc<ServeOptions>,
+    config: &Arc<Configuration>,
     place: &Place,
     held: Held,
     status: &Status,
@@ -39,8 +39,8 @@ pub(super) async fn serve_as_master(
     }));
     let cancel = Cancel::default();
     let mut opening = {
-        let (place, options, cancel) = (place.clone(), Arc::clone(options), cancel.clone());
-        tokio::task::spawn_blocking(move || place.open_store(&options, &held, &cancel))
+        let (place, config, cancel) = (place.clone(), Arc::clone(config), cancel.clone());
+        tokio::task::spawn_blocking(move || place.open_store(&config, &held, &cancel))
     };
     let opened = tokio::select! {
         opened = &mut opening => opened,
@@ -68,14 +68,8 @@ pub(super) async fn serve_as_master(
         }
     };
     status.damage(&damage);
-    let config = BrokerConfig {
-        broker_name: options.name.clone(),
-        bind: vec![options.bind.clone()],
-        lease: options.lease_duration,
-        open_files_max: descriptors::limit(),
-        ..BrokerConfig::default()
-    };
-    let started = Broker::start(config, Arc::clone(&store), Arc::clone(&hold)).await;
+    let told = BrokerConfig { open_files_max: descriptors::limit(), ..config.broker.clone() };
+    let started = Broker::start(told, Arc::clone(&store), Arc::clone(&hold)).await;
     let broker = match started {
         Ok(broker) => broker,
         Err(error) => return start_failed(error, &store, &hold).await,

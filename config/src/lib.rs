@@ -1,0 +1,20 @@
+//! What a broker is told: one closed, typed model, and the ways to make it.
+//!
+//! Every default is where the thing is that it is for (`BrokerConfig`, `JournalOptions`, `ElectionOptions`, `Policy`), and nowhere else: a
+//! [`Configuration`] begins with those, and the command line or a file changes what it names.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`model`] | the model |
+//! | [`store_address`] | where a store is kept, as one text |
+//! | [`secret`] | texts that are shown nowhere |
+//! | [`value`] | what a single value may be, whoever says it |
+
+pub mod model;
+pub mod secret;
+pub mod store_address;
+pub mod value;
+
+pub use model::{Configuration, StoreConfig};
+pub use secret::Secret;
+pub use store_address::StoreAddress;

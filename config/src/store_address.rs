@@ -1,0 +1,69 @@
+//! Where a store is kept, as one text.
+
+use std::path::PathBuf;
+
+use crate::secret::Secret;
+
+/// Where a store is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreAddress {
+    /// A journal in this directory.
+    Journal(PathBuf),
+    /// An SQLite database in this file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL database at this URL.
+    Postgres(Secret),
+    /// A MySQL or MariaDB database at this URL.
+    Mysql(Secret),
+}
+
+impl StoreAddress {
+    /// Reads what a person or a file says: `DIR`, `journal:DIR`, `sqlite:FILE`, `postgres://…` or `mysql://…`.
+    ///
+    /// # Errors
+    /// What is wrong with it, without the text, which may hold a password.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("journal:") {
+            return Ok(Self::Journal(path.into()));
+        }
+        if let Some(path) = text.strip_prefix("sqlite:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() {
+                Err("sqlite: needs a file".into())
+            } else {
+                Ok(Self::Sqlite(path.into()))
+            };
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(Secret(text.to_owned())));
+        }
+        if text.starts_with("mysql://") || text.starts_with("mariadb://") {
+            return Ok(Self::Mysql(Secret(text.replacen("mariadb://", "mysql://", 1))));
+        }
+        if let Some((scheme, _)) = text.split_once("://") {
+            return Err(format!(
+                "this program knows no '{scheme}' stores; there are DIR, sqlite:FILE, postgres://… and mysql://…"
+            ));
+        }
+        Ok(Self::Journal(text.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_have_addresses() {
+        let parse = |text: &str| StoreAddress::parse(text);
+        assert_eq!(parse("./data"), Ok(StoreAddress::Journal("./data".into())));
+        assert_eq!(parse("journal:/a/b"), Ok(StoreAddress::Journal("/a/b".into())));
+        assert_eq!(parse("sqlite:a.db"), Ok(StoreAddress::Sqlite("a.db".into())));
+        assert_eq!(parse("sqlite:///a.db"), Ok(StoreAddress::Sqlite("/a.db".into())));
+        let url = "postgres://me:secret@one:5432/mine";
+        assert_eq!(parse(url), Ok(StoreAddress::Postgres(Secret(url.to_owned()))));
+        assert!(!format!("{:?}", parse(url)).contains("secret"));
+        let unknown = parse("oracle://me:secret@one/mine").expect_err("is not known");
+        assert!(unknown.contains("oracle") && !unknown.contains("secret"), "{unknown}");
+    }
+}
