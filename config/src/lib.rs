@@ -6,11 +6,17 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`model`] | the model |
+//! | [`connector`] | URIs of connectors |
+//! | [`data_source`] | data-source beans and JDBC URLs, as places of stores |
+//! | [`remark`] | what there is to say of what is not done just so |
 //! | [`store_address`] | where a store is kept, as one text |
 //! | [`secret`] | texts that are shown nowhere |
 //! | [`value`] | what a single value may be, whoever says it |
 
+pub mod connector;
+pub mod data_source;
 pub mod model;
+pub mod remark;
 pub mod secret;
 pub mod store_address;
 pub mod value;

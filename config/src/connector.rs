@@ -1,0 +1,312 @@
+//! `transportConnector`: its URI, read once into a closed type.
+//!
+//! ```text
+//! SCHEME://HOST:PORT[?OPTION=VALUE[&OPTION=VALUE...]]
+//! ```
+//!
+//! Nothing in a URI can name a file or load anything.
+
+use std::time::Duration;
+
+use crate::remark::{Remark, Severity};
+use crate::value;
+
+/// A connector for OpenWire, as far as its URI says anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Connector {
+    /// Where to listen: `HOST:PORT`; port 0 takes a free one.
+    pub bind: String,
+    /// `maximumConnections`.
+    pub maximum_connections: Option<usize>,
+    /// `wireFormat.maxFrameSize`, in bytes.
+    pub max_frame_size: Option<usize>,
+    /// `wireFormat.maxInactivityDuration`; zero for never.
+    pub max_inactivity_duration: Option<Duration>,
+    /// `wireFormat.maxInactivityDurationInitalDelay` (sic).
+    pub max_inactivity_duration_initial_delay: Option<Duration>,
+    /// `transport.soWriteTimeout`; zero for never.
+    pub write_timeout: Option<Duration>,
+    /// `transport.connectionTimeout`.
+    pub connection_timeout: Option<Duration>,
+}
+
+/// What a URI comes to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Read {
+    /// A connector that this program has, where it is one.
+    pub connector: Option<Connector>,
+    /// What there is to say of the rest.
+    pub remarks: Vec<Remark>,
+}
+
+/// What a scheme is to this program.
+enum Scheme {
+    OpenWire,
+    /// OpenWire, by another way of waiting, or beside other protocols on one port.
+    AlsoOpenWire(&'static str),
+    NotYet(&'static str),
+    Refused(&'static str),
+    Harmless(&'static str),
+}
+
+fn scheme(name: &str) -> Option<Scheme> {
+    const TLS: &str = "there is no TLS yet: in clear its passwords and messages would be open to the network; put a TLS proxy before a tcp \
+                       connector that listens on 127.0.0.1, or leave it out";
+    Some(match name {
+        "tcp" => Scheme::OpenWire,
+        "nio" => Scheme::AlsoOpenWire("served as tcp: no connection takes a thread here"),
+        "auto" | "auto+nio" => {
+            Scheme::AlsoOpenWire("only OpenWire is spoken on it: AMQP, STOMP and MQTT clients are refused")
+        }
+        "ssl" | "nio+ssl" | "auto+ssl" | "auto+nio+ssl" | "https" | "wss" | "amqp+ssl" | "stomp+ssl"
+        | "mqtt+ssl" | "amqp+nio+ssl" | "stomp+nio+ssl" | "mqtt+nio+ssl" => Scheme::Refused(TLS),
+        "amqp" | "amqp+nio" => Scheme::NotYet("AMQP is not spoken yet: nobody listens there"),
+        "stomp" | "stomp+nio" => Scheme::NotYet("STOMP is not spoken yet: nobody listens there"),
+        "mqtt" | "mqtt+nio" => Scheme::NotYet("MQTT is not spoken yet: nobody listens there"),
+        "ws" => Scheme::NotYet("WebSockets are not spoken yet: nobody listens there"),
+        "http" => Scheme::NotYet("OpenWire over HTTP is not spoken yet: nobody listens there"),
+        "udp" | "multicast" | "xmpp" => Scheme::NotYet("this transport is not there: nobody listens there"),
+        "vm" => Scheme::Harmless("it is for clients inside ActiveMQ's own process"),
+        _ => return None,
+    })
+}
+
+/// What an option says of a connector.
+enum Fate {
+    Used(fn(&mut Connector, &str) -> Result<(), String>),
+    Ignored(Severity, &'static str),
+}
+
+/// The options of a tcp connector in a URI; those with a prefix besides as `transport.…` and `wireFormat.…`.
+fn fate(option: &str) -> Option<Fate> {
+    use Fate::{Ignored, Used};
+    use Severity::{Harmless, NotYet, Refused, Warning};
+    const SOCKET: &str = "sockets are set as this program needs them";
+    const NEGOTIATED: &str = "agreed upon with each client";
+    Some(match option {
+        "maximumConnections" => {
+            Used(|connector, text| whole(text).map(|number| connector.maximum_connections = Some(number)))
+        }
+        "wireFormat.maxFrameSize" => {
+            Used(|connector, text| whole(text).map(|number| connector.max_frame_size = Some(number)))
+        }
+        "wireFormat.maxInactivityDuration" => {
+            Used(|connector, text| time(text).map(|time| connector.max_inactivity_duration = Some(time)))
+        }
+        // The misspelt name is ActiveMQ's own.
+        "wireFormat.maxInactivityDurationInitalDelay" => Used(|connector, text| {
+            time(text).map(|time| connector.max_inactivity_duration_initial_delay = Some(time))
+        }),
+        "transport.soWriteTimeout" | "soWriteTimeout" => {
+            Used(|connector, text| time(text).map(|time| connector.write_timeout = Some(time)))
+        }
+        "transport.connectionTimeout" | "connectionTimeout" => {
+            Used(|connector, text| time(text).map(|time| connector.connection_timeout = Some(time)))
+        }
+        "wireFormat.maxInactivityDurationInitialDelay" => {
+            Ignored(Warning, "write maxInactivityDurationInitalDelay: ActiveMQ's own name lacks an i")
+        }
+        "wireFormat.cacheEnabled"
+        | "wireFormat.cacheSize"
+        | "wireFormat.tightEncodingEnabled"
+        | "wireFormat.sizePrefixDisabled"
+        | "wireFormat.prefixPacketSize"
+        | "wireFormat.stackTraceEnabled"
+        | "wireFormat.tcpNoDelayEnabled"
+        | "wireFormat.version"
+        | "wireFormat.maxFrameSizeEnabled"
+        | "wireFormat.host" => Ignored(Harmless, NEGOTIATED),
+        "transport.tcpNoDelay"
+        | "transport.keepAlive"
+        | "transport.soTimeout"
+        | "transport.soLinger"
+        | "transport.ioBufferSize"
+        | "transport.socketBufferSize"
+        | "transport.trafficClass"
+        | "transport.daemon"
+        | "transport.stackSize"
+        | "transport.trace"
+        | "transport.logWriterName"
+        | "transport.dynamicManagement"
+        | "transport.startLogging"
+        | "transport.jmxPort"
+        | "transport.closeAsync"
+        | "transport.threadName"
+        | "transport.useLocalHost"
+        | "transport.minmumWireFormatVersion"
+        | "transport.diffServ"
+        | "transport.typeOfService"
+        | "transport.useQueueForAccept"
+        | "transport.backlog"
+        | "tcpNoDelay"
+        | "keepAlive"
+        | "soTimeout"
+        | "soLinger"
+        | "socketBufferSize"
+        | "ioBufferSize"
+        | "trace"
+        | "daemon"
+        | "backlog"
+        | "useQueueForAccept"
+        | "socket.tcpNoDelay"
+        | "socket.keepAlive"
+        | "socket.receiveBufferSize"
+        | "socket.sendBufferSize"
+        | "transport.socket.tcpNoDelay"
+        | "async"
+        | "transport.async"
+        | "allowLinkStealing"
+        | "transport.allowLinkStealing" => Ignored(Harmless, SOCKET),
+        "transport.useInactivityMonitor" | "useInactivityMonitor" => Ignored(
+            Warning,
+            "silent connections are closed: write wireFormat.maxInactivityDuration=0 to keep them",
+        ),
+        "needClientAuth" | "transport.needClientAuth" | "wantClientAuth" | "transport.wantClientAuth" => {
+            Ignored(Refused, "there is no TLS yet, so that no client could show a certificate")
+        }
+        "transport.enabledCipherSuites" | "transport.enabledProtocols" => {
+            Ignored(Refused, "there is no TLS yet")
+        }
+        "trustStore" | "keyStore" | "transport.verifyHostName" => Ignored(Refused, "there is no TLS yet"),
+        "updateClusterClients" | "rebalanceClusterClients" | "updateClusterClientsOnRemove" => {
+            Ignored(NotYet, "clients are told of no other brokers: name them in their failover:(…)")
+        }
+        _ => return None,
+    })
+}
+
+fn whole(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err("needs a whole number, 1 at least".to_owned()),
+    }
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    value::milliseconds(0)(text)
+}
+
+/// Reads a URI. Never fails: what is wrong is a remark that is [`Severity::Refused`].
+pub fn read(uri: &str) -> Read {
+    let mut read = Read::default();
+    let uri = uri.trim();
+    let refuse = |why: String| vec![Remark::new(Severity::Refused, "uri", why)];
+    let Some((name, rest)) = uri.split_once("://") else {
+        read.remarks = refuse("needs SCHEME://HOST:PORT, as in tcp://0.0.0.0:61616".to_owned());
+        return read;
+    };
+    let mut connector = Connector::default();
+    match scheme(name) {
+        Some(Scheme::OpenWire) => {}
+        Some(Scheme::AlsoOpenWire(why)) => {
+            let severity = if name == "nio" { Severity::Harmless } else { Severity::NotYet };
+            read.remarks.push(Remark::new(severity, format!("{name}://"), why));
+        }
+        Some(Scheme::NotYet(why)) => {
+            read.remarks.push(Remark::new(Severity::NotYet, format!("{name}://"), why));
+            return read;
+        }
+        Some(Scheme::Refused(why)) => {
+            read.remarks.push(Remark::new(Severity::Refused, format!("{name}://"), why));
+            return read;
+        }
+        Some(Scheme::Harmless(why)) => {
+            read.remarks.push(Remark::new(Severity::Harmless, format!("{name}://"), why));
+            return read;
+        }
+        None => {
+            read.remarks = refuse(format!("'{name}' is no transport that ActiveMQ has: tcp://HOST:PORT is"));
+            return read;
+        }
+    }
+    let (address, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let address = address.strip_suffix('/').unwrap_or(address);
+    // ActiveMQ takes a missing host for every address.
+    let bind = if address.starts_with(':') { format!("0.0.0.0{address}") } else { address.to_owned() };
+    match value::bind_address(&bind) {
+        Ok(bind) => connector.bind = bind,
+        Err(why) => read.remarks.extend(refuse(why)),
+    }
+    for pair in query.split('&').flat_map(|pair| pair.split(';')).filter(|pair| !pair.is_empty()) {
+        let (option, text) = pair.split_once('=').unwrap_or((pair, ""));
+        let option = option.strip_prefix("amp;").unwrap_or(option);
+        let said = match fate(option) {
+            Some(Fate::Used(set)) => set(&mut connector, text).map_err(|why| (Severity::Refused, why)),
+            Some(Fate::Ignored(severity, why)) => Err((severity, why.to_owned())),
+            None => Err((Severity::Warning, "this program knows no such option, and ignores it".to_owned())),
+        };
+        if let Err((severity, why)) = said {
+            read.remarks.push(Remark::new(severity, option, why));
+        }
+    }
+    if read.remarks.iter().all(|remark| remark.severity < Severity::Refused) {
+        read.connector = Some(connector);
+    }
+    read
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn severities(uri: &str) -> Vec<(Severity, String)> {
+        read(uri).remarks.into_iter().map(|remark| (remark.severity, remark.what)).collect()
+    }
+
+    #[test]
+    fn the_shipped_connector_is_read_whole() {
+        let read = read("tcp://0.0.0.0:61616?maximumConnections=1000&wireFormat.maxFrameSize=104857600");
+        assert_eq!(read.remarks, []);
+        let expected = Connector {
+            bind: "0.0.0.0:61616".into(),
+            maximum_connections: Some(1000),
+            max_frame_size: Some(104_857_600),
+            ..Connector::default()
+        };
+        assert_eq!(read.connector, Some(expected));
+    }
+
+    #[test]
+    fn what_is_not_done_is_said_by_its_name() {
+        use Severity::{Harmless, NotYet, Refused, Warning};
+        for (uri, expected) in [
+            ("nio://0.0.0.0:61616", vec![(Harmless, "nio://")]),
+            ("auto+nio://0.0.0.0:61616", vec![(NotYet, "auto+nio://")]),
+            ("stomp://0.0.0.0:61613?maximumConnections=1000", vec![(NotYet, "stomp://")]),
+            ("ssl://0.0.0.0:61617", vec![(Refused, "ssl://")]),
+            ("vm://broker", vec![(Harmless, "vm://")]),
+            ("gopher://a:1", vec![(Refused, "uri")]),
+            ("0.0.0.0:61616", vec![(Refused, "uri")]),
+            ("tcp://0.0.0.0", vec![(Refused, "uri")]),
+            (
+                "tcp://a:1?transport.keepAlive=true&colour=red",
+                vec![(Harmless, "transport.keepAlive"), (Warning, "colour")],
+            ),
+            ("tcp://a:1?maximumConnections=many", vec![(Refused, "maximumConnections")]),
+            (
+                "tcp://a:1?wireFormat.maxInactivityDuration=-1",
+                vec![(Refused, "wireFormat.maxInactivityDuration")],
+            ),
+        ] {
+            let expected: Vec<_> =
+                expected.into_iter().map(|(severity, what)| (severity, what.to_owned())).collect();
+            assert_eq!(severities(uri), expected, "{uri}");
+            let is_connector = uri.starts_with("nio") || uri.starts_with("auto") || uri.contains("colour");
+            assert_eq!(read(uri).connector.is_some(), is_connector, "{uri}");
+        }
+    }
+
+    #[test]
+    fn hosts_and_ports_are_read_as_activemq_does() {
+        let bind = |uri: &str| read(uri).connector.map(|connector| connector.bind);
+        assert_eq!(bind("tcp://localhost:0").as_deref(), Some("localhost:0"));
+        assert_eq!(bind("tcp://:61616").as_deref(), Some("0.0.0.0:61616"));
+        assert_eq!(bind("tcp://[::1]:61616/").as_deref(), Some("[::1]:61616"));
+        assert_eq!(
+            read("tcp://a:1?wireFormat.maxInactivityDuration=0")
+                .connector
+                .map(|connector| connector.max_inactivity_duration),
+            Some(Some(Duration::ZERO))
+        );
+    }
+}
