@@ -12,6 +12,7 @@ use kahawai_broker::core::limits::Limits;
 use kahawai_broker::core::policy::{Policies, Policy, Prefetch};
 use kahawai_broker::core::spec::AcknowledgementKind::Standard;
 use kahawai_broker::core::spec::ConsumerSpec;
+use kahawai_store::batch::Durability;
 use kahawai_store::message::Message;
 use support::{Random, World, consumer_spec, durable_spec, message, name_of};
 
@@ -219,4 +220,31 @@ fn consumers_take_as_many_in_advance_as_their_policy_says_if_they_ask_for_what_i
     assert_eq!(dispatched(consumer_spec(&Address::topic("few"), 32_767)), (4, None));
     // Its client would wait for what is not sent to it unless it is asked for.
     assert_eq!(dispatched(durable_spec(&Address::topic("few"), "d", 100)), (0, Some(0)));
+}
+
+#[test]
+fn what_is_sent_and_taken_is_as_durable_as_the_policy_of_its_destination_says_also_after_a_restart() {
+    let weak = Policy { journal_disk_sync_strategy: Some(Durability::Never), ..Policy::default() };
+    let mut world = world(&[(Address::queue("weak.>"), weak)]);
+    let (weak, usual) = (Address::queue("weak.a"), Address::queue("usual"));
+    for _ in 0..2 {
+        let connection = world.connect("c");
+        for address in [&weak, &usual] {
+            world.send(connection, address, message("m", true));
+            world.settle();
+        }
+        world.send(connection, &weak, message("m", true));
+        assert_eq!(world.levels(), [Some(Durability::Never)]);
+        world.settle();
+        world.send(connection, &usual, message("m", true));
+        assert_eq!(world.levels(), [None], "the store's own");
+        world.settle();
+        let consumer = world.consume(connection, &weak, 1);
+        world.settle();
+        let delivery = world.deliveries().pop().expect("a message");
+        world.ack(connection, consumer, Standard, &[delivery.id], None);
+        assert_eq!(world.levels(), [Some(Durability::Never)]);
+        world.settle();
+        world.restart();
+    }
 }

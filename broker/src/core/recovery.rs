@@ -20,6 +20,7 @@ use super::route::producer_audit::{OUTCOMES, PRODUCERS};
 use super::settings::Settings;
 use super::state::Core;
 use super::state::durable::Durable;
+use super::state::levels::Levels;
 use super::state::turn::{Completed, Turn};
 
 impl Core {
@@ -37,6 +38,7 @@ impl Core {
             recovered.destination_id_next,
             recovered.subscription_id_next,
         );
+        let durability = settings.durability;
         let mut core = Self {
             settings,
             limits,
@@ -63,6 +65,7 @@ impl Core {
             overflowing: Vec::new(),
             arrival_last: 0,
             memory: Memory::new(limits.memory_bytes_max),
+            levels: Levels::new(durability),
             sweep: Default::default(),
             letters: Default::default(),
             said: Default::default(),
@@ -158,7 +161,7 @@ impl Core {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use kahawai_store::batch::Subscription;
+    use kahawai_store::batch::{Durability, Subscription};
     use kahawai_store::contract::SubscriptionState;
     use kahawai_store::names::{DestinationId, SubscriptionId};
 
@@ -167,6 +170,7 @@ mod tests {
         let settings = Settings {
             broker_name: "test".into(),
             batch_bytes_max: 1 << 20,
+            durability: Durability::Always,
             purge_period: 0,
             purged_max: 0,
             annotate: |message, _| message.properties.clone(),

@@ -1,6 +1,7 @@
 //! What the core is told once.
 
 use bytestring::ByteString;
+use kahawai_store::batch::Durability;
 use kahawai_store::message::Message;
 
 /// What the core is told once.
@@ -10,6 +11,8 @@ pub struct Settings {
     pub broker_name: ByteString,
     /// The most bytes that the store takes in one batch.
     pub batch_bytes_max: usize,
+    /// How durable the store makes what asks for no level of its own.
+    pub durability: Durability,
     /// How often destinations that nobody uses are looked for, in milliseconds; 0 for never (`schedulePeriodForDestinationPurge`).
     pub purge_period: i64,
     /// How many are removed at a time at most; 0 for any number (`maxPurgedDestinationsPerSweep`).

@@ -37,6 +37,8 @@ impl Core {
             }
             _ => Batch::new(operations),
         };
+        let level = self.levels.of(&batch.operations);
+        let batch = Batch { durability: level, ..batch };
         self.commits.insert(token, then);
         self.effects.store.push(StoreCall::Commit(token, batch));
     }

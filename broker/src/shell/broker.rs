@@ -102,6 +102,7 @@ impl Broker {
         let settings = Settings {
             broker_name: ByteString::from(config.broker_name.as_str()),
             batch_bytes_max: store.limits().batch_bytes_max,
+            durability: store.durability().level,
             purge_period: i64::try_from(config.schedule_period_for_destination_purge.as_millis())
                 .unwrap_or(i64::MAX),
             purged_max: config.max_purged_destinations_per_sweep,

@@ -20,7 +20,7 @@ use kahawai_broker::core::spec::{
     Acknowledgement, AcknowledgementKind, ConnectionSpec, ConsumerSpec, Sending, TransactionId,
 };
 use kahawai_broker::openwire::message::annotate;
-use kahawai_store::batch::{Batch, Operation};
+use kahawai_store::batch::{Batch, Durability, Operation};
 use kahawai_store::contract::{Committed, Limits as StoreLimits, Page, ReadRequest, StoreError};
 use kahawai_store::message::{Header, Message};
 use kahawai_store::model::State;
@@ -59,6 +59,7 @@ fn settings(limits: StoreLimits, (purge_period, purged_max): (i64, usize)) -> Se
     Settings {
         broker_name: "test".into(),
         batch_bytes_max: limits.batch_bytes_max,
+        durability: Durability::Always,
         annotate,
         purge_period,
         purged_max,
@@ -154,6 +155,11 @@ impl World {
                 StoreCall::Read(token, request) => self.asked.push((token, request)),
             }
         }
+    }
+
+    /// How durable the batches are to be that the store was given and has not applied.
+    pub fn levels(&self) -> Vec<Option<Durability>> {
+        self.submitted.iter().map(|(_, batch)| batch.durability).collect()
     }
 
     /// Applies the next batch; its answer comes later.

@@ -1,5 +1,7 @@
 //! A policy, with its defaults.
 
+use kahawai_store::batch::Durability;
+
 use super::dead_letters::DeadLetterStrategy;
 use super::pending::PendingMessageLimit;
 use super::prefetch::Prefetch;
@@ -37,6 +39,9 @@ pub struct Policy {
     pub gc_inactive_destinations: bool,
     /// How long that time is, in milliseconds; with 0 it never goes (`inactiveTimeoutBeforeGC`).
     pub inactive_timeout_before_gc: i64,
+    /// How durable what is sent to it, or taken from it, is when it is answered, where that is not as for the whole store (`journalDiskSyncStrategy`, which
+    /// ActiveMQ has for a store alone). Of a batch for several destinations the strongest counts. Engines other than the journal do more.
+    pub journal_disk_sync_strategy: Option<Durability>,
     /// What becomes of what expired or could not be consumed (`deadLetterStrategy`).
     pub dead_letters: DeadLetterStrategy,
 }
@@ -57,6 +62,7 @@ impl Default for Policy {
             prefetch: Prefetch::default(),
             gc_inactive_destinations: false,
             inactive_timeout_before_gc: 60_000,
+            journal_disk_sync_strategy: None,
             dead_letters: DeadLetterStrategy::default(),
         }
     }

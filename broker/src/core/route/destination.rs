@@ -76,6 +76,9 @@ impl Core {
             self.sources.insert(source, Source::new(key, Arc::clone(&policy), None, window));
             source
         });
+        if let Some(id) = stored {
+            self.levels.note(id, policy.journal_disk_sync_strategy);
+        }
         let destination = Destination {
             address: Arc::new(address),
             policy,
@@ -164,6 +167,7 @@ impl Core {
         }
         let id = self.ids.destination();
         destination.stored = Some(id);
+        self.levels.note(id, destination.policy.journal_disk_sync_strategy);
         let kind = destination.address.kind.stored();
         let name = destination.address.name.clone();
         if let Some(source) = destination.queue.and_then(|source| self.sources.get_mut(&source)) {
@@ -178,6 +182,7 @@ impl Core {
     pub(crate) fn destination_not_stored(&mut self, key: DestinationKey, id: DestinationId) {
         if let Some(destination) = self.directory.get_mut(key).filter(|found| found.stored == Some(id)) {
             destination.stored = None;
+            self.levels.forget(id);
             if let Some(source) = destination.queue.and_then(|source| self.sources.get_mut(&source)) {
                 source.stored = None;
             }
@@ -312,6 +317,7 @@ impl Core {
         self.drop_advisory_topics(&destination.address);
         if let Some(id) = destination.stored {
             self.submit(vec![Operation::RemoveDestination(id)], Completed::Nothing);
+            self.levels.forget(id);
         }
     }
 

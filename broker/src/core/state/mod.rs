@@ -8,6 +8,7 @@ pub(crate) mod directory;
 pub(crate) mod dispatched;
 pub(crate) mod durable;
 pub(crate) mod letters;
+pub(crate) mod levels;
 pub(crate) mod said;
 pub(crate) mod sent;
 pub(crate) mod source;
@@ -34,6 +35,7 @@ use consumer::Consumer;
 use directory::Directory;
 use durable::{Durable, DurableName};
 use letters::{Deferred, Letters};
+use levels::Levels;
 use said::Said;
 use source::Source;
 use sweep::Sweep;
@@ -74,6 +76,8 @@ pub struct Core {
     pub(super) arrival_last: u64,
     /// What the sources' windows hold.
     pub(super) memory: Memory,
+    /// How durable what is done for a destination is to be, where its policy says so.
+    pub(super) levels: Levels,
     pub(super) sweep: Sweep,
     pub(super) letters: Letters,
     pub(super) said: Said,
