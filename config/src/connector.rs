@@ -8,6 +8,8 @@
 
 use std::time::Duration;
 
+use kahawai_broker::BrokerConfig;
+
 use crate::remark::{Remark, Severity};
 use crate::value;
 
@@ -24,7 +26,7 @@ pub struct Connector {
     pub max_inactivity_duration: Option<Duration>,
     /// `wireFormat.maxInactivityDurationInitalDelay` (sic).
     pub max_inactivity_duration_initial_delay: Option<Duration>,
-    /// `transport.soWriteTimeout`; zero for never.
+    /// `transport.soWriteTimeout`; a day for never.
     pub write_timeout: Option<Duration>,
     /// `transport.connectionTimeout`.
     pub connection_timeout: Option<Duration>,
@@ -98,10 +100,10 @@ fn fate(option: &str) -> Option<Fate> {
             time(text).map(|time| connector.max_inactivity_duration_initial_delay = Some(time))
         }),
         "transport.soWriteTimeout" | "soWriteTimeout" => {
-            Used(|connector, text| time(text).map(|time| connector.write_timeout = Some(time)))
+            Used(|connector, text| time(text).map(|time| connector.write_timeout = Some(or_a_day(time))))
         }
         "transport.connectionTimeout" | "connectionTimeout" => {
-            Used(|connector, text| time(text).map(|time| connector.connection_timeout = Some(time)))
+            Used(|connector, text| time(text).map(|time| connector.connection_timeout = Some(or_a_day(time))))
         }
         "wireFormat.maxInactivityDurationInitialDelay" => {
             Ignored(Warning, "write maxInactivityDurationInitalDelay: ActiveMQ's own name lacks an i")
@@ -186,6 +188,11 @@ fn time(text: &str) -> Result<Duration, String> {
     value::milliseconds(0)(text)
 }
 
+/// Zero is for ever, which a day stands for.
+fn or_a_day(time: Duration) -> Duration {
+    if time.is_zero() { Duration::from_secs(86_400) } else { time }
+}
+
 /// Reads a URI. Never fails: what is wrong is a remark that is [`Severity::Refused`].
 pub fn read(uri: &str) -> Read {
     let mut read = Read::default();
@@ -243,6 +250,56 @@ pub fn read(uri: &str) -> Read {
         read.connector = Some(connector);
     }
     read
+}
+
+/// Makes a broker listen by these, if there are any. What they say of connections holds for all of this broker's: numbers of connections
+/// are added up, and of the rest the most generous counts.
+pub fn apply(connectors: &[Connector], broker: &mut BrokerConfig) -> Vec<Remark> {
+    if connectors.is_empty() {
+        return Vec::new();
+    }
+    broker.bind = connectors.iter().map(|connector| connector.bind.clone()).collect();
+    let said = connectors.iter().filter_map(|connector| connector.maximum_connections);
+    if let Some(sum) = said.reduce(usize::saturating_add) {
+        broker.maximum_connections = sum;
+    }
+    let mut remarks = Vec::new();
+    // Where a time is zero, it never comes.
+    let generous = |time: &Duration| if time.is_zero() { Duration::MAX } else { *time };
+    let mut each = |name: &str, place: &mut Duration, said: fn(&Connector) -> Option<Duration>| {
+        let said: Vec<_> = connectors.iter().filter_map(said).collect();
+        if let Some(most) = said.iter().max_by_key(|time| generous(time)) {
+            *place = *most;
+        }
+        if said.iter().any(|time| time != place) {
+            remarks.push(Remark::new(
+                Severity::Warning,
+                name,
+                "connectors differ in it: the most generous holds for all",
+            ));
+        }
+    };
+    each("wireFormat.maxInactivityDuration", &mut broker.max_inactivity_duration, |connector| {
+        connector.max_inactivity_duration
+    });
+    each(
+        "wireFormat.maxInactivityDurationInitalDelay",
+        &mut broker.max_inactivity_duration_initial_delay,
+        |connector| connector.max_inactivity_duration_initial_delay,
+    );
+    each("transport.soWriteTimeout", &mut broker.write_timeout, |connector| connector.write_timeout);
+    each("transport.connectionTimeout", &mut broker.connection_timeout, |connector| {
+        connector.connection_timeout
+    });
+    let sizes: Vec<_> = connectors.iter().filter_map(|connector| connector.max_frame_size).collect();
+    if let Some(&most) = sizes.iter().max() {
+        broker.max_frame_size = most;
+        if sizes.iter().any(|size| *size != most) {
+            let why = "connectors differ in it: the most generous holds for all";
+            remarks.push(Remark::new(Severity::Warning, "wireFormat.maxFrameSize", why));
+        }
+    }
+    remarks
 }
 
 #[cfg(test)]
@@ -308,5 +365,23 @@ mod tests {
                 .map(|connector| connector.max_inactivity_duration),
             Some(Some(Duration::ZERO))
         );
+    }
+
+    #[test]
+    fn what_connectors_say_holds_for_all_and_where_they_differ_that_is_said() {
+        let connector = |uri: &str| read(uri).connector.expect(uri);
+        let mut broker = BrokerConfig::default();
+        assert_eq!(apply(&[], &mut broker), []);
+        let usual = BrokerConfig::default();
+        assert_eq!((broker.bind, broker.maximum_connections), (usual.bind, usual.maximum_connections));
+        let mut broker = BrokerConfig::default();
+        let connectors = [
+            connector("tcp://a:1?maximumConnections=10&wireFormat.maxInactivityDuration=5000"),
+            connector("tcp://b:2?maximumConnections=20&wireFormat.maxInactivityDuration=0"),
+        ];
+        let remarks = apply(&connectors, &mut broker);
+        assert_eq!((broker.bind, broker.maximum_connections), (vec!["a:1".to_owned(), "b:2".to_owned()], 30));
+        assert_eq!(broker.max_inactivity_duration, Duration::ZERO);
+        assert_eq!(remarks.len(), 1, "{remarks:?}");
     }
 }

@@ -9,6 +9,7 @@
 //! | [`connector`] | URIs of connectors |
 //! | [`data_source`] | data-source beans and JDBC URLs, as places of stores |
 //! | [`remark`] | what there is to say of what is not done just so |
+//! | [`settings`] | every setting by its name: set by a text, and shown as one |
 //! | [`store_address`] | where a store is kept, as one text |
 //! | [`secret`] | texts that are shown nowhere |
 //! | [`value`] | what a single value may be, whoever says it |
@@ -18,6 +19,7 @@ pub mod data_source;
 pub mod model;
 pub mod remark;
 pub mod secret;
+pub mod settings;
 pub mod store_address;
 pub mod value;
 

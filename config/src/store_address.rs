@@ -1,5 +1,6 @@
 //! Where a store is kept, as one text.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::secret::Secret;
@@ -15,6 +16,26 @@ pub enum StoreAddress {
     Postgres(Secret),
     /// A MySQL or MariaDB database at this URL.
     Mysql(Secret),
+}
+
+/// As it is written, but that a password in it is left out.
+impl fmt::Display for StoreAddress {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Journal(path) => write!(formatter, "journal:{}", path.display()),
+            Self::Sqlite(path) => write!(formatter, "sqlite:{}", path.display()),
+            Self::Postgres(url) | Self::Mysql(url) => formatter.write_str(&without_password(&url.0)),
+        }
+    }
+}
+
+fn without_password(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    // A password may hold anything but what ends the part it is in.
+    let end = rest.find('/').unwrap_or(rest.len());
+    let Some(at) = rest[..end].rfind('@') else { return url.to_owned() };
+    let user = rest[..at].split(':').next().unwrap_or_default();
+    format!("{scheme}://{user}{}", &rest[at..])
 }
 
 impl StoreAddress {
@@ -63,6 +84,11 @@ mod tests {
         let url = "postgres://me:secret@one:5432/mine";
         assert_eq!(parse(url), Ok(StoreAddress::Postgres(Secret(url.to_owned()))));
         assert!(!format!("{:?}", parse(url)).contains("secret"));
+        assert_eq!(
+            parse(url).map(|address| address.to_string()),
+            Ok("postgres://me@one:5432/mine".to_owned())
+        );
+        assert_eq!(parse("./data").map(|address| address.to_string()), Ok("journal:./data".to_owned()));
         let unknown = parse("oracle://me:secret@one/mine").expect_err("is not known");
         assert!(unknown.contains("oracle") && !unknown.contains("secret"), "{unknown}");
     }
