@@ -9,6 +9,7 @@ use kahawai_config::StoreAddress;
 use kahawai_config::value::{bind_address, broker_name, milliseconds, segment_length};
 
 use crate::bench::options::BenchCommand;
+use crate::config::options::ConfigOptions;
 use crate::exit;
 use crate::manual::options::{CompletionOptions, ManualOptions};
 use crate::messages::dead_letters::DeadLetterCommand;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
 
     /// Look at, check, copy and mend a store: info, verify, dump, why, backup, repair.
     Store(StoreOptions),
+    /// Say what becomes of a configuration file: check.
+    Config(ConfigOptions),
     /// Measure a broker under load, every message accounted for; or storage engines on a disk (bench store).
     Bench(Box<BenchCommand>),
     /// Send messages.

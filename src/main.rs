@@ -6,6 +6,7 @@
 //! | [`descriptors`] | how many files may be open |
 //! | [`exit`] | what each exit code means |
 //! | [`mod@bench`] | measures a broker, or the storage engines |
+//! | [`mod@config`] | says what becomes of a configuration file |
 //! | [`connect`] | how commands find their broker |
 //! | [`figures`], [`quantity`], [`table`], [`output`] | numbers for people, from people; standard output |
 //! | [`messages`] | commands that look at messages, send them, move them about |
@@ -15,6 +16,7 @@
 
 mod bench;
 mod cli;
+mod config;
 mod connect;
 mod descriptors;
 mod exit;
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(options) => serve::run(options),
         Command::Store(options) => return store::run(options),
+        Command::Config(options) => return config::run(&options),
         Command::Bench(command) => bench::run(*command),
         Command::Send(options) => connect::run(send::run(*options)),
         Command::Receive(options) => connect::run(receive::receive(*options)),

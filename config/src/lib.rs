@@ -9,20 +9,28 @@
 //! | [`connector`] | URIs of connectors |
 //! | [`data_source`] | data-source beans and JDBC URLs, as places of stores |
 //! | [`remark`] | what there is to say of what is not done just so |
+//! | [`placeholder`], [`properties`] | what `${…}` stands for; Java's properties files |
+//! | [`report`] | what became of each thing that a file says |
 //! | [`settings`] | every setting by its name: set by a text, and shown as one |
 //! | [`store_address`] | where a store is kept, as one text |
 //! | [`secret`] | texts that are shown nowhere |
 //! | [`value`] | what a single value may be, whoever says it |
+//! | [`xml`] | `activemq.xml` |
 
 pub mod connector;
 pub mod data_source;
 pub mod model;
+pub mod placeholder;
+pub mod properties;
 pub mod remark;
+pub mod report;
 pub mod secret;
 pub mod settings;
 pub mod store_address;
 pub mod value;
+pub mod xml;
 
 pub use model::{Configuration, StoreConfig};
+pub use report::Report;
 pub use secret::Secret;
 pub use store_address::StoreAddress;

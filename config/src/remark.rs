@@ -1,5 +1,7 @@
 //! What there is to say of a single thing that somebody wrote, and that this program does not do just so.
 
+use std::fmt;
+
 /// How much it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
@@ -11,6 +13,24 @@ pub enum Severity {
     Warning,
     /// No broker starts with it: a door would be open, there would be a second master, or it is wrong.
     Refused,
+}
+
+impl Severity {
+    /// Its word, for people and programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Harmless => "harmless",
+            Self::NotYet => "not yet",
+            Self::Warning => "warning",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
 }
 
 /// One of them. It has no place: whoever reads the file adds that.

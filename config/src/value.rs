@@ -1,5 +1,6 @@
 //! What a single value may be, whoever says it: the command line, XML or TOML.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Bytes, or with a suffix: `512`, `64kb`, `32mb`, `1gb`.
@@ -8,7 +9,7 @@ use std::time::Duration;
 /// In words, where it is none.
 pub fn bytes(text: &str) -> Result<u64, String> {
     let lower = text.trim().to_ascii_lowercase();
-    let (digits, unit) = match lower.trim_end_matches('b') {
+    let (digits, unit) = match lower.strip_suffix('b').unwrap_or(&lower) {
         rest if rest.ends_with('k') => (&rest[..rest.len() - 1], 1 << 10),
         rest if rest.ends_with('m') => (&rest[..rest.len() - 1], 1 << 20),
         rest if rest.ends_with('g') => (&rest[..rest.len() - 1], 1 << 30),
@@ -16,6 +17,51 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     };
     let size = digits.trim().parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
     size.ok_or_else(|| "needs a number of bytes, or with a suffix: 512, 64kb, 32mb, 1gb".to_owned())
+}
+
+/// `true` or `false`, or a word that Spring takes for one of them.
+///
+/// # Errors
+/// In words, where it is none.
+pub fn boolean(text: &str) -> Result<bool, String> {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "true" | "yes" | "on" => Ok(true),
+        "false" | "no" | "off" => Ok(false),
+        _ => Err("needs true or false".to_owned()),
+    }
+}
+
+/// A whole number, below zero too, and as in ActiveMQ with a suffix as [`bytes`].
+///
+/// # Errors
+/// In words, where it is none.
+pub fn whole(text: &str) -> Result<i64, String> {
+    let text = text.trim();
+    let number = match text.strip_prefix('-') {
+        Some(digits) => bytes(digits).ok().and_then(|number| 0_i64.checked_sub_unsigned(number)),
+        None => bytes(text).ok().and_then(|number| i64::try_from(number).ok()),
+    };
+    number.ok_or_else(|| "needs a whole number".to_owned())
+}
+
+/// A directory. `file:` in front is taken off; a name of another system (`E:/data`) would be a strange relative one here.
+///
+/// # Errors
+/// In words, where it is none.
+pub fn directory(text: &str) -> Result<PathBuf, String> {
+    let text = text.strip_prefix("file:").map_or(text, |rest| rest.strip_prefix("//").unwrap_or(rest));
+    let bytes = text.as_bytes();
+    let has_drive = bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.get(1) == Some(&b':');
+    if text.is_empty() {
+        return Err("needs a directory".to_owned());
+    }
+    if (has_drive || text.contains('\\')) && !cfg!(windows) {
+        return Err("is a directory of Windows: write the one of this system".to_owned());
+    }
+    if text.contains("://") || text.contains('\0') {
+        return Err("needs a directory, not an address".to_owned());
+    }
+    Ok(PathBuf::from(text))
 }
 
 /// An address to listen on, `HOST:PORT`.
@@ -84,8 +130,23 @@ mod tests {
         assert_eq!(segment_length("64kb"), Ok(64 << 10));
         assert_eq!(segment_length("1 GB"), Ok(1 << 30));
         assert_eq!(segment_length("1048576"), Ok(1 << 20));
-        for wrong in ["", "mb", "1kb", "2gb", "-1", "18446744073709551615gb"] {
+        for wrong in ["", "mb", "1kb", "2gb", "-1", "1mbb", "18446744073709551615gb"] {
             assert!(segment_length(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn truth_numbers_and_directories_are_read_as_activemq_does() {
+        assert_eq!((boolean(" TRUE"), boolean("off")), (Ok(true), Ok(false)));
+        assert!(boolean("maybe").is_err() && boolean("").is_err());
+        assert_eq!((whole("-1"), whole("64 mb"), whole(" 7 ")), (Ok(-1), Ok(64 << 20), Ok(7)));
+        for wrong in ["", "-", "--1", "1.5", "9223372036854775808", "x"] {
+            assert!(whole(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(directory("file:/a/b"), Ok("/a/b".into()));
+        assert_eq!(directory("file:///a"), Ok("/a".into()));
+        for wrong in ["", "E:/data", "e:data", "\\\\host\\share", "http://a/b"] {
+            assert!(directory(wrong).is_err(), "{wrong}");
         }
     }
 }

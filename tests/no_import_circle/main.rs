@@ -17,10 +17,11 @@ use imports::{Arrows, name, read_crate, read_file};
 use known::GOING_UP;
 
 /// Each crate's name, and where its root module is.
-const CRATES: [(&str, &str); 7] = [
+const CRATES: [(&str, &str); 8] = [
     ("adapters", "adapters/src"),
     ("broker", "broker/src"),
     ("client", "client/src"),
+    ("config", "config/src"),
     ("journal", "journal/src"),
     ("kahawai", "src"),
     ("openwire", "openwire/src"),

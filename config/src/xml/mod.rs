@@ -1,0 +1,73 @@
+//! `activemq.xml`.
+//!
+//! Nothing in a file is code here: no class is ever made, no address opened, and of other files only those are read that
+//! `<import>` and Spring's placeholder beans name. Each element and attribute is looked up in a [`table`], which knows what ActiveMQ knows.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`document`] | one file's tree, within bounds, with places |
+//! | [`table`] | what a table is |
+//! | [`reader`] | what is known while a file is read; writes findings down |
+//! | [`apply`] | reads elements by tables |
+//! | [`broker`], [`draft`] | `<broker>`, and what it comes to |
+//! | [`persistence`], [`connectors`] | where messages are kept; where clients connect |
+//! | [`spring`] | what stands around the broker: beans, placeholders |
+//! | [`sources`] | definitions and files that are given in |
+
+mod apply;
+mod broker;
+mod connectors;
+mod document;
+mod draft;
+mod persistence;
+mod reader;
+mod sources;
+mod spring;
+mod table;
+
+use std::path::Path;
+
+use document::Document;
+pub use document::Failure;
+use reader::Reader;
+pub use sources::{Disk, Files, Sources};
+
+use crate::model::Configuration;
+use crate::placeholder::Definitions;
+use crate::remark::Severity;
+use crate::report::{Place, Report};
+
+/// Reads a file and what it imports. The configuration is that of its broker, to be used only where the report does not refuse
+/// ([`Report::is_refused`]); where there is no broker it is the default one, and refused.
+///
+/// # Errors
+/// Where the file is no XML, or beyond what is read.
+pub fn read(path: &Path, sources: &Sources<'_>) -> Result<(Configuration, Report), Failure> {
+    let file = path.display().to_string();
+    let failure =
+        |line, column, problem| Failure { place: Place { file: file.clone(), line, column }, problem };
+    let bytes = sources.files.read(path).map_err(|problem| failure(1, 1, problem))?;
+    let text = sources::text(bytes).map_err(|(before, problem)| {
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(1, |rest| rest.chars().count() + 1);
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        failure(number(line), number(column), problem)
+    })?;
+    let document = Document::parse(&file, &text)?;
+    let definitions = Definitions::of(path, sources.definitions.clone(), sources.environment.clone());
+    let mut reader = Reader::new(&definitions, &sources.without);
+    let made = spring::context(&mut reader, document.root());
+    let not_there: Vec<_> = reader.not_there().collect();
+    for name in not_there {
+        let place = document.root().place();
+        reader.say(
+            place,
+            format!("--without {name}"),
+            Severity::Warning,
+            "there is nothing of this name to leave out",
+        );
+    }
+    let mut report = reader.report;
+    report.sort();
+    Ok((made.unwrap_or_default(), report))
+}

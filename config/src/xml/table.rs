@@ -1,0 +1,197 @@
+//! What may stand in an element, as a table: each attribute and each element in it has a fate, so that nothing is passed over in silence, and a test
+//! can compare the tables with what ActiveMQ knows.
+
+use std::borrow::Cow;
+
+use super::document::Element;
+use super::reader::Reader;
+use crate::remark::Severity;
+
+/// What may stand in an element that changes a `T`. Attributes and elements that several tables share are a list of their own.
+pub(crate) struct Table<T: 'static> {
+    /// The element.
+    pub(crate) element: &'static str,
+    /// Its attributes. Each may as well stand as an element with the value in it.
+    pub(crate) attributes: &'static [&'static [Attribute<T>]],
+    /// Its elements.
+    pub(crate) children: &'static [&'static [Child<T>]],
+}
+
+/// An attribute.
+pub(crate) struct Attribute<T: 'static> {
+    pub(crate) name: &'static str,
+    pub(crate) fate: Fate<T>,
+}
+
+/// What is to be said of something that is not simply used.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) severity: Severity,
+    pub(crate) advice: Cow<'static, str>,
+}
+
+/// What is wrong with a value is refused.
+impl From<String> for Said {
+    fn from(advice: String) -> Self {
+        Self { severity: Severity::Refused, advice: advice.into() }
+    }
+}
+
+impl Said {
+    pub(crate) fn new(severity: Severity, advice: impl Into<Cow<'static, str>>) -> Self {
+        Self { severity, advice: advice.into() }
+    }
+}
+
+/// Takes an attribute's value.
+pub(crate) type Use<T> = fn(&mut T, &str) -> Result<(), Said>;
+
+/// Reads an element.
+pub(crate) type Read<T> = for<'a> fn(&mut Reader<'a>, Element<'a>, &mut T);
+
+/// What becomes of an attribute.
+pub(crate) enum Fate<T: 'static> {
+    /// The broker does as it says.
+    Used(Use<T>),
+    /// The broker does always as with this value: another one is reported.
+    Fixed(&'static str, Severity, &'static str),
+    /// Whatever the value, this is said.
+    Told(Severity, &'static str),
+    /// To go on without it would open a door or make a second master: refused, unless it was named to be left out.
+    Door(&'static str),
+    /// The same, but that this value has no effect.
+    DoorUnless(&'static str, &'static str),
+    /// A name for others to refer to: nothing to say.
+    Name,
+}
+
+/// An element in another.
+pub(crate) struct Child<T: 'static> {
+    pub(crate) name: &'static str,
+    pub(crate) act: Act<T>,
+}
+
+/// What becomes of an element in another.
+pub(crate) enum Act<T: 'static> {
+    /// It is read by this.
+    Read(Read<T>),
+    /// Whatever is in it, this is said.
+    Told(Severity, &'static str),
+    /// As [`Fate::Door`].
+    Door(&'static str),
+}
+
+pub(crate) const fn used<T>(name: &'static str, take: Use<T>) -> Attribute<T> {
+    Attribute { name, fate: Fate::Used(take) }
+}
+
+/// See [`Fate::Fixed`]; the severity is a warning.
+pub(crate) const fn fixed<T>(name: &'static str, value: &'static str, why: &'static str) -> Attribute<T> {
+    Attribute { name, fate: Fate::Fixed(value, Severity::Warning, why) }
+}
+
+/// See [`Fate::Fixed`]; another value is for what is not built.
+pub(crate) const fn unbuilt<T>(name: &'static str, value: &'static str, why: &'static str) -> Attribute<T> {
+    Attribute { name, fate: Fate::Fixed(value, Severity::NotYet, why) }
+}
+
+pub(crate) const fn harmless<T>(name: &'static str, why: &'static str) -> Attribute<T> {
+    Attribute { name, fate: Fate::Told(Severity::Harmless, why) }
+}
+
+pub(crate) const fn not_yet<T>(name: &'static str, why: &'static str) -> Attribute<T> {
+    Attribute { name, fate: Fate::Told(Severity::NotYet, why) }
+}
+
+pub(crate) const fn warned<T>(name: &'static str, how: &'static str) -> Attribute<T> {
+    Attribute { name, fate: Fate::Told(Severity::Warning, how) }
+}
+
+pub(crate) const fn refused<T>(name: &'static str, instead: &'static str) -> Attribute<T> {
+    Attribute { name, fate: Fate::Told(Severity::Refused, instead) }
+}
+
+pub(crate) const fn door<T>(name: &'static str, why: &'static str) -> Attribute<T> {
+    Attribute { name, fate: Fate::Door(why) }
+}
+
+pub(crate) const fn door_unless<T>(
+    name: &'static str,
+    value: &'static str,
+    why: &'static str,
+) -> Attribute<T> {
+    Attribute { name, fate: Fate::DoorUnless(value, why) }
+}
+
+pub(crate) const fn id<T>() -> Attribute<T> {
+    Attribute { name: "id", fate: Fate::Name }
+}
+
+pub(crate) const fn read<T>(name: &'static str, read: Read<T>) -> Child<T> {
+    Child { name, act: Act::Read(read) }
+}
+
+pub(crate) const fn told<T>(name: &'static str, severity: Severity, why: &'static str) -> Child<T> {
+    Child { name, act: Act::Told(severity, why) }
+}
+
+pub(crate) const fn closed_door<T>(name: &'static str, why: &'static str) -> Child<T> {
+    Child { name, act: Act::Door(why) }
+}
+
+impl<T> Table<T> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&'static Attribute<T>> {
+        self.attributes.iter().copied().flatten().find(|one| one.name == name)
+    }
+
+    pub(crate) fn child(&self, name: &str) -> Option<&'static Child<T>> {
+        self.children.iter().copied().flatten().find(|one| one.name == name)
+    }
+
+    /// All names.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &'static str> {
+        let attributes = self.attributes.iter().copied().flatten().map(|one| one.name);
+        attributes.chain(self.children.iter().copied().flatten().map(|one| one.name))
+    }
+}
+
+/// The name that was likely meant.
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    // The work is bounded by this: names of a file may be as long as the file.
+    const LONGEST: usize = 80;
+    if name.len() > LONGEST {
+        return None;
+    }
+    let far = |other: &str| distance(&name.to_ascii_lowercase(), &other.to_ascii_lowercase());
+    names.map(|other| (far(other), other)).filter(|(far, _)| *far <= 3).min().map(|(_, other)| other)
+}
+
+/// How many letters must be put in, taken out or changed to make one of the other.
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, left) in one.bytes().enumerate() {
+        let mut before = line;
+        row[0] = line + 1;
+        for (column, right) in other.bytes().enumerate() {
+            let changed = before + usize::from(left != right);
+            before = row[column + 1];
+            row[column + 1] = changed.min(before + 1).min(row[column] + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_has_a_nearest_name() {
+        let names = ["brokerName", "dataDirectory", "start"];
+        let near = |name: &str| nearest(name, names.into_iter());
+        assert_eq!(near("brokername"), Some("brokerName"));
+        assert_eq!(near("dataDirektory"), Some("dataDirectory"));
+        assert_eq!(near("colour"), None);
+        assert_eq!(near(&"b".repeat(1000)), None);
+    }
+}
