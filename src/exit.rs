@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) enum Exit {
     /// What the command was told cannot be meant: as the command line parser, for what only shows on a closer look.
     Usage,
-    /// The store directory is no store, of a newer format, or damaged beyond reading.
+    /// The store directory is no store, of a newer format, damaged beyond reading, or another broker's with messages in it.
     Store,
     /// The store directory cannot be written, or its disk is full.
     Unwritable,
@@ -48,7 +48,7 @@ Exit codes:
   0  done; a broker: stopped in good order (SIGTERM, SIGINT)
   1  any other failure
   2  wrong usage
-  3  the store cannot be read, has a newer format, or is none
+  3  the store cannot be read, has a newer format, or is none; or messages of ActiveMQ lie where it would begin
   4  the store directory cannot be written, or its disk is full
   5  a connector's address cannot be listened on
   6  the store failed while serving (a write or flush error); a slave takes over

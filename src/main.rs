@@ -11,6 +11,7 @@
 //! | [`figures`], [`quantity`], [`table`], [`output`] | numbers for people, from people; standard output |
 //! | [`messages`] | commands that look at messages, send them, move them about |
 //! | [`manual`] | shell completions and manual pages |
+//! | [`occupied`] | ActiveMQ's messages where a store would begin |
 //! | [`serve`] | runs a broker: slave until it is master, then serves, and back |
 //! | [`store`] | looks at, checks, copies and mends stores |
 
@@ -23,6 +24,7 @@ mod exit;
 mod figures;
 mod manual;
 mod messages;
+mod occupied;
 mod output;
 mod quantity;
 mod serve;

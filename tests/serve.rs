@@ -161,10 +161,10 @@ fn the_readme_lists_the_same_exit_codes() {
 #[test]
 fn a_directory_that_is_no_store_is_refused() {
     let folder = directory();
-    std::fs::write(folder.path().join("db-1.log"), "KahaDB's").expect("a file");
+    std::fs::write(folder.path().join("fish.txt"), "no store's").expect("a file");
     let said = refused_untouched(folder.path(), 3);
-    assert!(said.contains("not a Kahawai store") && said.contains("db-1.log"), "{said}");
-    let said = refused(&folder.path().join("db-1.log"), 3);
+    assert!(said.contains("not a Kahawai store") && said.contains("fish.txt"), "{said}");
+    let said = refused(&folder.path().join("fish.txt"), 3);
     assert!(said.contains("is not a directory"), "{said}");
 }
 

@@ -31,6 +31,7 @@ use kahawai_store::election::{Cancel, ElectionError};
 
 use crate::cli::ServeOptions;
 use crate::exit::{Exit, Failure};
+use crate::occupied;
 use address::Look;
 use background::blocking;
 use pause::Pause;
@@ -49,8 +50,13 @@ pub(crate) fn run(options: ServeOptions) -> Result<(), Failure> {
 
 async fn serve(config: Configuration) -> Result<(), Failure> {
     let status = Status::begin(&config.broker.broker_name);
-    let mut signals = Signals::listen()?;
     let config = Arc::new(config);
+    {
+        // Before signals are taken over: counting may take long, and is ended by any of them.
+        let config = Arc::clone(&config);
+        blocking(move || occupied::refuse(&config.store.address)).await??;
+    }
+    let mut signals = Signals::listen()?;
     let watch = stop_at::watch()?;
     let place = {
         let (config, watch) = (Arc::clone(&config), watch.clone());
