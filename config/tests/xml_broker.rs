@@ -1,47 +1,12 @@
 //! What is read of a file with a broker, and what is said of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+mod support;
 
-use kahawai_config::xml::{Files, Sources, read};
-use kahawai_config::{Configuration, StoreAddress};
-
-/// One file, and no other.
-struct One<'a>(&'a str);
-
-impl Files for One<'_> {
-    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
-        if path == Path::new("conf/a.xml") { Ok(self.0.into()) } else { Err("there is none".to_owned()) }
-    }
-}
-
-fn read_with(text: &str, without: &[&str]) -> (Configuration, Vec<String>) {
-    let sources = Sources {
-        definitions: BTreeMap::from([("site".to_owned(), "eu".to_owned())]),
-        environment: BTreeMap::new(),
-        without: without.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
-        files: &One(text),
-    };
-    let (made, report) =
-        read(Path::new("conf/a.xml"), &sources).unwrap_or_else(|failure| panic!("{failure}"));
-    (made, report.findings().iter().map(ToString::to_string).collect())
-}
-
-/// A broker with these attributes and elements, on line 1.
-fn broker(attributes: &str, elements: &str) -> String {
-    format!("<broker xmlns='http://activemq.apache.org/schema/core' {attributes}>{elements}</broker>")
-}
+use kahawai_config::StoreAddress;
+use support::{broker, is_one, read_with};
 
 fn findings(attributes: &str, elements: &str) -> Vec<String> {
     read_with(&broker(attributes, elements), &[]).1
-}
-
-/// Exactly one finding, with these parts.
-fn is_one(found: &[String], parts: &[&str]) {
-    let [one] = found else { panic!("not one finding: {found:#?}") };
-    for part in parts {
-        assert!(one.contains(part), "{one}: {part} is missing");
-    }
 }
 
 #[test]
@@ -111,6 +76,7 @@ fn nothing_is_passed_over() {
         ("", "<persistent>false</persistent>", &["warning: persistent of <broker>"]),
         ("brokerName='a'", "<brokerName>b</brokerName>", &["refused: <brokerName>", "write it once"]),
         ("", "<brokerName><persistent/></brokerName>", &["refused: <brokerName>", "plain value"]),
+        ("", "<vmConnectorURI><persistent/></vmConnectorURI>", &["harmless: vmConnectorURI"]),
         ("", "words", &["refused: <broker>", "text"]),
         ("xmlns:x='urn:x' x:y='1'", "", &["warning: y of <broker>"]),
         ("", "<x xmlns='urn:x'/>", &["warning: <x>", "not run"]),
@@ -131,14 +97,17 @@ fn nothing_is_passed_over() {
 
 #[test]
 fn what_would_make_a_second_master_or_open_a_door_is_refused_unless_it_is_named() {
-    let text = broker("masterConnectorURI='tcp://a:1' waitForSlave='false'", "\n  <plugins><any/></plugins>");
+    let text = broker(
+        "masterConnectorURI='tcp://a:1' waitForSlave='false'",
+        "\n  <plugins><authorizationPlugin/></plugins>",
+    );
     let (_, found) = read_with(&text, &[]);
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(
         found[0].contains("refused: masterConnectorURI") && found[0].contains("--without masterConnectorURI")
     );
-    assert!(found[1].starts_with("conf/a.xml:2:3: refused: <plugins>"), "{}", found[1]);
-    let (_, found) = read_with(&text, &["masterConnectorURI", "plugins"]);
+    assert!(found[1].starts_with("conf/a.xml:2:12: refused: <authorizationPlugin>"), "{}", found[1]);
+    let (_, found) = read_with(&text, &["masterConnectorURI", "authorizationPlugin"]);
     assert!(found.iter().all(|one| one.contains(": warning: ")) && found.len() == 2, "{found:#?}");
     // A slip in the name would leave a door shut that was meant to be open: it is told.
     let (_, found) = read_with(&broker("", ""), &["plugin"]);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::document::Element;
 use super::reader::{INSTANCE, Reader, XML, shown, tag};
-use super::table::{Act, Fate, Said, Table, nearest};
+use super::table::{Act, Child, Fate, Said, Table, nearest};
 use crate::remark::Severity;
 use crate::report::Place;
 use crate::value;
@@ -103,7 +103,11 @@ impl<'a> Reader<'a> {
         {
             holder = value;
         }
-        if holder.children().next().is_some() {
+        // What is said of an attribute whatever its value does not depend on how it is written.
+        let any = table
+            .attribute(child.name())
+            .is_some_and(|one| matches!(one.fate, Fate::Told(..) | Fate::Door(_)));
+        if holder.children().next().is_some() && !any {
             let advice =
                 format!("it needs a plain value here, as in <{} {}=\"…\">", element.name(), child.name());
             return self.say_of(child, Severity::Refused, advice);
@@ -127,6 +131,7 @@ impl<'a> Reader<'a> {
         let Some(text) = self.resolve(&place, &what, text) else { return };
         let said = match &found.fate {
             Fate::Used(take) => take(target, &text),
+            Fate::Setting(set) => set(target, found.name, &text).map_err(Said::from),
             Fate::Fixed(value, severity, why) => match same(value, &text) {
                 Ok(true) => Ok(()),
                 Ok(false) => Err(Said::new(*severity, *why)),
@@ -168,6 +173,80 @@ impl<'a> Reader<'a> {
             None => format!("ActiveMQ knows no such thing in <{}>: remove it", table.element),
         };
         self.say(place, what, Severity::Refused, advice);
+    }
+
+    /// The one element of ActiveMQ's that a property holds, as `<policyMap>` in `<destinationPolicy>`.
+    pub(crate) fn only(&mut self, property: Element<'a>) -> Option<Element<'a>> {
+        self.no_text(property);
+        let mut only = None;
+        for child in property.children() {
+            if only.is_some() {
+                self.say_of(
+                    child,
+                    Severity::Refused,
+                    format!("<{}> holds one element: remove the others", property.name()),
+                );
+            } else if child.is_core() {
+                only = Some(child);
+            } else {
+                self.say_of(
+                    child,
+                    Severity::Refused,
+                    "no bean of other classes can stand here: write ActiveMQ's own element",
+                );
+            }
+        }
+        if only.is_none() && property.children().next().is_none() {
+            self.say_of(property, Severity::Warning, "there is nothing in it");
+        }
+        only
+    }
+
+    /// Reads the one element that a property holds, which is one of these.
+    pub(crate) fn one_of<T>(&mut self, children: &'static [Child<T>], property: Element<'a>, target: &mut T) {
+        if let Some(element) = self.only(property) {
+            self.any_of(children, property, element, target);
+        }
+    }
+
+    /// Reads the elements of a list, each of which is one of these. What is none of ActiveMQ's goes to `others`.
+    pub(crate) fn each_of<T>(
+        &mut self,
+        children: &'static [Child<T>],
+        list: Element<'a>,
+        target: &mut T,
+        others: fn(&mut Reader<'a>, Element<'a>),
+    ) {
+        self.no_text(list);
+        for element in list.children() {
+            if element.is_core() {
+                self.any_of(children, list, element, target);
+            } else {
+                others(self, element);
+            }
+        }
+    }
+
+    fn any_of<T>(
+        &mut self,
+        children: &'static [Child<T>],
+        holder: Element<'a>,
+        element: Element<'a>,
+        target: &mut T,
+    ) {
+        if let Some(found) = children.iter().find(|one| one.name == element.name()) {
+            return self.child(&found.act, element, target);
+        }
+        let names: Vec<_> = children.iter().map(|one| one.name).collect();
+        let advice = match nearest(element.name(), names.iter().copied()) {
+            Some(near) => format!("it cannot stand in <{}>: is <{near}> meant?", holder.name()),
+            None => format!(
+                "it cannot stand in <{}>: write one of {}",
+                holder.name(),
+                names.get(..8).map_or_else(|| names.join(", "), |some| some.join(", ") + ", …")
+            ),
+        };
+        self.say_of(element, Severity::Refused, advice);
     }
 }
 

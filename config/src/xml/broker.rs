@@ -1,16 +1,15 @@
 //! `<broker>`.
 
-use std::time::Duration;
-
 use super::draft::Draft;
 use super::reader::Reader;
 use super::table::{
     Attribute, Child, Said, Table, closed_door, door, door_unless, fixed, harmless, id, not_yet, read,
-    refused, told, unbuilt, used, warned,
+    refused, setting, told, unbuilt, used, warned,
 };
-use super::{connectors, persistence};
+use super::{connectors, persistence, plugins, policy, usage};
 use crate::model::Configuration;
 use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
+use crate::settings::{self, broker::SETTINGS};
 use crate::value;
 
 const USAGE: &str = "Kahawai has one memory budget: write <systemUsage>";
@@ -56,17 +55,8 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
             "there is always a store: persistent messages are written to it, and are there after a restart",
         )),
     }),
-    used("schedulePeriodForDestinationPurge", |draft, text| {
-        let period = u64::try_from(value::whole(text)?).unwrap_or(0);
-        draft.configuration.broker.schedule_period_for_destination_purge =
-            Duration::from_millis(period.min(DAY));
-        Ok(())
-    }),
-    used("maxPurgedDestinationsPerSweep", |draft, text| {
-        draft.configuration.broker.max_purged_destinations_per_sweep =
-            usize::try_from(value::whole(text)?).unwrap_or(0);
-        Ok(())
-    }),
+    setting("schedulePeriodForDestinationPurge", set),
+    setting("maxPurgedDestinationsPerSweep", set),
     fixed(
         "advisorySupport",
         "true",
@@ -184,8 +174,12 @@ const OLD: &[Attribute<Draft>] = &[
     harmless("supportFailOver", "a slave takes over by itself"),
 ];
 
-/// A day in milliseconds.
-const DAY: u64 = 86_400_000;
+/// Sets what the broker has a setting for.
+fn set(draft: &mut Draft, name: &str, text: &str) -> Result<(), String> {
+    let found = settings::find(SETTINGS, name);
+    debug_assert!(found.is_some(), "{name} is no setting of brokers");
+    found.map_or(Ok(()), |setting| (setting.set)(&mut draft.configuration.broker, text))
+}
 
 /// A store that was meant to be emptied is neither emptied nor used with what is in it.
 const fn refused_unless_false(name: &'static str) -> Attribute<Draft> {
@@ -200,11 +194,11 @@ const CHILDREN: &[Child<Draft>] = &[
     read("persistenceFactory", persistence::adapter),
     read("transportConnectors", connectors::connectors),
     told("transportConnectorURIs", Refused, "write <transportConnectors><transportConnector uri=\"…\"/>"),
-    told("destinationPolicy", NotYet, "policies of destinations are not read from here yet"),
-    told("systemUsage", NotYet, "limits are not read from here yet"),
-    closed_door("plugins", "plugins are not read yet: those for authentication would leave a door open"),
+    read("destinationPolicy", policy::destination_policy),
+    read("systemUsage", usage::system_usage),
+    read("plugins", plugins::plugins),
     told("destinations", NotYet, "destinations are made when somebody uses them"),
-    told("destinationInterceptors", NotYet, NO_VIRTUAL),
+    read("destinationInterceptors", plugins::interceptors),
     told(
         "networkConnectors",
         NotYet,
@@ -233,10 +227,7 @@ const CHILDREN: &[Child<Draft>] = &[
         "there is no TLS yet: write tcp: connectors, or a proxy in front of them that speaks TLS",
     ),
     closed_door("messageAuthorizationPolicy", "messages are not authorized yet: anybody could read them"),
-    closed_door(
-        "services",
-        "services are not run: write persistence and connectors in their own elements, and remove it",
-    ),
+    read("services", plugins::services),
     told("consumerSystemUsage", Warning, USAGE),
     told("producerSystemUsage", Warning, USAGE),
     told("regionBroker", Warning, "plugins around it are not run"),

@@ -10,6 +10,10 @@
 //! | [`reader`] | what is known while a file is read; writes findings down |
 //! | [`apply`] | reads elements by tables |
 //! | [`broker`], [`draft`] | `<broker>`, and what it comes to |
+//! | [`policy`], [`entry`], [`policy_parts`], [`policy_draft`] | `<destinationPolicy>`, one `<policyEntry>`, what it holds, and what it comes to |
+//! | [`destination`] | a destination as an element |
+//! | [`usage`] | `<systemUsage>` |
+//! | [`plugins`] | plugins, interceptors, services: what is not run |
 //! | [`persistence`], [`connectors`] | where messages are kept; where clients connect |
 //! | [`spring`] | what stands around the broker: beans, placeholders |
 //! | [`sources`] | definitions and files that are given in |
@@ -17,13 +21,22 @@
 mod apply;
 mod broker;
 mod connectors;
+mod destination;
 mod document;
 mod draft;
+mod entry;
+#[cfg(test)]
+mod known;
 mod persistence;
+mod plugins;
+mod policy;
+mod policy_draft;
+mod policy_parts;
 mod reader;
 mod sources;
 mod spring;
 mod table;
+mod usage;
 
 use std::path::Path;
 

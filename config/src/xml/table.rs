@@ -46,6 +46,9 @@ impl Said {
 /// Takes an attribute's value.
 pub(crate) type Use<T> = fn(&mut T, &str) -> Result<(), Said>;
 
+/// Sets a setting, by its name.
+pub(crate) type Set<T> = fn(&mut T, &str, &str) -> Result<(), String>;
+
 /// Reads an element.
 pub(crate) type Read<T> = for<'a> fn(&mut Reader<'a>, Element<'a>, &mut T);
 
@@ -53,6 +56,8 @@ pub(crate) type Read<T> = for<'a> fn(&mut Reader<'a>, Element<'a>, &mut T);
 pub(crate) enum Fate<T: 'static> {
     /// The broker does as it says.
     Used(Use<T>),
+    /// The broker has a setting of this name.
+    Setting(Set<T>),
     /// The broker does always as with this value: another one is reported.
     Fixed(&'static str, Severity, &'static str),
     /// Whatever the value, this is said.
@@ -83,6 +88,10 @@ pub(crate) enum Act<T: 'static> {
 
 pub(crate) const fn used<T>(name: &'static str, take: Use<T>) -> Attribute<T> {
     Attribute { name, fate: Fate::Used(take) }
+}
+
+pub(crate) const fn setting<T>(name: &'static str, set: Set<T>) -> Attribute<T> {
+    Attribute { name, fate: Fate::Setting(set) }
 }
 
 /// See [`Fate::Fixed`]; the severity is a warning.

@@ -1,0 +1,128 @@
+//! Compares the tables with the elements that ActiveMQ itself knows: `activemq.xsd` in the jar of activemq-spring 5.17 (`tests/fetch` brings it).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use super::table::{Child, Table};
+use super::{broker, entry, plugins, policy, policy_parts, usage};
+
+const JAR: &str = "/usr/share/java/activemq-spring.jar";
+const SCHEMA: &str = "http://www.w3.org/2001/XMLSchema";
+
+/// What may stand in an element, or in one of its properties.
+type Known = BTreeMap<String, BTreeSet<String>>;
+
+fn names<T>(table: &'static Table<T>) -> (&'static str, BTreeSet<&'static str>) {
+    (table.element, table.names().collect())
+}
+
+fn listed<T>(children: &'static [Child<T>]) -> BTreeSet<&'static str> {
+    children.iter().map(|one| one.name).collect()
+}
+
+/// The text of the schema, or nothing where the jar is not here.
+fn schema() -> Option<String> {
+    if !Path::new(JAR).exists() {
+        return None;
+    }
+    let folder = tempfile::tempdir().expect("a directory");
+    let mut jar = Command::new("jar");
+    let done = jar.current_dir(folder.path()).args(["--extract", "--file", JAR, "activemq.xsd"]).status();
+    assert!(done.expect("a JDK, as tests/fetch brings it").success(), "{JAR} cannot be unpacked");
+    Some(std::fs::read_to_string(folder.path().join("activemq.xsd")).expect("it is in the jar"))
+}
+
+/// By element all attributes and properties; by `element/property` the elements that may stand there.
+fn known(text: &str) -> Known {
+    let document = roxmltree::Document::parse(text).expect("it is XML");
+    let is = |node: roxmltree::Node<'_, '_>, name: &str| node.has_tag_name((SCHEMA, name));
+    let mut made = Known::new();
+    for element in document.root_element().children().filter(|node| is(*node, "element")) {
+        let name = element.attribute("name").expect("a name");
+        let mut own = BTreeSet::new();
+        for node in element.descendants().skip(1) {
+            let Some(inner) = node.attribute("name") else { continue };
+            if is(node, "attribute") || is(node, "element") {
+                own.insert(inner.to_owned());
+            }
+            if is(node, "element") {
+                let elements = node.descendants().filter_map(|node| node.attribute("ref"));
+                let elements = elements.map(|name| name.trim_start_matches("tns:").to_owned()).collect();
+                made.insert(format!("{name}/{inner}"), elements);
+            }
+        }
+        made.insert(name.to_owned(), own);
+    }
+    made
+}
+
+#[test]
+fn whatever_activemq_knows_is_in_a_table() {
+    let Some(text) = schema() else {
+        // A test that says nothing would be taken for one that passed.
+        eprintln!(
+            "SKIPPED: {JAR} is not here (tests/fetch brings it): the tables are NOT compared with ActiveMQ's elements"
+        );
+        return;
+    };
+    let known = known(&text);
+    assert!(known.len() > 300 && known["policyEntry"].len() > 50, "the schema is read wrongly");
+    let tables = [
+        names(&broker::BROKER),
+        names(&policy::POLICY_MAP),
+        names(&entry::POLICY_ENTRY),
+        names(&policy_parts::SHARED),
+        names(&policy_parts::INDIVIDUAL),
+        names(&policy_parts::DISCARDING),
+        names(&policy_parts::CONSTANT),
+        names(&policy_parts::PREFETCH_RATE),
+        names(&policy_parts::EVICT_OLDEST),
+        names(&usage::SYSTEM_USAGE),
+        names(&usage::MEMORY_USAGE),
+    ];
+    let lists = [
+        ("policyEntry/deadLetterStrategy", listed(policy_parts::DEAD_LETTER_STRATEGIES)),
+        ("policyEntry/pendingMessageLimitStrategy", listed(policy_parts::PENDING_LIMITS)),
+        ("policyEntry/messageEvictionStrategy", listed(policy_parts::EVICTION_STRATEGIES)),
+        ("policyEntry/dispatchPolicy", listed(entry::DISPATCH_POLICIES)),
+        ("policyEntry/subscriptionRecoveryPolicy", listed(entry::RECOVERY_POLICIES)),
+        ("policyEntry/slowConsumerStrategy", listed(entry::SLOW_CONSUMERS)),
+        ("policyEntry/pendingQueuePolicy", listed(entry::QUEUE_CURSORS)),
+        ("policyEntry/pendingDurableSubscriberPolicy", listed(entry::DURABLE_CURSORS)),
+        ("policyEntry/pendingSubscriberPolicy", listed(entry::TOPIC_CURSORS)),
+        ("policyEntry/messageGroupMapFactory", listed(entry::GROUPS)),
+        ("policyEntry/networkBridgeFilterFactory", listed(entry::BRIDGE_FILTERS)),
+        ("broker/plugins", listed(plugins::PLUGINS)),
+        ("broker/destinationInterceptors", listed(plugins::INTERCEPTORS)),
+        ("broker/services", listed(plugins::SERVICES)),
+        ("virtualDestinationInterceptor/virtualDestinations", listed(plugins::VIRTUAL)),
+    ];
+    let mut missing = Vec::new();
+    for (place, ours) in tables.into_iter().chain(lists) {
+        let theirs = known.get(place).unwrap_or_else(|| panic!("ActiveMQ knows no {place}"));
+        missing.extend(
+            theirs.iter().filter(|name| !ours.contains(name.as_str())).map(|name| format!("{place}: {name}")),
+        );
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn no_table_has_a_name_twice_in_one_role() {
+    fn twice<T>(table: &'static Table<T>) {
+        let attributes: Vec<_> = table.attributes.iter().copied().flatten().map(|one| one.name).collect();
+        let children: Vec<_> = table.children.iter().copied().flatten().map(|one| one.name).collect();
+        for names in [attributes, children] {
+            let once: BTreeSet<_> = names.iter().collect();
+            assert_eq!(once.len(), names.len(), "{}: {names:?}", table.element);
+        }
+    }
+    twice(&broker::BROKER);
+    twice(&entry::POLICY_ENTRY);
+    twice(&usage::SYSTEM_USAGE);
+    twice(&usage::MEMORY_USAGE);
+    for table in [&policy_parts::SHARED, &policy_parts::INDIVIDUAL, &policy_parts::DISCARDING] {
+        twice(table);
+    }
+}

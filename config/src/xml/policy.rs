@@ -1,0 +1,84 @@
+//! `<destinationPolicy>`: which policy is whose.
+
+use kahawai_broker::core::address::Address;
+use kahawai_broker::core::policy::{Policies, Policy};
+
+use super::document::Element;
+use super::draft::Draft;
+use super::entry::POLICY_ENTRY;
+use super::policy_draft::Entry;
+use super::reader::{Reader, tag};
+use super::table::{Table, id, read, refused};
+use crate::remark::Severity;
+
+/// `<policyMap>` as far as it has been read.
+#[derive(Default)]
+pub(crate) struct Map {
+    default: Option<Policy>,
+    entries: Vec<(Address, Policy)>,
+}
+
+pub(crate) static POLICY_MAP: Table<Map> = Table {
+    element: "policyMap",
+    attributes: &[&[id(), refused("defaultEntry", "write it as an element: <defaultEntry><policyEntry …/>")]],
+    children: &[&[
+        read("defaultEntry", |reader, element, map| {
+            if let Some(entry) = reader.only(element) {
+                map.default = self::entry(reader, entry).map(|entry| entry.policy);
+            }
+        }),
+        read("policyEntries", entries),
+        read("entries", entries),
+    ]],
+};
+
+/// `<destinationPolicy>`.
+pub(crate) fn destination_policy<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: &mut Draft) {
+    let Some(found) = reader.only(element) else { return };
+    if found.name() != POLICY_MAP.element {
+        return reader.say_of(found, Severity::Refused, "only a <policyMap> can stand here");
+    }
+    let mut map = Map::default();
+    reader.apply(&POLICY_MAP, found, &mut map);
+    let mut policies = Policies::new(map.default.unwrap_or_default());
+    for (address, policy) in map.entries {
+        // What is there twice was told where it stands.
+        let _ = policies.add(&address, policy);
+    }
+    draft.configuration.broker.policies = policies;
+}
+
+fn entries<'a>(reader: &mut Reader<'a>, element: Element<'a>, map: &mut Map) {
+    reader.no_text(element);
+    for child in element.children() {
+        let Some(made) = entry(reader, child) else { continue };
+        let Some(address) = made.address else {
+            let advice =
+                "it says for which destinations: write queue=\"…\" or topic=\"…\", which may be a pattern";
+            reader.say_of(child, Severity::Refused, advice);
+            continue;
+        };
+        let parts = address.parts();
+        let twice =
+            map.entries.iter().any(|(other, _)| other.parts().iter().any(|part| parts.contains(part)));
+        if twice {
+            let advice = "there is an entry for the same destinations before it, which is the one that counts: remove one of them";
+            reader.say_of(child, Severity::Warning, advice);
+        }
+        map.entries.push((address, made.policy));
+    }
+}
+
+fn entry<'a>(reader: &mut Reader<'a>, element: Element<'a>) -> Option<Entry> {
+    if !element.is_core() || element.name() != POLICY_ENTRY.element {
+        reader.say_of(
+            element,
+            Severity::Refused,
+            format!("only {} can stand here", tag(POLICY_ENTRY.element)),
+        );
+        return None;
+    }
+    let mut entry = Entry::default();
+    reader.apply(&POLICY_ENTRY, element, &mut entry);
+    Some(entry)
+}
