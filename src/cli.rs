@@ -87,6 +87,10 @@ fn serve_after_help() -> String {
 #[derive(Debug, Args)]
 #[command(after_help = serve_after_help())]
 pub(crate) struct ServeOptions {
+    /// A file to be configured by (TOML). What is said here or in the environment besides counts more.
+    #[arg(long, value_name = "FILE", env = "KAHAWAI_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+
     /// The store; made where there is none. Brokers given the same one are master and slaves. [default: ./data]
     ///
     /// DIR or journal:DIR for a journal in a directory, sqlite:FILE for one host, postgres://USER@HOST:PORT/DATABASE for a server

@@ -14,12 +14,14 @@
 //! | [`settings`] | every setting by its name: set by a text, and shown as one |
 //! | [`store_address`] | where a store is kept, as one text |
 //! | [`secret`] | texts that are shown nowhere |
+//! | [`toml_file`] | TOML files |
 //! | [`value`] | what a single value may be, whoever says it |
 //! | [`xml`] | `activemq.xml` |
 
 pub mod connector;
 pub mod data_source;
 pub mod model;
+mod nearest;
 pub mod placeholder;
 pub mod properties;
 pub mod remark;
@@ -27,6 +29,7 @@ pub mod report;
 pub mod secret;
 pub mod settings;
 pub mod store_address;
+pub mod toml_file;
 pub mod value;
 pub mod xml;
 

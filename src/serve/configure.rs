@@ -1,9 +1,10 @@
-//! What a broker is told: the defaults, and what the command line changes.
+//! What a broker is told: the defaults, what a file changes, and what the command line changes.
 
 use kahawai_config::{Configuration, Secret, StoreAddress};
 use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
 use kahawai_store::batch::Durability;
 
+use super::file;
 use crate::cli::{JournalDiskSyncStrategy, JournalIo, ServeOptions};
 use crate::exit::{Exit, Failure};
 
@@ -12,7 +13,10 @@ const PASSWORD_FILE: &str = "KAHAWAI_STORE_PASSWORD_FILE";
 
 /// Makes it. What was said and is of no use to the store that was named is refused: it was meant to do something.
 pub(super) fn configuration(options: ServeOptions) -> Result<Configuration, Failure> {
-    let mut made = Configuration::default();
+    let mut made = match &options.config {
+        Some(path) => file::read(path)?,
+        None => Configuration::default(),
+    };
     let password_file = options.store_password_file.as_deref();
     set(&mut made.store.address, options.store);
     set(&mut made.broker.broker_name, options.name);
@@ -64,16 +68,12 @@ fn segment_io(io: JournalIo) -> SegmentIo {
 }
 
 /// The password from the environment or a file, never from the command line's own words.
-fn password(file: Option<&std::path::Path>) -> Result<Option<Secret>, Failure> {
-    if let Some(path) = file {
-        let wrong = |problem: &dyn std::fmt::Display| {
+fn password(path: Option<&std::path::Path>) -> Result<Option<Secret>, Failure> {
+    if let Some(path) = path {
+        let wrong = |problem: String| {
             Failure::new(Exit::Usage, format!("--store-password-file {}: {problem}", path.display()))
         };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(&error))?;
-        return match text.lines().next() {
-            Some(password) if !password.is_empty() => Ok(Some(Secret(password.to_owned()))),
-            _ => Err(wrong(&"it has no password on its first line")),
-        };
+        return file::secret(path).map(Some).map_err(wrong);
     }
     Ok(std::env::var("KAHAWAI_STORE_PASSWORD").ok().map(Secret))
 }

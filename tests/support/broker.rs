@@ -26,6 +26,15 @@ impl Instance {
         Self { name: name.to_owned(), port, arguments: arguments.map(str::to_owned).into() }
     }
 
+    /// A broker on what this file says, but for its name and port.
+    pub fn configured(name: &str, file: &Path) -> Self {
+        let port = Port::new();
+        let file = file.to_str().expect("a path in UTF-8");
+        let bind = port.address();
+        let arguments = ["serve", "--config", file, "--bind", &bind, "--name", name];
+        Self { name: name.to_owned(), port, arguments: arguments.map(str::to_owned).into() }
+    }
+
     /// With more options.
     pub fn with(mut self, options: &[&str]) -> Self {
         self.arguments.extend(options.iter().map(|option| (*option).to_owned()));

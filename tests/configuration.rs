@@ -1,0 +1,74 @@
+//! A broker that is configured by a file.
+
+mod support;
+
+use std::fs;
+
+use support::broker::{Broker, Instance};
+use support::directory;
+use support::process::{Process, Stream};
+
+fn run(arguments: &[&str]) -> Process {
+    Process::start("kahawai", Broker::command().args(arguments))
+}
+
+#[test]
+fn ten_lines_of_toml_are_a_broker_and_the_command_line_counts_more() {
+    let folder = directory();
+    let (file, store) = (folder.path().join("kahawai.toml"), folder.path().join("store"));
+    let text = format!(
+        "\
+brokerName = \"written\"
+transportConnectors = [\"tcp://127.0.0.1:1?wireFormat.maxFrameSize=1048576\"]
+
+[store]
+address = \"{}\"
+journalDiskSyncStrategy = \"periodic\"
+
+[[policy]]
+queue = \"ORDERS.>\"
+expireMessagesPeriod = 50
+deadLetterStrategy = \"individual\"
+queuePrefix = \"DLQ.\"
+",
+        store.display()
+    );
+    fs::write(&file, text).expect("written");
+    // Its port is one of this test's own.
+    let instance = Instance::configured("said", &file);
+    let broker = instance.serve();
+    let said = broker.0.said_on(Stream::Out).join("\n");
+    assert!(said.contains("broker said") && said.contains("synced periodic"), "{said}");
+    assert!(said.contains(&store.display().to_string()), "{said}");
+
+    // The policy acts: what expires goes to a queue named after its own.
+    let send = ["send", "ORDERS.EU", "late", "--url", &instance.uri(), "--time-to-live", "1ms"];
+    assert_eq!(run(&send).wait_end().code(), Some(0));
+    let mut received =
+        run(&["receive", "DLQ.ORDERS.EU", "--url", &instance.uri(), "--count", "1", "--wait", "30s"]);
+    assert_eq!(received.wait_end().code(), Some(0));
+    assert_eq!(received.said_on(Stream::Out), ["late"]);
+    broker.stop();
+}
+
+#[test]
+fn a_file_with_mistakes_is_refused_with_each_of_them_and_its_place() {
+    let folder = directory();
+    let file = folder.path().join("kahawai.toml");
+    fs::write(&file, "brokername = \"a\"\n[store]\nleaseDuration = \"soon\"\n").expect("written");
+    let path = file.to_str().expect("UTF-8");
+    let mut process = run(&["serve", "--config", path]);
+    assert_eq!(process.wait_end().code(), Some(2));
+    let said = process.said_on(Stream::Err).join("\n");
+    assert!(said.contains(&format!("{path}:1:1: there is no setting 'brokername'")), "{said}");
+    assert!(
+        said.contains("was brokerName meant?") && said.contains(&format!("{path}:3:17: leaseDuration")),
+        "{said}"
+    );
+    for (name, told) in [("gone.toml", "No such file"), ("kahawai.ini", "ends with .toml")] {
+        let path = folder.path().join(name);
+        let mut process = run(&["serve", "--config", path.to_str().expect("UTF-8")]);
+        assert_eq!(process.wait_end().code(), Some(2));
+        assert!(process.said_on(Stream::Err).join("\n").contains(told), "{name}");
+    }
+}
