@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::document::Element;
 use super::reader::{INSTANCE, Reader, XML, shown, tag};
-use super::table::{Act, Child, Fate, Said, Table, nearest};
+use super::table::{Act, Child, Fate, Said, Table};
+use crate::nearest::nearest;
 use crate::remark::Severity;
 use crate::report::Place;
 use crate::value;

@@ -7,10 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use kahawai_store::batch::{Batch, DestinationKind};
-use kahawai_store::contract::Store as _;
+use kahawai_store::batch::{Batch, DestinationKind, Operation, Outcome};
+use kahawai_store::contract::{Store as _, StoreWait as _};
 use kahawai_store::model::{Contents, State};
-use kahawai_store::names::DestinationId;
+use kahawai_store::names::{DestinationId, Xid};
 
 use super::super::driver::{Driven, contents_of, real, summary};
 use super::super::script::{Random, Script, create};
@@ -99,16 +99,23 @@ impl Life {
         {
             let mut known = known.lock().expect("no panic");
             // States that look alike may differ in the next number.
-            let is = known.states.iter().rposition(|state| {
+            let mut alike = known.states.clone();
+            alike.retain(|state| {
                 let arrival = state.clone().apply(one_more()).map(|committed| committed.arrival_first);
                 contents_of(state) == found && arrival == Ok(arrival_next)
             });
-            let Some(is) = is else {
+            if alike.is_empty() {
                 let allowed: Vec<_> = known.states.iter().map(|state| summary(&contents_of(state))).collect();
                 panic!("found\n{}\nallowed\n{}", summary(&found), allowed.join("\n"));
-            };
-            let state = known.states.swap_remove(is);
-            *known = Known { states: vec![state], answered: 0 };
+            }
+            if alike.len() > 1 {
+                let decided = decide_all(disk, epoch + 1, with_checkpoints, &found);
+                alike.retain(|state| decided_of(state, &found) == decided);
+                assert!(!alike.is_empty(), "what is prepared is in none of the states that look like this");
+            }
+            // What is left makes no difference.
+            alike.truncate(1);
+            *known = Known { states: alike, answered: 0 };
         }
         Self { store, known, power }
     }
@@ -152,6 +159,32 @@ impl Life {
             assert!(rolled.is_ok(), "a sound disk");
         }
     }
+}
+
+/// Decisions to commit all that is prepared: what a transaction holds beside messages shows only then. And a message, for the next number.
+fn decisions(found: &Contents) -> Vec<Batch> {
+    let commit = |xid: &Xid| Operation::Decide { xid: xid.clone(), outcome: Outcome::Commit };
+    let decisions = found.prepared.iter().map(|prepared| Batch::from(commit(&prepared.xid)));
+    decisions.chain([one_more()]).collect()
+}
+
+/// What a copy of a disk holds when all that is prepared is committed.
+fn decide_all(disk: &MemoryDisk, epoch: u64, with_checkpoints: bool, found: &Contents) -> Contents {
+    let copy = disk.crash(&mut || true);
+    let store = open(Arc::new(copy), epoch, with_checkpoints).expect("a copy opens");
+    for decision in decisions(found) {
+        store.commit_wait(decision).expect("it is prepared");
+    }
+    Contents::of(&store, 7).expect("everything can be read")
+}
+
+/// What the model holds then.
+fn decided_of(state: &State, found: &Contents) -> Contents {
+    let mut state = state.clone();
+    for decision in decisions(found) {
+        state.apply(decision).expect("it is prepared");
+    }
+    contents_of(&state)
 }
 
 /// Lives so long, from a seed.
