@@ -214,6 +214,11 @@ impl<'a> Element<'a> {
         self.at(self.node.range().start)
     }
 
+    /// The file it stands in, as it was named.
+    pub(crate) fn file(self) -> &'a str {
+        self.document.file
+    }
+
     fn at(self, at: usize) -> Place {
         self.document.lines.place(self.document.file, self.document.text, at)
     }

@@ -15,7 +15,8 @@
 //! | [`usage`] | `<systemUsage>` |
 //! | [`plugins`] | plugins, interceptors, services: what is not run |
 //! | [`persistence`], [`connectors`] | where messages are kept; where clients connect |
-//! | [`spring`] | what stands around the broker: beans, placeholders |
+//! | [`spring`] | what stands around the broker |
+//! | [`imports`], [`placeholders`] | other files that are read: imported ones, and properties for placeholders |
 //! | [`sources`] | definitions and files that are given in |
 
 mod apply;
@@ -25,9 +26,11 @@ mod destination;
 mod document;
 mod draft;
 mod entry;
+mod imports;
 #[cfg(test)]
 mod known;
 mod persistence;
+mod placeholders;
 mod plugins;
 mod policy;
 mod policy_draft;
@@ -56,23 +59,20 @@ use crate::report::{Place, Report};
 /// # Errors
 /// Where the file is no XML, or beyond what is read.
 pub fn read(path: &Path, sources: &Sources<'_>) -> Result<(Configuration, Report), Failure> {
-    let file = path.display().to_string();
-    let failure =
-        |line, column, problem| Failure { place: Place { file: file.clone(), line, column }, problem };
-    let bytes = sources.files.read(path).map_err(|problem| failure(1, 1, problem))?;
-    let text = sources::text(bytes).map_err(|(before, problem)| {
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().map_or(1, |rest| rest.chars().count() + 1);
-        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
-        failure(number(line), number(column), problem)
-    })?;
-    let document = Document::parse(&file, &text)?;
-    let definitions = Definitions::of(path, sources.definitions.clone(), sources.environment.clone());
+    let mut findings = Vec::new();
+    let mut definitions = Definitions::of(path, sources.definitions.clone(), sources.environment.clone());
+    // Spring imports before it knows what beans say of placeholders.
+    let loaded = imports::load(path, sources, &definitions, &mut findings)?;
+    let documents: Result<Vec<_>, _> =
+        loaded.iter().map(|one| Document::parse(&one.file, &one.text)).collect();
+    let documents = documents?;
+    placeholders::extend(&mut definitions, &documents, sources, &mut findings);
     let mut reader = Reader::new(&definitions, &sources.without);
-    let made = spring::context(&mut reader, document.root());
+    let roots: Vec<_> = documents.iter().map(Document::root).collect();
+    let made = spring::contexts(&mut reader, &roots);
     let not_there: Vec<_> = reader.not_there().collect();
     for name in not_there {
-        let place = document.root().place();
+        let place = Place { file: path.display().to_string(), line: 1, column: 1 };
         reader.say(
             place,
             format!("--without {name}"),
@@ -81,6 +81,9 @@ pub fn read(path: &Path, sources: &Sources<'_>) -> Result<(Configuration, Report
         );
     }
     let mut report = reader.report;
+    for finding in findings {
+        report.add(finding);
+    }
     report.sort();
     Ok((made.unwrap_or_default(), report))
 }

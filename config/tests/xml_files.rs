@@ -1,0 +1,104 @@
+//! Files with their expected reports: `tests/config/NAME.xml` and `NAME.report` beside it. With `KAHAWAI_WRITE_REPORTS=1` the reports are written anew, to
+//! be looked at in the difference.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use kahawai_config::Report;
+use kahawai_config::xml::{Disk, Files, Sources, read};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/config")
+}
+
+/// Files of the folder, by their names alone.
+struct Here;
+
+impl Files for Here {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        Disk.read(&folder().join(path)).map_err(|_| "there is no such file".to_owned())
+    }
+}
+
+fn report(name: &Path, files: &dyn Files) -> String {
+    let sources = Sources {
+        definitions: BTreeMap::new(),
+        environment: BTreeMap::new(),
+        without: BTreeSet::new(),
+        files,
+    };
+    read(name, &sources).map_or_else(Report::from, |(_, report)| report).to_string()
+}
+
+#[test]
+fn each_file_has_the_report_that_stands_beside_it() {
+    let mut names: Vec<_> = std::fs::read_dir(folder())
+        .expect("the folder")
+        .map(|entry| PathBuf::from(entry.expect("an entry").file_name()))
+        .filter(|name| name.extension().is_some_and(|extension| extension == "xml"))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 8, "{names:?}");
+    let mut differences = String::new();
+    for name in names {
+        let expected = folder().join(&name).with_extension("report");
+        let found = report(&name, &Here);
+        if std::env::var_os("KAHAWAI_WRITE_REPORTS").is_some() {
+            std::fs::write(&expected, &found).expect("it is written");
+        }
+        if std::fs::read_to_string(&expected).unwrap_or_default() != found {
+            differences += &format!("{} is not what is said:\n{found}\n", expected.display());
+        }
+    }
+    assert!(differences.is_empty(), "{differences}");
+}
+
+/// One text for every file.
+struct Text(String);
+
+impl Files for Text {
+    fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
+        Ok(self.0.clone().into_bytes())
+    }
+}
+
+#[test]
+fn ten_megabytes_of_attributes_give_one_line() {
+    let attributes: String = (0..1_000_000).map(|number| format!(" a{number}=''")).collect();
+    assert!(attributes.len() > 10 << 20);
+    let whole = format!("<broker xmlns='http://activemq.apache.org/schema/core'{attributes}/>");
+    let found = report(Path::new("a.xml"), &Text(whole));
+    assert_eq!(found, "a.xml:1:1: refused: the file: the file is longer than 4 MiB\n");
+    // As many as a file has room for, and as no element has.
+    let attributes: String = (0..250_000).map(|number| format!(" a{number}=''")).collect();
+    let found = report(Path::new("a.xml"), &Text(format!("\n<broker{attributes}/>")));
+    assert_eq!(found, "a.xml:2:1: refused: the file: an element has more than 256 attributes\n");
+}
+
+#[test]
+fn files_that_import_each_other_without_end_are_refused() {
+    // Whatever is asked for imports another one.
+    struct More;
+    impl Files for More {
+        fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+            let name = path.display();
+            Ok(format!("<beans xmlns='http://www.springframework.org/schema/beans'><import resource='x{name}'/></beans>").into())
+        }
+    }
+    let found = report(Path::new("a.xml"), &More);
+    assert!(found.lines().count() == 1 && found.contains("more than 32 files"), "{found}");
+}
+
+#[test]
+fn a_text_that_is_no_unicode_is_refused_with_its_place_unless_it_says_latin_1() {
+    struct Bytes(&'static [u8]);
+    impl Files for Bytes {
+        fn read(&self, _: &Path) -> Result<Vec<u8>, String> {
+            Ok(self.0.to_vec())
+        }
+    }
+    let found = report(Path::new("a.xml"), &Bytes(b"<a>\n  <!-- \xe4 --></a>"));
+    assert!(found.starts_with("a.xml:2:8: refused: the file: it is not in UTF-8"), "{found}");
+    let latin = b"<?xml version='1.0' encoding='ISO-8859-1'?><broker xmlns='http://activemq.apache.org/schema/core'><!-- \xe4 --></broker>";
+    assert_eq!(report(Path::new("a.xml"), &Bytes(latin)), "");
+}
