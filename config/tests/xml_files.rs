@@ -75,6 +75,20 @@ fn ten_megabytes_of_attributes_give_one_line() {
     assert_eq!(found, "a.xml:2:1: refused: the file: an element has more than 256 attributes\n");
 }
 
+/// What takes longer with the square of a file's length would not end here.
+#[test]
+fn as_many_entries_in_one_line_as_a_file_has_room_for_are_read() {
+    let entries: String =
+        (0..60_000).map(|number| format!("<policyEntry queue='a{number}' lazyDispatch='true'/>")).collect();
+    let whole = format!(
+        "<broker xmlns='http://activemq.apache.org/schema/core'><destinationPolicy><policyMap><policyEntries>{entries}\
+         </policyEntries></policyMap></destinationPolicy></broker>"
+    );
+    assert!(whole.len() > 2 << 20);
+    let found = report(Path::new("a.xml"), &Text(whole));
+    assert!(found.ends_with("and 50000 more findings\n"), "{}", &found[found.len() - 200..]);
+}
+
 #[test]
 fn files_that_import_each_other_without_end_are_refused() {
     // Whatever is asked for imports another one.

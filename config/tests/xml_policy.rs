@@ -74,6 +74,12 @@ fn an_entry_that_is_for_nothing_or_for_two_or_there_twice_is_told() {
         &entries("<policyEntry queue='a,b'/><policyEntry queue='b'/>"),
         &["warning: <policyEntry>", "before it"],
     );
+    let long = format!("<policyEntry queue='{}'/>", "a,".repeat(3000));
+    let found = entries(&long);
+    assert!(
+        found.iter().any(|one| one.contains("queue of <policyEntry>: is longer than 4096 bytes")),
+        "{found:#?}"
+    );
     is_one(&entries("<policyEntri/>"), &["refused: <policyEntri>", "<policyEntry>"]);
     is_one(&policies("<policyEntry queue='a'/>").1, &["refused: <policyEntry>", "policyEntries meant?"]);
 }

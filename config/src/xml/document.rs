@@ -180,22 +180,46 @@ impl Tag {
     }
 }
 
-/// Where lines begin.
-struct Lines(Vec<usize>);
+/// Where lines begin, and how many characters come before each chunk: a file may be one long line.
+struct Lines {
+    begins: Vec<usize>,
+    characters: Vec<usize>,
+}
+
+/// In bytes.
+const CHUNK: usize = 1 << 10;
 
 impl Lines {
     fn of(text: &str) -> Self {
         let breaks = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        Self(std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect())
+        let begins = std::iter::once(0).chain(breaks.map(|(at, _)| at + 1)).collect();
+        let before = text.as_bytes().chunks(CHUNK).scan(0, |sum, chunk| {
+            let before = *sum;
+            *sum += characters(chunk);
+            Some(before)
+        });
+        Self { begins, characters: before.collect() }
     }
 
     fn place(&self, file: &str, text: &str, at: usize) -> Place {
-        let line = self.0.partition_point(|begin| *begin <= at);
-        let begin = self.0.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let column = text.get(begin..at).map_or(1, |before| before.chars().count() + 1);
+        let line = self.begins.partition_point(|begin| *begin <= at);
+        let begin = self.begins.get(line.saturating_sub(1)).copied().unwrap_or(0);
+        let column = self.characters_before(text, at).saturating_sub(self.characters_before(text, begin)) + 1;
         let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         Place { file: file.to_owned(), line: number(line), column: number(column) }
     }
+
+    fn characters_before(&self, text: &str, at: usize) -> usize {
+        let chunk = at / CHUNK;
+        // At the very end there may be no chunk any more.
+        let Some(before) = self.characters.get(chunk) else { return characters(text.as_bytes()) };
+        before + text.as_bytes().get(chunk * CHUNK..at).map_or(0, characters)
+    }
+}
+
+/// How many characters begin in these bytes.
+fn characters(bytes: &[u8]) -> usize {
+    bytes.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
 
 impl<'a> Element<'a> {
@@ -310,5 +334,17 @@ mod tests {
         assert_eq!(b.place().to_string(), "a.xml:2:3");
         let places: Vec<_> = b.attributes().map(|(_, _, place)| place.to_string()).collect();
         assert_eq!(places, ["a.xml:3:3"]);
+    }
+
+    #[test]
+    fn places_are_right_in_a_long_line_too() {
+        let text = format!("<a>\n<b/>{}<c/></a>", "ä€".repeat(CHUNK));
+        let lines = Lines::of(&text);
+        let at = text.find("<c/>").expect("it is there");
+        assert_eq!(lines.place("a.xml", &text, at).to_string(), format!("a.xml:2:{}", 5 + 2 * CHUNK));
+        let end = lines.place("a.xml", &text, text.len());
+        assert_eq!((end.line as usize, end.column as usize), (2, 5 + 2 * CHUNK + 8));
+        let whole = "x".repeat(CHUNK);
+        assert_eq!(Lines::of(&whole).place("a.xml", &whole, CHUNK).column as usize, CHUNK + 1);
     }
 }

@@ -1,6 +1,7 @@
 //! `<policyEntry>`.
 
 use kahawai_broker::core::address::{Address, AddressKind};
+use kahawai_broker::core::limits::Limits;
 
 use super::destination;
 use super::policy_draft::{Entry, set};
@@ -41,6 +42,10 @@ const WHOSE: &[Attribute<Entry>] = &[
 fn whose(entry: &mut Entry, kind: AddressKind, name: &str) -> Result<(), Said> {
     if name.is_empty() {
         return Err("needs the name of a destination, or a pattern".to_owned().into());
+    }
+    let most = Limits::default().name_bytes_max;
+    if name.len() > most {
+        return Err(format!("is longer than {most} bytes, as no destination's name can be").into());
     }
     if entry.address.is_some() {
         return Err("it is for another destination already: write an entry for each".to_owned().into());

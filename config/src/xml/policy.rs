@@ -1,5 +1,7 @@
 //! `<destinationPolicy>`: which policy is whose.
 
+use std::collections::HashSet;
+
 use kahawai_broker::core::address::Address;
 use kahawai_broker::core::policy::{Policies, Policy};
 
@@ -16,6 +18,8 @@ use crate::remark::Severity;
 pub(crate) struct Map {
     default: Option<Policy>,
     entries: Vec<(Address, Policy)>,
+    /// Each part of them.
+    there: HashSet<Address>,
 }
 
 pub(crate) static POLICY_MAP: Table<Map> = Table {
@@ -58,9 +62,10 @@ fn entries<'a>(reader: &mut Reader<'a>, element: Element<'a>, map: &mut Map) {
             reader.say_of(child, Severity::Refused, advice);
             continue;
         };
-        let parts = address.parts();
-        let twice =
-            map.entries.iter().any(|(other, _)| other.parts().iter().any(|part| parts.contains(part)));
+        let mut twice = false;
+        for part in address.parts() {
+            twice |= !map.there.insert(part);
+        }
         if twice {
             let advice = "there is an entry for the same destinations before it, which is the one that counts: remove one of them";
             reader.say_of(child, Severity::Warning, advice);
