@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`file`] | batches and records of one file |
+//! | [`mod@file`] | batches and records of one file |
 //! | [`entry`] | what an entry says |
 //! | [`tally`] | adds less removes |
 
