@@ -14,10 +14,13 @@
 //! | `error.rs` | what an error of the database means to the contract |
 //! | `connection.rs` | a session with a server |
 //! | `lock.rs` | the row that the election is about |
+//! | `activemq.rs` | rows of ActiveMQ's where a store would begin |
 //!
 //! Databases with a server share how they commit (`commit`, `plan`), read (`look`), wait (`pause`), what errors mean (`fault`) and the
 //! `election` on a row; all share what a writer knows (`known`), threads and gathering (`worker`).
 
+#[cfg(feature = "server")]
+pub mod activemq;
 #[cfg(feature = "server")]
 mod commit;
 #[cfg(feature = "server")]

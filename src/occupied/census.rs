@@ -44,9 +44,9 @@ impl Census {
         self.destinations.values().sum()
     }
 
-    /// Whether it is sure that nothing is there.
-    pub(crate) fn is_empty(&self) -> bool {
-        *self == Self::nothing()
+    /// Whether it is sure that no message is there.
+    pub(crate) fn has_no_message(&self) -> bool {
+        *self == Self { subscriptions: self.subscriptions, ..Self::nothing() }
     }
 
     /// Another store beside this one.
@@ -152,10 +152,12 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_sure_to_be_empty_is_empty() {
-        assert!(Census::nothing().is_empty());
-        assert!(!Census::unknown().is_empty());
+    fn only_what_is_sure_to_be_empty_has_no_message() {
+        assert!(Census::nothing().has_no_message());
+        assert!(!Census::unknown().has_no_message());
+        assert!(!Census { scheduled: 1, ..Census::nothing() }.has_no_message());
+        assert!(!Census { prepared: 1, ..Census::nothing() }.has_no_message());
         let subscribed = Census { subscriptions: 1, ..Census::nothing() };
-        assert!(!subscribed.is_empty() && subscribed.words() == "no message, 1 durable subscription");
+        assert!(subscribed.has_no_message() && subscribed.words() == "no message, 1 durable subscription");
     }
 }

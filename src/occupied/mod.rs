@@ -6,11 +6,14 @@
 //! |---|---|
 //! | [`find`] | which stores lie in a directory, by the names of their files |
 //! | [`kahadb`] | how many messages a KahaDB holds |
+//! | [`tables`] | ActiveMQ's rows in a database |
 //! | [`census`] | how many messages, in words |
 
 mod census;
 mod find;
 mod kahadb;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+mod tables;
 
 use std::path::Path;
 
@@ -19,6 +22,9 @@ use find::{Found, Kind};
 use kahawai_config::StoreAddress;
 
 use crate::exit::{Exit, Failure};
+
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+pub(crate) use tables::refuse_rows;
 
 /// The file that makes a directory a store of ours.
 const OURS: &str = "kahawai-store";
@@ -58,8 +64,9 @@ pub(crate) fn refuse_directory(directory: &Path, store: &Path) -> Result<(), Fai
     for one in &found {
         census.add(count(one));
     }
-    let todo = if census.is_empty() {
-        "Nothing is lost by moving its files away and starting again, or give another place by --store"
+    let todo = if census.has_no_message() {
+        "No message is lost by moving its files away and starting again: a durable subscription is made anew when its client comes, and \
+         keeps what is sent from then on. Or give another place by --store"
     } else {
         "Start ActiveMQ on it once more and let the consumers drain it, then move its files away; or give another place by --store and \
          leave them here (a later version will import them)"

@@ -66,8 +66,11 @@ async fn serve(config: Configuration) -> Result<(), Failure> {
     };
     status.store(&place.description());
     let mut pause = Pause::default();
+    let mut is_first = true;
     loop {
-        let Some(held) = acquire(&place, &config, &watch, &status, &mut signals).await? else {
+        let acquired = acquire(&place, &config, &watch, &status, &mut signals, is_first).await?;
+        is_first = false;
+        let Some(held) = acquired else {
             status.stopped();
             return Ok(());
         };
@@ -101,12 +104,16 @@ async fn acquire(
     watch: &Watch,
     status: &Status,
     signals: &mut Signals,
+    is_first: bool,
 ) -> Result<Option<Held>, Failure> {
     let cancel = Cancel::default();
     let mut acquired = {
         let (place, config, watch) = (place.clone(), Arc::clone(config), watch.clone());
         let (cancel, status) = (cancel.clone(), status.clone());
         tokio::task::spawn_blocking(move || {
+            if is_first {
+                place.refuse_occupied(&cancel)?;
+            }
             let mut look = None;
             place.acquire(&config, &watch, &cancel, &mut |holder| {
                 status.slave(holder);
@@ -131,6 +138,7 @@ async fn acquire(
         }
         Ok(Ok(held)) => Ok(Some(held)),
         Ok(Err(ElectionError::Cancelled)) => Ok(None),
+        Ok(Err(error @ ElectionError::Occupied(_))) => Err(Failure::new(Exit::Store, error)),
         Ok(Err(error)) => Err(Failure::new(Exit::Unwritable, error)),
         Err(error) => Err(Failure::new(Exit::Other, error)),
     }

@@ -24,6 +24,8 @@ use kahawai_store::contract::{Store, StoreError, StoreWait as _};
 use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold, Holder};
 
 use crate::exit::{Exit, Failure};
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+use crate::occupied;
 
 /// Where the messages are, opened as far as a slave may.
 #[derive(Clone)]
@@ -143,6 +145,25 @@ impl Place {
             Self::Postgres(database) => format!("{database}, schema {}", postgres::SCHEMA_VERSION),
             #[cfg(feature = "mysql")]
             Self::Mysql(database) => format!("{database}, schema {}", mysql::SCHEMA_VERSION),
+        }
+    }
+
+    /// Refuses a database where no store of ours has been served and rows of ActiveMQ's lie, before anything is made there. Blocks. For the
+    /// first time only: once a mastership was had, a fail-over may lead through servers that do not know us yet, which are waited for.
+    pub(super) fn refuse_occupied(&self, cancel: &Cancel) -> Result<(), ElectionError> {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => {
+                occupied::refuse_rows(database, postgres::activemq_rows(database, "", cancel)?)
+            }
+            #[cfg(feature = "mysql")]
+            Self::Mysql(database) => {
+                occupied::refuse_rows(database, mysql::activemq_rows(database, "", cancel)?)
+            }
+            _ => {
+                let _ = cancel;
+                Ok(())
+            }
         }
     }
 

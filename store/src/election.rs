@@ -107,6 +107,9 @@ pub enum ElectionError {
     /// The resource cannot be used; waiting longer would not help.
     #[error("{0}")]
     Failed(Arc<str>),
+    /// The resource holds what is another program's, and was left as it is.
+    #[error("{0}")]
+    Occupied(Arc<str>),
 }
 
 /// Asks a waiting candidate to give up. Cheap to clone; set once.

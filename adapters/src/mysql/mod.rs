@@ -3,6 +3,7 @@
 //! On the plan of PostgreSQL's module, with two differences that the servers make: no pipelining, so a transaction is some
 //! round trips more; and no notices, so a slave looks for a release.
 
+mod activemq;
 mod connection;
 mod error;
 mod lock;
@@ -35,6 +36,7 @@ use error::Result;
 use reader::Reader;
 use writer::Writer;
 
+pub use activemq::activemq_rows;
 pub use connection::Database;
 pub use schema::VERSION as SCHEMA_VERSION;
 

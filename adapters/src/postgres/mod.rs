@@ -4,6 +4,7 @@
 //! session of its own; a third session renews the lease. A server that goes away is waited for: whoever sends is held back, nothing is
 //! lost, and what became of a transaction whose answer was lost is asked for.
 
+mod activemq;
 mod apply;
 mod connection;
 mod error;
@@ -38,6 +39,7 @@ use reader::Reader;
 use value::{signed, unsigned};
 use writer::Writer;
 
+pub use activemq::activemq_rows;
 pub use connection::Database;
 pub use schema::VERSION as SCHEMA_VERSION;
 

@@ -179,7 +179,7 @@ pub(super) async fn make_lock(session: &Session) -> Result<()> {
 
 /// Whether there is such a table of ours. Asks the catalogue's rows: by its name (`regclass`) a session may remember for long that there
 /// was none.
-async fn is_there(session: &Session, table: &str) -> Result<bool> {
+pub(super) async fn is_there(session: &Session, table: &str) -> Result<bool> {
     let sql = format!(
         "SELECT 1 FROM pg_catalog.pg_class WHERE relname = '{{p}}{table}' AND pg_table_is_visible(oid)"
     );
