@@ -249,5 +249,8 @@ pub(crate) fn broker<'a>(reader: &mut Reader<'a>, element: super::document::Elem
     if !draft.has_store {
         persistence::without_one(&mut draft);
     }
+    if !draft.has_connectors {
+        connectors::nobody_could_connect(reader, element);
+    }
     draft.configuration
 }

@@ -247,6 +247,11 @@ impl<'a> Element<'a> {
         self.document.lines.place(self.document.file, self.document.text, at)
     }
 
+    /// The outermost element of its file.
+    pub(crate) fn root(self) -> Self {
+        self.document.root()
+    }
+
     /// The elements in it, in order.
     pub(crate) fn children(self) -> impl Iterator<Item = Element<'a>> {
         let document = self.document;

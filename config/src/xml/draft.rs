@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::connector::Connector;
 use crate::model::Configuration;
 
 /// A broker as far as it has been read.
@@ -12,6 +13,12 @@ pub(crate) struct Draft {
     pub(crate) data_directory: PathBuf,
     /// Whether it said where messages are kept.
     pub(crate) has_store: bool,
+    /// Whether it said where clients connect.
+    pub(crate) has_connectors: bool,
+    /// Those that OpenWire is spoken on.
+    pub(crate) connectors: Vec<Connector>,
+    /// Whether one was refused: then there is no need to say that there is none.
+    pub(crate) is_connector_refused: bool,
 }
 
 impl Draft {
@@ -20,6 +27,9 @@ impl Draft {
             configuration: Configuration::default(),
             data_directory: PathBuf::from("activemq-data"),
             has_store: false,
+            has_connectors: false,
+            connectors: Vec::new(),
+            is_connector_refused: false,
         }
     }
 }

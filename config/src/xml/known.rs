@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::table::{Child, Table};
-use super::{broker, entry, plugins, policy, policy_parts, usage};
+use super::{broker, connectors, entry, jdbc, lockers, persistence, plugins, policy, policy_parts, usage};
 
 const JAR: &str = "/usr/share/java/activemq-spring.jar";
 const SCHEMA: &str = "http://www.w3.org/2001/XMLSchema";
@@ -70,6 +70,12 @@ fn whatever_activemq_knows_is_in_a_table() {
     assert!(known.len() > 300 && known["policyEntry"].len() > 50, "the schema is read wrongly");
     let tables = [
         names(&broker::BROKER),
+        names(&connectors::CONNECTOR),
+        names(&persistence::KAHA_DB),
+        names(&jdbc::ADAPTER),
+        names(&lockers::SHARED_FILE),
+        names(&lockers::DATABASE),
+        names(&lockers::LEASE),
         names(&policy::POLICY_MAP),
         names(&entry::POLICY_ENTRY),
         names(&policy_parts::SHARED),
@@ -119,6 +125,12 @@ fn no_table_has_a_name_twice_in_one_role() {
         }
     }
     twice(&broker::BROKER);
+    twice(&connectors::CONNECTOR);
+    twice(&persistence::KAHA_DB);
+    twice(&jdbc::ADAPTER);
+    twice(&lockers::SHARED_FILE);
+    twice(&lockers::DATABASE);
+    twice(&lockers::LEASE);
     twice(&entry::POLICY_ENTRY);
     twice(&usage::SYSTEM_USAGE);
     twice(&usage::MEMORY_USAGE);

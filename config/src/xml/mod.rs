@@ -14,9 +14,10 @@
 //! | [`destination`] | a destination as an element |
 //! | [`usage`] | `<systemUsage>` |
 //! | [`plugins`] | plugins, interceptors, services: what is not run |
-//! | [`persistence`], [`connectors`] | where messages are kept; where clients connect |
-//! | [`spring`] | what stands around the broker |
 //! | [`imports`], [`placeholders`] | other files that are read: imported ones, and properties for placeholders |
+//! | [`persistence`], [`jdbc`], [`lockers`] | where messages are kept: `<kahaDB>`, a database; how the master is elected |
+//! | [`connectors`] | where clients connect |
+//! | [`spring`] | what stands around the broker |
 //! | [`sources`] | definitions and files that are given in |
 
 mod apply;
@@ -27,8 +28,10 @@ mod document;
 mod draft;
 mod entry;
 mod imports;
+mod jdbc;
 #[cfg(test)]
 mod known;
+mod lockers;
 mod persistence;
 mod placeholders;
 mod plugins;

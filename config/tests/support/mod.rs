@@ -29,9 +29,15 @@ pub(crate) fn read_with(text: &str, without: &[&str]) -> (Configuration, Vec<Str
     (made, report.findings().iter().map(ToString::to_string).collect())
 }
 
-/// A broker with these attributes and elements, on line 1.
+/// A connector, without which nobody could connect.
+pub(crate) const CONNECTOR: &str =
+    "<transportConnectors><transportConnector uri='tcp://localhost:0'/></transportConnectors>";
+
+/// A broker with these attributes and elements, on line 1, and a connector.
 pub(crate) fn broker(attributes: &str, elements: &str) -> String {
-    format!("<broker xmlns='http://activemq.apache.org/schema/core' {attributes}>{elements}</broker>")
+    format!(
+        "<broker xmlns='http://activemq.apache.org/schema/core' {attributes}>{elements}{CONNECTOR}</broker>"
+    )
 }
 
 /// Exactly one finding, with these parts.

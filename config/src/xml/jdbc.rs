@@ -1,0 +1,131 @@
+//! `<jdbcPersistenceAdapter>`: the store in a database, whose data source is a bean of the file.
+
+use std::collections::BTreeMap;
+
+use super::document::Element;
+use super::draft::Draft;
+use super::lockers;
+use super::reader::Reader;
+use super::table::{Attribute, Child, Table, door_unless, fixed, harmless, id, read, told, used, warned};
+use crate::data_source;
+use crate::remark::Severity::{Harmless, Refused, Warning};
+
+const JAVA: &str = "it names a part of ActiveMQ's own machinery, which is not here";
+const OWN: &str =
+    "tables and statements are this program's own: none of ActiveMQ's tables is read or written";
+const NO_SOURCE: &str = "it needs a data source: dataSource=\"#mysql-ds\", and a bean of that id (ActiveMQ's own default is Derby, which is not here)";
+
+/// `<jdbcPersistenceAdapter>`.
+pub(crate) fn adapter<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: &mut Draft) {
+    reader.apply(&ADAPTER, element, draft);
+    let Some(name) = element.attribute("dataSource").or_else(|| element.attribute("ds")) else {
+        return reader.say_of(element, Refused, NO_SOURCE);
+    };
+    let what = "dataSource of <jdbcPersistenceAdapter>";
+    let Some(name) = reader.resolve(&element.place(), what, name) else { return };
+    let id = name.strip_prefix('#').unwrap_or(&name);
+    let Some(bean) = bean(element.root(), id) else {
+        let advice = "there is no bean of that id in this file: write <bean id=\"…\" class=\"org.apache.commons.dbcp2.BasicDataSource\">";
+        return reader.say(element.place(), what.to_owned(), Refused, advice);
+    };
+    let properties = properties(reader, bean);
+    let read = data_source::read(bean.attribute("class").unwrap_or_default(), &properties);
+    for remark in read.remarks {
+        let what = format!("{} of bean {id}", remark.what);
+        reader.say(bean.place(), what, remark.severity, remark.why);
+    }
+    if let Some(address) = read.address {
+        draft.configuration.store.address = address;
+        draft.configuration.store.password = read.password;
+    }
+}
+
+/// The bean of this id, wherever it stands at the outermost level.
+fn bean<'a>(root: Element<'a>, id: &str) -> Option<Element<'a>> {
+    let is_named = |element: &Element<'a>| {
+        let named = [element.attribute("id"), element.attribute("name")];
+        element.name() == "bean" && named.contains(&Some(id))
+    };
+    root.children().find(is_named)
+}
+
+/// What a bean's properties say, with their placeholders replaced.
+fn properties<'a>(reader: &mut Reader<'a>, bean: Element<'a>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for property in bean.children().filter(|child| child.name() == "property") {
+        let Some(name) = property.attribute("name") else { continue };
+        let inner = property.children().find(|child| child.name() == "value").map(|value| value.text());
+        let Some(text) = property.attribute("value").map(str::to_owned).or(inner) else {
+            let what = format!("property {name} of <bean>");
+            reader.say(property.place(), what, Warning, "it has no plain value, and is not read");
+            continue;
+        };
+        let what = format!("property {name} of <bean>");
+        if let Some(text) = reader.resolve(&property.place(), &what, &text) {
+            found.insert(name.to_owned(), text);
+        }
+    }
+    found
+}
+
+pub(crate) static ADAPTER: Table<Draft> =
+    Table { element: "jdbcPersistenceAdapter", attributes: &[ATTRIBUTES], children: &[CHILDREN] };
+
+const ATTRIBUTES: &[Attribute<Draft>] = &[
+    id(),
+    // Read by whoever reads the element.
+    used("dataSource", |_, _| Ok(())),
+    used("ds", |_, _| Ok(())),
+    warned("lockDataSource", "the lock lies in the database of the messages"),
+    door_unless("useDatabaseLock", "true", "without the lock two brokers would serve one database at once"),
+    door_unless("useLock", "true", "without the lock two brokers would serve one database at once"),
+    fixed("createTablesOnStartup", "true", "tables are made where there are none"),
+    harmless("adapter", OWN),
+    harmless("statements", OWN),
+    harmless("databaseLocker", "the election goes with the store: by a row in its database"),
+    harmless("locker", "the election goes with the store: by a row in its database"),
+    harmless(
+        "lockKeepAlivePeriod",
+        "each commit proves mastership, and a lease is kept while there are none",
+    ),
+    warned(
+        "lockAcquireSleepInterval",
+        "write it in a <locker>: <locker><lease-database-locker lockAcquireSleepInterval=\"…\"/></locker>",
+    ),
+    harmless("cleanupPeriod", "nothing is left that would have to be cleaned up"),
+    harmless("transactionIsolation", OWN),
+    harmless("changeAutoCommitAllowed", OWN),
+    harmless("auditRecoveryDepth", "the last message of each producer is known, and that is enough"),
+    harmless("enableAudit", "the last message of each producer is known, and that is enough"),
+    harmless("maxAuditDepth", "the last message of each producer is known, and that is enough"),
+    harmless("maxProducersToAudit", "the last message of each producer is known, and that is enough"),
+    harmless("maxRows", OWN),
+    harmless("networkTimeout", "a database that does not answer is given up when the lease is out"),
+    harmless("queryTimeout", "a database that does not answer is given up when the lease is out"),
+    harmless("stopOnError", "a store that fails ends the broker, and a slave takes over"),
+    harmless("useExternalMessageReferences", OWN),
+    harmless("wireFormat", JAVA),
+    harmless("dataDirectory", "nothing of it lies in files"),
+    harmless("dataDirectoryFile", "nothing of it lies in files"),
+    harmless("directory", "nothing of it lies in files"),
+    harmless("brokerName", JAVA),
+    harmless("brokerService", JAVA),
+    harmless("scheduledThreadPoolExecutor", JAVA),
+    harmless("usageManager", JAVA),
+];
+
+const CHILDREN: &[Child<Draft>] = &[
+    read("locker", lockers::locker),
+    read("databaseLocker", lockers::locker),
+    told("adapter", Harmless, OWN),
+    told("statements", Warning, OWN),
+    told("brokerService", Harmless, JAVA),
+    told("dataDirectoryFile", Harmless, "nothing of it lies in files"),
+    told("directory", Harmless, "nothing of it lies in files"),
+    told("dataSource", Refused, "write it as an attribute that names a bean: dataSource=\"#mysql-ds\""),
+    told("ds", Refused, "write it as an attribute that names a bean: dataSource=\"#mysql-ds\""),
+    told("lockDataSource", Warning, "the lock lies in the database of the messages"),
+    told("scheduledThreadPoolExecutor", Harmless, JAVA),
+    told("usageManager", Harmless, JAVA),
+    told("wireFormat", Harmless, JAVA),
+];

@@ -1,0 +1,122 @@
+//! Where an `activemq.xml` keeps messages, and where its clients connect.
+
+mod support;
+
+use std::time::Duration;
+
+use kahawai_config::{Configuration, Secret, StoreAddress};
+use kahawai_store::batch::Durability;
+use support::{CONNECTOR, broker, is_one, read_with};
+
+fn with_store(store: &str) -> (Configuration, Vec<String>) {
+    read_with(&broker("brokerName='a'", &format!("<persistenceAdapter>{store}</persistenceAdapter>")), &[])
+}
+
+fn with_beans(store: &str, beans: &str) -> (Configuration, Vec<String>) {
+    let broker = broker("", &format!("<persistenceAdapter>{store}</persistenceAdapter>"));
+    read_with(
+        &format!("<beans xmlns='http://www.springframework.org/schema/beans'>{broker}{beans}</beans>"),
+        &[],
+    )
+}
+
+const POOL: &str = "<bean id='mysql-ds' class='org.apache.commons.dbcp.BasicDataSource' destroy-method='close'>\
+    <property name='driverClassName' value='com.mysql.jdbc.Driver'/>\
+    <property name='url' value='jdbc:mysql://localhost:3306/db?relaxAutoCommit=true'/>\
+    <property name='username' value='root'/><property name='password'><value>${site}</value></property>\
+    <property name='maxActive' value='200'/><property name='poolPreparedStatements' value='true'/></bean>";
+
+#[test]
+fn a_directory_of_kahadb_is_that_of_the_journal_with_what_it_says() {
+    let (made, found) = with_store(
+        "<kahaDB directory='/shared/data' journalMaxFileLength='16mb' journalDiskSyncStrategy='periodic' \
+         journalDiskSyncInterval='500' concurrentStoreAndDispatchQueues='false'>\
+         <locker><shared-file-locker lockAcquireSleepInterval='5000'/></locker></kahaDB>",
+    );
+    is_one(&found, &["harmless: concurrentStoreAndDispatchQueues of <kahaDB>"]);
+    assert_eq!(made.store.address, StoreAddress::Journal("/shared/data".into()));
+    let journal = &made.store.journal;
+    assert_eq!(journal.journal_max_file_length, 16 << 20);
+    assert_eq!(journal.journal_disk_sync_strategy, Durability::Periodic);
+    assert_eq!(journal.journal_disk_sync_interval, Duration::from_millis(500));
+    assert_eq!(made.lock_acquire_sleep_interval, Duration::from_secs(5));
+}
+
+#[test]
+fn the_articles_data_source_leads_to_mysql_and_its_lease_is_the_leases() {
+    let adapter = "<jdbcPersistenceAdapter dataSource='#mysql-ds'>\
+                   <locker><lease-database-locker lockAcquireSleepInterval='10000'/></locker></jdbcPersistenceAdapter>";
+    let (made, found) = with_beans(adapter, POOL);
+    assert!(found.iter().all(|one| !one.contains("refused")), "{found:#?}");
+    assert_eq!(made.store.address.to_string(), "mysql://root@localhost:3306/db");
+    assert_eq!(made.store.password, Some(Secret("eu".into())));
+    assert_eq!(made.broker.lease, Duration::from_secs(10));
+    assert!(found.iter().all(|one| !one.contains("eu;") && !one.contains("'eu'")), "{found:#?}");
+}
+
+#[test]
+fn what_cannot_keep_messages_here_is_refused_by_name() {
+    for (store, beans, parts) in [
+        ("<levelDB directory='a'/>", "", ["<levelDB>", "kahaDB"]),
+        ("<mKahaDB directory='a'/>", "", ["<mKahaDB>", "one journal"]),
+        ("<kahaDB directory='E:/data'/>", "", ["directory of <kahaDB>", ""]),
+        ("<kahaDB useLock='false'/>", "", ["useLock of <kahaDB>", "two brokers"]),
+        (
+            "<kahaDB journalDiskSyncStrategy='often'/>",
+            "",
+            ["journalDiskSyncStrategy", "always, periodic or never"],
+        ),
+        ("<jdbcPersistenceAdapter/>", "", ["<jdbcPersistenceAdapter>", "needs a data source"]),
+        ("<jdbcPersistenceAdapter dataSource='#gone'/>", "", ["dataSource", "no bean of that id"]),
+        ("<kahaDB/><kahaDB/>", "", ["<kahaDB>", "one element"]),
+    ] {
+        let (_, found) = with_beans(store, beans);
+        let refused: Vec<_> = found.iter().filter(|one| one.contains(": refused: ")).cloned().collect();
+        is_one(&refused, &parts);
+    }
+    let derby = "<bean id='ds' class='org.apache.derby.jdbc.EmbeddedDataSource'/>";
+    let (_, found) = with_beans("<jdbcPersistenceAdapter dataSource='#ds'/>", derby);
+    assert!(found.iter().any(|one| one.contains("refused") && one.contains("Derby")), "{found:#?}");
+    let twice = "<persistenceAdapter><kahaDB/></persistenceAdapter><persistenceFactory><kahaDB/></persistenceFactory>";
+    is_one(&read_with(&broker("", twice), &[]).1, &["refused: <persistenceFactory>", "already"]);
+    let (made, _) = with_store("<memoryPersistenceAdapter/>");
+    assert_eq!(made.store.address, StoreAddress::Journal("activemq-data/a/KahaDB".into()));
+}
+
+#[test]
+fn connectors_listen_for_openwire_and_the_others_are_told_of() {
+    let connectors = |inner: &str| {
+        let text = broker("", &format!("<transportConnectors>{inner}</transportConnectors>"));
+        text.replace(CONNECTOR, "")
+    };
+    let five = connectors(
+        "<transportConnector name='openwire' uri='tcp://0.0.0.0:61616?maximumConnections=1000&amp;wireFormat.maxFrameSize=104857600'/>\
+         <transportConnector name='amqp' uri='amqp://0.0.0.0:5672?maximumConnections=1000'/>\
+         <transportConnector name='stomp' uri='stomp://0.0.0.0:61613'/><transportConnector name='mqtt' uri='mqtt://0.0.0.0:1883'/>\
+         <transportConnector name='ws' uri='ws://0.0.0.0:61614'/>",
+    );
+    let (made, found) = read_with(&five, &[]);
+    assert_eq!((made.broker.bind, made.broker.maximum_connections), (vec!["0.0.0.0:61616".to_owned()], 1000));
+    assert_eq!(
+        found.iter().filter(|one| one.contains(": not yet active: ") || one.contains(": not yet: ")).count(),
+        4,
+        "{found:#?}"
+    );
+    let tls = connectors(
+        "<transportConnector uri='tcp://127.0.0.1:0'/><transportConnector uri='ssl://0.0.0.0:61617?needClientAuth=true'/>",
+    );
+    let refused = |text: &str, without: &[&str]| {
+        let found = read_with(text, without).1;
+        found.into_iter().filter(|one| one.contains(": refused: ")).collect::<Vec<_>>()
+    };
+    is_one(&refused(&tls, &[]), &["ssl://", "--without ssl"]);
+    assert_eq!(refused(&tls, &["ssl"]), Vec::<String>::new());
+    is_one(
+        &refused(&connectors("<transportConnector uri='stomp://0.0.0.0:61613'/>"), &[]),
+        &["nobody could connect"],
+    );
+    is_one(&refused(&connectors("<transportConnector name='x'/>"), &[]), &["needs a uri"]);
+    let discovery =
+        connectors("<transportConnector uri='tcp://localhost:0' discoveryUri='multicast://default'/>");
+    is_one(&read_with(&discovery, &[]).1, &["discoveryUri of <transportConnector>", "multicast"]);
+}
