@@ -94,7 +94,7 @@ pub(crate) struct ServeOptions {
     /// The store; made where there is none. Brokers given the same one are master and slaves. [default: ./data]
     ///
     /// DIR or journal:DIR for a journal in a directory, sqlite:FILE for one host, postgres://USER@HOST:PORT/DATABASE for a server
-    /// (several HOST:PORT with commas between; ?tablePrefix=NAME, kahawai_ by default), mysql://USER@HOST:PORT/DATABASE where built with it.
+    /// (several HOST:PORT with commas between; ?tablePrefix=NAME, kahawai_ by default), mysql://USER@HOST:PORT/DATABASE.
     #[arg(long, value_name = "STORE", env = "KAHAWAI_STORE", value_parser = StoreAddress::parse)]
     pub(crate) store: Option<StoreAddress>,
 

@@ -6,7 +6,7 @@
 //! | [`address`] | looks at a slave's address before it is needed |
 //! | [`background`] | what takes its time, away from the runtime's threads |
 //! | [`configure`] | what the broker is told |
-//! | [`file`] | the file it is configured by |
+//! | [`mod@file`] | the file it is configured by |
 //! | [`place`] | which engine and which election: the one place that knows |
 //! | [`role`] | one mastership: open the store, serve, stop or step down |
 //! | [`signal`] | SIGTERM and SIGINT |
