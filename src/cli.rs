@@ -10,6 +10,7 @@ use kahawai_config::value::{bind_address, broker_name, milliseconds, segment_len
 
 use crate::bench::options::BenchCommand;
 use crate::config::options::ConfigOptions;
+use crate::config::options::definition;
 use crate::exit;
 use crate::manual::options::{CompletionOptions, ManualOptions};
 use crate::messages::dead_letters::DeadLetterCommand;
@@ -87,9 +88,18 @@ fn serve_after_help() -> String {
 #[derive(Debug, Args)]
 #[command(after_help = serve_after_help())]
 pub(crate) struct ServeOptions {
-    /// A file to be configured by (TOML). What is said here or in the environment besides counts more.
+    /// A file to be configured by: TOML, or ActiveMQ's own activemq.xml (see kahawai config check). What is said here or in the environment
+    /// besides counts more.
     #[arg(long, value_name = "FILE", env = "KAHAWAI_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+
+    /// What a placeholder ${NAME} in activemq.xml stands for; may be given again.
+    #[arg(short = 'D', value_name = "NAME=VALUE", value_parser = definition)]
+    pub(crate) definitions: Vec<(String, String)>,
+
+    /// What of activemq.xml is left out though that opens a door, by its name (kahawai config check tells which); may be given again.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) without: Vec<String>,
 
     /// The store; made where there is none. Brokers given the same one are master and slaves. [default: ./data]
     ///

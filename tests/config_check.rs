@@ -13,7 +13,11 @@ fn the_exit_code_says_whether_a_broker_may_start_from_a_file() {
     let folder = directory();
     let file = folder.path().join("activemq.xml");
     let check = |attributes: &str, arguments: &[&str]| {
-        let text = format!("<broker xmlns='http://activemq.apache.org/schema/core'\n{attributes}/>");
+        let connectors =
+            "<transportConnectors><transportConnector uri='tcp://127.0.0.1:0'/></transportConnectors>";
+        let text = format!(
+            "<broker xmlns='http://activemq.apache.org/schema/core'\n{attributes}>{connectors}</broker>"
+        );
         fs::write(&file, text).expect("a file");
         let mut command = Broker::command();
         let output = command.args(["config", "check"]).arg(&file).args(arguments).output().expect("it runs");

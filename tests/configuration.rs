@@ -72,3 +72,64 @@ fn a_file_with_mistakes_is_refused_with_each_of_them_and_its_place() {
         assert!(process.said_on(Stream::Err).join("\n").contains(told), "{name}");
     }
 }
+
+#[test]
+fn activemqs_own_file_is_a_broker_and_a_slave_waits_on_the_same_directory() {
+    let folder = directory();
+    let file = folder.path().join("activemq.xml");
+    let text = "\
+<beans xmlns=\"http://www.springframework.org/schema/beans\">
+  <broker xmlns=\"http://activemq.apache.org/schema/core\" brokerName=\"written\" dataDirectory=\"${place}\">
+    <destinationPolicy><policyMap><policyEntries>
+      <policyEntry queue=\"ORDERS.>\" expireMessagesPeriod=\"50\">
+        <deadLetterStrategy><individualDeadLetterStrategy queuePrefix=\"DLQ.\"/></deadLetterStrategy>
+      </policyEntry>
+    </policyEntries></policyMap></destinationPolicy>
+    <persistenceAdapter><kahaDB directory=\"${place}/kahadb\"/></persistenceAdapter>
+    <transportConnectors>
+      <transportConnector uri=\"tcp://127.0.0.1:0\"/><transportConnector uri=\"stomp://127.0.0.1:0\"/>
+    </transportConnectors>
+  </broker>
+</beans>
+";
+    fs::write(&file, text).expect("written");
+    let place = format!("place={}", folder.path().display());
+    let instance = Instance::configured("said", &file).with(&["-D", &place]);
+    let broker = instance.serve();
+    let said = broker.0.said_on(Stream::Out).join("\n");
+    assert!(said.contains(&folder.path().join("kahadb").display().to_string()), "{said}");
+    let warned = broker.0.said_on(Stream::Err).join("\n");
+    assert!(warned.contains("activemq.xml:10:") && warned.contains("STOMP is not spoken yet"), "{warned}");
+    let send = ["send", "ORDERS.EU", "late", "--url", &instance.uri(), "--time-to-live", "1ms"];
+    assert_eq!(run(&send).wait_end().code(), Some(0));
+    let mut received =
+        run(&["receive", "DLQ.ORDERS.EU", "--url", &instance.uri(), "--count", "1", "--wait", "30s"]);
+    assert_eq!(received.wait_end().code(), Some(0));
+    assert_eq!(received.said_on(Stream::Out), ["late"]);
+    // The article's second broker, on the same file but for its port.
+    let other = Instance::configured("other", &file).with(&["-D", &place]);
+    let slave = other.start();
+    slave.wait_slave(0);
+    broker.stop();
+    slave.wait_ready(0);
+    slave.stop();
+}
+
+#[test]
+fn what_would_open_a_door_is_refused_line_by_line_and_nothing_is_begun() {
+    let folder = directory();
+    let file = folder.path().join("activemq.xml");
+    let text = "\
+<broker xmlns=\"http://activemq.apache.org/schema/core\" masterConnectorURI=\"tcp://localhost:1\">
+  <persistenceAdapter><kahaDB directory=\"store\"/></persistenceAdapter>
+  <transportConnectors><transportConnector uri=\"ssl://127.0.0.1:0\"/></transportConnectors>
+</broker>
+";
+    fs::write(&file, text).expect("written");
+    let mut process = run(&["serve", "--config", file.to_str().expect("UTF-8")]);
+    assert_eq!(process.wait_end().code(), Some(2));
+    let said = process.said_on(Stream::Err).join("\n");
+    assert!(said.contains(":1:56: refused: masterConnectorURI") && said.contains("ssl://"), "{said}");
+    assert!(said.contains("kahawai config check"), "{said}");
+    assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 1, "something was begun");
+}

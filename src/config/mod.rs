@@ -35,16 +35,21 @@ pub(crate) fn run(options: &ConfigOptions) -> ExitCode {
     })
 }
 
-fn check(options: &CheckOptions) -> Report {
-    let sources = Sources {
-        definitions: options.definitions.iter().cloned().collect(),
+/// What an `activemq.xml` is read with: definitions, the environment, and the files of this machine.
+pub(crate) fn sources(definitions: &[(String, String)], without: &[String]) -> Sources<'static> {
+    Sources {
+        definitions: definitions.iter().cloned().collect(),
         // A variable whose name or value is no Unicode cannot be meant by a placeholder.
         environment: std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect(),
-        without: options.without.iter().cloned().collect(),
+        without: without.iter().cloned().collect(),
         files: &Disk,
-    };
+    }
+}
+
+fn check(options: &CheckOptions) -> Report {
+    let sources = sources(&options.definitions, &options.without);
     xml::read(&options.file, &sources).map_or_else(Report::from, |(_, report)| report)
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct CheckOptions {
 }
 
 /// As Java has it: without a value it is the empty text.
-fn definition(text: &str) -> Result<(String, String), String> {
+pub(crate) fn definition(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').unwrap_or((text, ""));
     match name {
         "" => Err("needs NAME=VALUE".to_owned()),

@@ -14,7 +14,10 @@ const PASSWORD_FILE: &str = "KAHAWAI_STORE_PASSWORD_FILE";
 /// Makes it. What was said and is of no use to the store that was named is refused: it was meant to do something.
 pub(super) fn configuration(options: ServeOptions) -> Result<Configuration, Failure> {
     let mut made = match &options.config {
-        Some(path) => file::read(path)?,
+        Some(path) => file::read(path, &options.definitions, &options.without)?,
+        None if !options.definitions.is_empty() || !options.without.is_empty() => {
+            return Err(Failure::new(Exit::Usage, "-D and --without are for a file: --config activemq.xml"));
+        }
         None => Configuration::default(),
     };
     let password_file = options.store_password_file.as_deref();

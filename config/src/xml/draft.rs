@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::connector::Connector;
 use crate::model::Configuration;
+use crate::settings::{self, store::SETTINGS};
 
 /// A broker as far as it has been read.
 pub(crate) struct Draft {
@@ -31,5 +32,12 @@ impl Draft {
             connectors: Vec::new(),
             is_connector_refused: false,
         }
+    }
+
+    /// Sets what the store has a setting for.
+    pub(crate) fn set_store(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let found = settings::find(SETTINGS, name);
+        debug_assert!(found.is_some(), "{name} is no setting of stores");
+        found.map_or(Ok(()), |setting| (setting.set)(&mut self.configuration, text))
     }
 }

@@ -5,7 +5,6 @@
 
 use super::document::Element;
 use super::draft::Draft;
-use super::persistence::set;
 use super::reader::Reader;
 use super::table::{Attribute, Child, Said, Table, harmless, id, read, setting, told, unbuilt, warned};
 use crate::remark::Severity::{Harmless, Refused, Warning};
@@ -32,7 +31,7 @@ pub(crate) static SHARED_FILE: Table<Draft> = Table {
     attributes: &[
         COMMON,
         &[
-            setting("lockAcquireSleepInterval", set),
+            setting("lockAcquireSleepInterval", Draft::set_store),
             warned(
                 "directory",
                 "the lock lies with the store: brokers that are given one store are master and slaves",
@@ -44,7 +43,7 @@ pub(crate) static SHARED_FILE: Table<Draft> = Table {
 
 pub(crate) static DATABASE: Table<Draft> = Table {
     element: "database-locker",
-    attributes: &[COMMON, DATABASES, &[setting("lockAcquireSleepInterval", set)]],
+    attributes: &[COMMON, DATABASES, &[setting("lockAcquireSleepInterval", Draft::set_store)]],
     children: &[CHILDREN],
 };
 
@@ -56,9 +55,9 @@ pub(crate) static LEASE: Table<Draft> = Table {
         &[
             super::table::used("lockAcquireSleepInterval", |draft, text| {
                 // It is both there: how long a lease lasts, and how often it is looked at.
-                set(draft, "leaseDuration", text)?;
+                draft.set_store("leaseDuration", text)?;
                 let often = draft.configuration.broker.lease / 4;
-                set(draft, "lockAcquireSleepInterval", &often.as_millis().to_string())?;
+                draft.set_store("lockAcquireSleepInterval", &often.as_millis().to_string())?;
                 Ok(())
             }),
             harmless("leaseHolderId", "each start has a number of its own"),

@@ -10,7 +10,6 @@ use super::table::{
     warned,
 };
 use crate::remark::Severity::{Harmless, Refused, Warning};
-use crate::settings::{self, Setting, store::SETTINGS};
 use crate::store_address::StoreAddress;
 use crate::value;
 
@@ -83,15 +82,15 @@ const KAHA_ATTRIBUTES: &[Attribute<Draft>] = &[
         draft.configuration.store.address = StoreAddress::Journal(value::directory(text)?);
         Ok(())
     }),
-    setting("journalMaxFileLength", set),
-    setting("journalDiskSyncStrategy", set),
-    setting("journalDiskSyncInterval", set),
-    setting("checkpointInterval", set),
+    setting("journalMaxFileLength", Draft::set_store),
+    setting("journalDiskSyncStrategy", Draft::set_store),
+    setting("journalDiskSyncInterval", Draft::set_store),
+    setting("checkpointInterval", Draft::set_store),
     used("enableJournalDiskSyncs", |draft, text| {
         if value::boolean(text)? {
             return Ok(());
         }
-        set(draft, "journalDiskSyncStrategy", "never")?;
+        draft.set_store("journalDiskSyncStrategy", "never")?;
         let advice = "messages may be lost when the machine fails; written journalDiskSyncStrategy=\"never\" since ActiveMQ 5.14";
         Err(Said::new(Warning, advice))
     }),
@@ -107,7 +106,7 @@ const KAHA_ATTRIBUTES: &[Attribute<Draft>] = &[
             number.ok_or_else(|| "needs 1 at least".to_owned())?;
         Ok(())
     }),
-    used("databaseLockedWaitDelay", |draft, text| Ok(set(draft, "lockAcquireSleepInterval", text)?)),
+    used("databaseLockedWaitDelay", |draft, text| Ok(draft.set_store("lockAcquireSleepInterval", text)?)),
     harmless(
         "lockKeepAlivePeriod",
         "mastership is proven with every flush, and while nothing is written as well",
@@ -175,10 +174,3 @@ const KAHA_CHILDREN: &[Child<Draft>] = &[
     told("transactionIdTransformer", Harmless, JAVA),
     told("usageManager", Harmless, JAVA),
 ];
-
-/// Sets what the store has a setting for.
-pub(super) fn set(draft: &mut Draft, name: &str, text: &str) -> Result<(), String> {
-    let found: Option<&Setting<_>> = settings::find(SETTINGS, name);
-    debug_assert!(found.is_some(), "{name} is no setting of stores");
-    found.map_or(Ok(()), |setting| (setting.set)(&mut draft.configuration, text))
-}
