@@ -34,7 +34,7 @@ pub(crate) enum Command {
     /// Run a broker on a store directory: as its master, or as a slave that takes over when the master goes.
     Serve(ServeOptions),
 
-    /// Look at, check, copy and mend a store: info, verify, dump, why, backup, repair.
+    /// Look at, check, copy, compact and mend a store: info, verify, dump, why, backup, compact, repair.
     Store(StoreOptions),
     /// Say what becomes of a configuration file: check.
     Config(ConfigOptions),

@@ -79,6 +79,8 @@ fn what_cannot_keep_messages_here_is_refused_by_name() {
     assert!(found.iter().any(|one| one.contains("refused") && one.contains("Derby")), "{found:#?}");
     let twice = "<persistenceAdapter><kahaDB/></persistenceAdapter><persistenceFactory><kahaDB/></persistenceFactory>";
     is_one(&read_with(&broker("", twice), &[]).1, &["refused: <persistenceFactory>", "already"]);
+    // By the working directory, as in ActiveMQ, so that what lies there is not passed over.
+    assert_eq!(with_store("<kahaDB/>").0.store.address, StoreAddress::Journal("KahaDB".into()));
     let (made, _) = with_store("<memoryPersistenceAdapter/>");
     assert_eq!(made.store.address, StoreAddress::Journal("activemq-data/a/KahaDB".into()));
 }

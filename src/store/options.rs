@@ -20,7 +20,7 @@ fn after_help(examples: &str) -> String {
     format!("{examples}\n\n{EXIT_CODES}")
 }
 
-/// Look at, check, copy and mend a store.
+/// Look at, check, copy, compact and mend a store.
 #[derive(Debug, Args)]
 #[command(after_help = after_help(EXAMPLES))]
 pub(crate) struct StoreOptions {

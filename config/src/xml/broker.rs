@@ -9,7 +9,6 @@ use super::table::{
 use super::{connectors, persistence, plugins, policy, usage};
 use crate::model::Configuration;
 use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
-use crate::settings::{self, broker::SETTINGS};
 use crate::value;
 
 const USAGE: &str = "Kahawai has one memory budget: write <systemUsage>";
@@ -55,8 +54,8 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
             "there is always a store: persistent messages are written to it, and are there after a restart",
         )),
     }),
-    setting("schedulePeriodForDestinationPurge", set),
-    setting("maxPurgedDestinationsPerSweep", set),
+    setting("schedulePeriodForDestinationPurge", Draft::set_broker),
+    setting("maxPurgedDestinationsPerSweep", Draft::set_broker),
     fixed(
         "advisorySupport",
         "true",
@@ -173,13 +172,6 @@ const OLD: &[Attribute<Draft>] = &[
     not_yet("useMirroredTopics", "topics have no mirrors"),
     harmless("supportFailOver", "a slave takes over by itself"),
 ];
-
-/// Sets what the broker has a setting for.
-fn set(draft: &mut Draft, name: &str, text: &str) -> Result<(), String> {
-    let found = settings::find(SETTINGS, name);
-    debug_assert!(found.is_some(), "{name} is no setting of brokers");
-    found.map_or(Ok(()), |setting| (setting.set)(&mut draft.configuration.broker, text))
-}
 
 /// A store that was meant to be emptied is neither emptied nor used with what is in it.
 const fn refused_unless_false(name: &'static str) -> Attribute<Draft> {

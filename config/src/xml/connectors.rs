@@ -8,7 +8,6 @@ use super::table::{
 };
 use crate::connector;
 use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
-use crate::settings::{self, broker::SETTINGS};
 
 const NO_CLUSTER: &str = "clients are told of no other brokers: name them in their failover:(…)";
 const NO_DISCOVERY: &str = "nobody is told of this broker by multicast yet: name it in clients' failover:(…)";
@@ -78,8 +77,8 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
     harmless("name", "connectors are told by their addresses"),
     // Read by whoever reads the element.
     used("uri", |_, _| Ok(())),
-    setting("maximumConsumersAllowedPerConnection", set),
-    setting("maximumProducersAllowedPerConnection", set),
+    setting("maximumConsumersAllowedPerConnection", Draft::set_broker),
+    setting("maximumProducersAllowedPerConnection", Draft::set_broker),
     not_yet("discoveryUri", NO_DISCOVERY),
     not_yet("discoveryAgent", NO_DISCOVERY),
     unbuilt("updateClusterClients", "false", NO_CLUSTER),
@@ -112,9 +111,3 @@ const CHILDREN: &[Child<Draft>] = &[
     told("server", Warning, JAVA),
     told("taskRunnerFactory", Harmless, JAVA),
 ];
-
-fn set(draft: &mut Draft, name: &str, text: &str) -> Result<(), String> {
-    let found = settings::find(SETTINGS, name);
-    debug_assert!(found.is_some(), "{name} is no setting of brokers");
-    found.map_or(Ok(()), |setting| (setting.set)(&mut draft.configuration.broker, text))
-}

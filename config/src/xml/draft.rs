@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::connector::Connector;
 use crate::model::Configuration;
-use crate::settings::{self, store::SETTINGS};
+use crate::settings::{self, broker, store};
 
 /// A broker as far as it has been read.
 pub(crate) struct Draft {
@@ -34,9 +34,16 @@ impl Draft {
         }
     }
 
+    /// Sets what the broker has a setting for.
+    pub(crate) fn set_broker(&mut self, name: &str, text: &str) -> Result<(), String> {
+        let found = settings::find(broker::SETTINGS, name);
+        debug_assert!(found.is_some(), "{name} is no setting of brokers");
+        found.map_or(Ok(()), |setting| (setting.set)(&mut self.configuration.broker, text))
+    }
+
     /// Sets what the store has a setting for.
     pub(crate) fn set_store(&mut self, name: &str, text: &str) -> Result<(), String> {
-        let found = settings::find(SETTINGS, name);
+        let found = settings::find(store::SETTINGS, name);
         debug_assert!(found.is_some(), "{name} is no setting of stores");
         found.map_or(Ok(()), |setting| (setting.set)(&mut self.configuration, text))
     }

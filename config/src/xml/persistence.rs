@@ -47,8 +47,8 @@ pub(crate) fn without_one(draft: &mut Draft) {
 
 const ADAPTERS: &[Child<Draft>] = &[
     read("kahaDB", |reader, element, draft| {
-        // Where it says nothing of it, as in ActiveMQ.
-        draft.configuration.store.address = StoreAddress::Journal(draft.data_directory.join("KahaDB"));
+        // ActiveMQ's own default, whatever dataDirectory says (`MessageDatabase.DEFAULT_DIRECTORY`): a store that is there is to be found.
+        draft.configuration.store.address = StoreAddress::Journal("KahaDB".into());
         reader.apply(&KAHA_DB, element, draft);
     }),
     read("jdbcPersistenceAdapter", jdbc::adapter),

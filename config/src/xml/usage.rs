@@ -5,9 +5,10 @@ use super::draft::Draft;
 use super::reader::Reader;
 use super::table::{Attribute, Child, Said, Table, fixed, harmless, id, read, told, used, warned};
 use crate::remark::Severity::{Harmless, Refused, Warning};
-use crate::settings::{self, broker::SETTINGS};
 use crate::value;
 
+/// What both of its ways to be said set.
+const MEMORY_USAGE_SETTING: &str = "memoryUsage";
 const JAVA: &str = "it names a part of ActiveMQ's own machinery, which is not here";
 const COUNTED: &str = "it is what ActiveMQ counts, not what is told it";
 const SHARE: &str = "there is one memory budget, which nothing has a share of: write limit=\"…\"";
@@ -70,12 +71,12 @@ pub(crate) static MEMORY_USAGE: Table<Draft> =
 
 const MEMORY: &[Attribute<Draft>] = &[
     id(),
-    used("limit", |draft, text| Ok(limit(draft, text)?)),
+    used("limit", |draft, text| Ok(draft.set_broker(MEMORY_USAGE_SETTING, text)?)),
     used("percentOfJvmHeap", |draft, text| {
         let percent = u64::try_from(value::whole(text)?).ok().filter(|percent| (1..=100).contains(percent));
         let percent = percent.ok_or_else(|| "needs a number from 1 to 100".to_owned())?;
         let whole = kahawai_broker::BrokerConfig::default().limits.memory_bytes_max as u64;
-        limit(draft, &(whole / 100 * percent).to_string())?;
+        draft.set_broker(MEMORY_USAGE_SETTING, &(whole / 100 * percent).to_string())?;
         let advice = format!(
             "there is no Java heap: taken as {percent} % of the {} MiB that a broker has by default; write limit=\"…\"",
             whole >> 20
@@ -96,9 +97,3 @@ const MEMORY: &[Attribute<Draft>] = &[
 
 const MEMORY_CHILDREN: &[Child<Draft>] =
     &[told("executor", Harmless, JAVA), told("limiter", Harmless, JAVA), told("parent", Warning, SHARE)];
-
-fn limit(draft: &mut Draft, text: &str) -> Result<(), String> {
-    let found = settings::find(SETTINGS, "memoryUsage");
-    debug_assert!(found.is_some(), "there is such a setting");
-    found.map_or(Ok(()), |setting| (setting.set)(&mut draft.configuration.broker, text))
-}
