@@ -78,14 +78,17 @@ Examples:
       the store in a database, which its brokers share; only the primary of its servers is used
 
   kahawai serve --store sqlite:/var/lib/kahawai/store.db
-      one file, brokers on one host";
+      one file, brokers on one host
+
+  kill -HUP $(pidof kahawai)
+      reads the file of --config again: its policies hold at once, the rest from the next start on";
 
 fn serve_after_help() -> String {
     format!("{EXAMPLES}\n\n{}", exit::TABLE)
 }
 
 /// Options of `kahawai serve`.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(after_help = serve_after_help())]
 pub(crate) struct ServeOptions {
     /// A file to be configured by: TOML, or ActiveMQ's own activemq.xml (see kahawai config check). What is said here or in the environment

@@ -133,3 +133,58 @@ fn what_would_open_a_door_is_refused_line_by_line_and_nothing_is_begun() {
     assert!(said.contains("kahawai config check"), "{said}");
     assert_eq!(fs::read_dir(folder.path()).expect("the folder").count(), 1, "something was begun");
 }
+
+/// SIGHUP: policies are others at once, and what is not a policy is named; a file with a mistake changes nothing.
+#[test]
+fn policies_are_read_again_while_the_broker_runs_and_what_needs_a_start_is_named() {
+    let folder = directory();
+    let (file, store) = (folder.path().join("kahawai.toml"), folder.path().join("store"));
+    let write = |memory: &str, policy: &str| {
+        let text =
+            format!("memoryUsage = \"{memory}\"\n[store]\naddress = \"{}\"\n{policy}", store.display());
+        fs::write(&file, text).expect("written");
+    };
+    let dead_letters_to = |name: &str| {
+        format!(
+            "[[policy]]\nqueue = \"ORDERS.>\"\nexpireMessagesPeriod = 50\ndeadLetterStrategy = \"shared\"\ndeadLetterQueue = \"{name}\"\n"
+        )
+    };
+    write("64 mb", &dead_letters_to("BEFORE"));
+    let (one, two) = (Instance::configured("one", &file), Instance::configured("two", &file));
+    let master = one.serve();
+    let slave = two.start();
+    slave.wait_slave(0);
+    let late = |instance: &Instance, letters: &str| {
+        let send = ["send", "ORDERS.EU", "late", "--url", &instance.uri(), "--time-to-live", "1ms"];
+        assert_eq!(run(&send).wait_end().code(), Some(0));
+        let receive = ["receive", letters, "--url", &instance.uri(), "--count", "1", "--wait", "30s"];
+        let mut received = run(&receive);
+        assert_eq!(received.wait_end().code(), Some(0));
+        assert_eq!(received.said_on(Stream::Out), ["late"]);
+    };
+    late(&one, "BEFORE");
+    let again = |broker: &Broker, expected: &str| {
+        let from = broker.0.here();
+        broker.0.signal(rustix::process::Signal::HUP);
+        broker.0.wait_line(from, expected);
+        from
+    };
+
+    write("128 mb", &dead_letters_to("AFTER"));
+    let from = again(&master, "reload: policies are others; 1 destination has another one");
+    let (said, _) = master.0.wait_line(from, "reload: memoryUsage");
+    assert!(said.contains("stays 64mb until the next start; the file says 128mb"), "{said}");
+    again(&slave, "reload: policies are others, for when this broker is master");
+    late(&one, "AFTER");
+    again(&master, "reload: policies are as before");
+
+    write("64 mb", "[[policy]]\nqueue = \"ORDERS.>\"\nexpireMessagesPeriods = 1\n");
+    let from = again(&master, "reload: refused");
+    master.0.wait_since(from, "the reason", |line| line.contains("expireMessagesPeriods").then_some(()));
+    late(&one, "AFTER");
+
+    master.stop();
+    slave.wait_ready(0);
+    late(&two, "AFTER");
+    slave.stop();
+}

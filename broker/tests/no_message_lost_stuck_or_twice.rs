@@ -22,13 +22,18 @@ fn tight() -> Limits {
 }
 
 fn narrow() -> Policies {
-    Policies::new(Policy {
+    Policies::new(narrow_by(5))
+}
+
+/// As `narrow` has it, with room for as many messages.
+fn narrow_by(messages: usize) -> Policy {
+    Policy {
         page_messages_max: 4,
         page_bytes_max: 1200,
-        window_bytes_max: 1000,
-        window_messages_max: 5,
+        window_bytes_max: messages * 200,
+        window_messages_max: messages,
         ..Policy::default()
-    })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -424,6 +429,7 @@ impl Run {
             49..50 if self.random.chance(30) => self.lose_connection(),
             50..51 if self.random.chance(15) => self.crash(),
             51..52 if self.may_fill && self.random.chance(20) => self.world.full = true,
+            52..53 if self.random.chance(30) => self.replace_policies(),
             52..54 => self.world.full = false,
             54..55 if self.random.chance(20) => self.world.advance(choice as i64 * 40),
             54..56 => self.world.advance(6),
@@ -433,6 +439,17 @@ impl Run {
             _ => drop(self.world.give_page(choice)),
         }
         self.note();
+    }
+
+    /// Other policies hold from now on, for what is there too; sometimes for queues alone.
+    fn replace_policies(&mut self) {
+        let mut policies = Policies::new(narrow_by(1 + self.random.below(9)));
+        if self.random.chance(50) {
+            let added = policies.add(&Address::queue(">"), narrow_by(1 + self.random.below(9)));
+            assert!(added);
+        }
+        self.world.policies = policies.clone();
+        self.world.turn(|core| core.replace_policies(policies));
     }
 
     /// Everything that is left must come to a fresh consumer, in order, and then the store is empty.

@@ -248,3 +248,70 @@ fn what_is_sent_and_taken_is_as_durable_as_the_policy_of_its_destination_says_al
         world.restart();
     }
 }
+
+/// Everything is under the other policies at once, but for consumers that were told what they may take.
+#[test]
+fn policies_that_are_replaced_hold_for_what_is_there() {
+    let size = sized(100).0;
+    let few = Policy {
+        window_messages_max: 3,
+        memory_limit: Some(3 * size),
+        expire_messages_period: 0,
+        prefetch: Prefetch { queue: 2, ..Prefetch::default() },
+        ..Policy::default()
+    };
+    let temporary = Address::new(AddressKind::TemporaryQueue, ">");
+    let entries = [(Address::queue("few.>"), few.clone()), (temporary.clone(), few.clone())];
+    let mut world = world(&entries);
+    let connection = world.connect("c");
+    let (queue, usual) = (Address::queue("few.a"), Address::queue("usual"));
+    let reply = Address::new(AddressKind::TemporaryQueue, "ID:c:1");
+    world.turn(|core| core.add_destination(connection, &reply, None));
+    send_many(&mut world, connection, &queue, 20);
+    send_many(&mut world, connection, &usual, 1);
+    assert_eq!(world.core.memory_bytes(), 4 * size, "three of the first, and one of the other");
+    let (_, mut late) = sized(100);
+    late.header.expiration = world.now + 10;
+    world.send(connection, &queue, late);
+    world.settle();
+    world.advance(100_000);
+    world.settle();
+    let dead = Address::queue("ActiveMQ.DLQ");
+    let is_dead = |world: &mut World| world.turn(|core| core.destination_count());
+    let before = is_dead(&mut world);
+    let usual_prefetch = |address: &Address| ConsumerSpec { prefetch: 1000, ..consumer_spec(address, 1) };
+    let (consumer, first) = world.consume_with(connection, usual_prefetch(&queue));
+    world.settle();
+    let found = world.deliveries();
+    assert_eq!((world.answer(first), found.len()), (Some(Ok(())), 2));
+
+    let more = Policy {
+        window_messages_max: 10,
+        journal_disk_sync_strategy: Some(Durability::Never),
+        expire_messages_period: 1000,
+        ..Policy::default()
+    };
+    let mut policies = Policies::default();
+    assert!(policies.add(&Address::queue("few.*"), more));
+    let count = world.turn(|core| core.replace_policies(policies.clone()));
+    assert_eq!(count, 2, "the queue and the temporary one");
+    let ids: Vec<_> = found.iter().map(|delivery| delivery.id).collect();
+    world.ack(connection, consumer, Standard, &ids, None);
+    world.settle();
+    assert_eq!(world.deliveries().len(), 2, "as many as it was told");
+    assert!(world.core.memory_bytes() > 8 * size, "more is read: {}", world.core.memory_bytes());
+    world.send(connection, &queue, sized(100).1);
+    assert_eq!(world.levels(), [Some(Durability::Never)]);
+    world.settle();
+    for _ in 0..5 {
+        let request = world.send(connection, &reply, sized(100).1);
+        assert_eq!(world.answer(request), Some(Ok(())), "it has no limit of its own any more");
+    }
+    world.advance(1100);
+    world.settle();
+    assert_eq!(is_dead(&mut world), before + 1, "what expired is found, and goes to {dead}");
+    assert_eq!(world.turn(|core| core.replace_policies(policies)), 0, "nothing is another");
+    world.turn(|core| core.replace_policies(Policies::default()));
+    world.send(connection, &queue, sized(100).1);
+    assert_eq!(world.levels(), [None]);
+}

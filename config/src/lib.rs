@@ -8,6 +8,7 @@
 //! | [`model`] | the model |
 //! | [`connector`] | URIs of connectors |
 //! | [`data_source`] | data-source beans and JDBC URLs, as places of stores |
+//! | [`difference`] | what one configuration says otherwise than another |
 //! | [`remark`] | what there is to say of what is not done just so |
 //! | [`placeholder`], [`properties`] | what `${…}` stands for; Java's properties files |
 //! | [`report`] | what became of each thing that a file says |
@@ -20,6 +21,7 @@
 
 pub mod connector;
 pub mod data_source;
+pub mod difference;
 pub mod model;
 mod nearest;
 pub mod placeholder;

@@ -9,8 +9,9 @@
 //! | [`mod@file`] | the file it is configured by |
 //! | [`place`] | which engine and which election: the one place that knows |
 //! | [`role`] | one mastership: open the store, serve, stop or step down |
-//! | [`signal`] | SIGTERM and SIGINT |
+//! | [`signal`] | SIGTERM, SIGINT and SIGHUP |
 //! | [`status`] | the lines an operator and a script read, and systemd's notices |
+//! | [`told`] | what the broker is told, and told anew |
 //! | [`stop_at`] | stops the process at a named step, for tests |
 
 mod address;
@@ -23,11 +24,11 @@ mod role;
 mod signal;
 mod status;
 mod stop_at;
+mod told;
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use kahawai_config::Configuration;
 use kahawai_journal::steps::Watch;
 use kahawai_store::election::{Cancel, ElectionError};
 
@@ -39,23 +40,24 @@ use background::blocking;
 use pause::Pause;
 use place::{Held, Place};
 use role::Ended;
-use signal::Signals;
+use signal::{Asked, Signals};
 use status::Status;
+use told::Told;
 
 /// Serves until told to stop.
 pub(crate) fn run(options: ServeOptions) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     runtime
         .map_err(|error| Failure::new(Exit::Other, format!("cannot start: {error}")))?
-        .block_on(serve(configure::configuration(options)?))
+        .block_on(serve(Told::new(options)?))
 }
 
-async fn serve(config: Configuration) -> Result<(), Failure> {
+async fn serve(mut told: Told) -> Result<(), Failure> {
+    let config = Arc::clone(told.config());
     let status = Status::begin(&config.broker.broker_name);
-    let config = Arc::new(config);
     {
-        // Before signals are taken over: counting may take long, and is ended by any of them.
         let config = Arc::clone(&config);
+        // Before signals are taken over: counting may take long, and is ended by any of them.
         blocking(move || occupied::refuse(&config.store.address)).await??;
     }
     let mut signals = Signals::listen()?;
@@ -68,7 +70,7 @@ async fn serve(config: Configuration) -> Result<(), Failure> {
     let mut pause = Pause::default();
     let mut is_first = true;
     loop {
-        let acquired = acquire(&place, &config, &watch, &status, &mut signals, is_first).await?;
+        let acquired = acquire(&place, &mut told, &watch, &status, &mut signals, is_first).await?;
         is_first = false;
         let Some(held) = acquired else {
             status.stopped();
@@ -76,7 +78,7 @@ async fn serve(config: Configuration) -> Result<(), Failure> {
         };
         status.master(held.hold().epoch());
         let since = Instant::now();
-        match role::serve_as_master(&config, &place, held, &status, &mut signals).await? {
+        match role::serve_as_master(&mut told, &place, held, &status, &mut signals).await? {
             Ended::Stopped => {
                 status.stopped();
                 return Ok(());
@@ -100,7 +102,7 @@ async fn serve(config: Configuration) -> Result<(), Failure> {
 /// Waits to become master; `None` where a signal came first.
 async fn acquire(
     place: &Place,
-    config: &Arc<Configuration>,
+    told: &mut Told,
     watch: &Watch,
     status: &Status,
     signals: &mut Signals,
@@ -108,7 +110,7 @@ async fn acquire(
 ) -> Result<Option<Held>, Failure> {
     let cancel = Cancel::default();
     let mut acquired = {
-        let (place, config, watch) = (place.clone(), Arc::clone(config), watch.clone());
+        let (place, config, watch) = (place.clone(), Arc::clone(told.config()), watch.clone());
         let (cancel, status) = (cancel.clone(), status.clone());
         tokio::task::spawn_blocking(move || {
             if is_first {
@@ -123,11 +125,16 @@ async fn acquire(
             })
         })
     };
-    let acquired = tokio::select! {
-        acquired = &mut acquired => acquired,
-        () = signals.stop() => {
-            cancel.cancel();
-            acquired.await
+    let acquired = loop {
+        tokio::select! {
+            acquired = &mut acquired => break acquired,
+            asked = signals.next() => match asked {
+                Asked::Reload => told.again(None, status).await,
+                Asked::Stop => {
+                    cancel.cancel();
+                    break acquired.await;
+                }
+            }
         }
     };
     match acquired {

@@ -1,17 +1,18 @@
 //! One mastership: open the store, serve, and stop or step down.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use kahawai_broker::{Broker, BrokerConfig, StartError};
-use kahawai_config::Configuration;
+use kahawai_broker::{Broker, BrokerConfig, StartError, SteppedDown};
 use kahawai_store::contract::Store;
 use kahawai_store::election::{Cancel, Hold, Lost};
 use tokio::sync::oneshot;
 
 use super::background::blocking;
 use super::place::{Held, NotOpened, Place};
-use super::signal::Signals;
+use super::signal::{Asked, Signals};
 use super::status::Status;
+use super::told::Told;
 use crate::descriptors;
 use crate::exit::{Exit, Failure};
 
@@ -23,9 +24,16 @@ pub(super) enum Ended {
     Lost(String),
 }
 
+/// Why serving ends.
+enum End {
+    Stop,
+    Lost(Lost),
+    SteppedDown(SteppedDown),
+}
+
 /// Serves as master until a signal, a loss or a failure.
 pub(super) async fn serve_as_master(
-    config: &Arc<Configuration>,
+    told: &mut Told,
     place: &Place,
     held: Held,
     status: &Status,
@@ -39,7 +47,7 @@ pub(super) async fn serve_as_master(
     }));
     let cancel = Cancel::default();
     let mut opening = {
-        let (place, config, cancel) = (place.clone(), Arc::clone(config), cancel.clone());
+        let (place, config, cancel) = (place.clone(), Arc::clone(told.config()), cancel.clone());
         tokio::task::spawn_blocking(move || place.open_store(&config, &held, &cancel))
     };
     let opened = tokio::select! {
@@ -68,29 +76,39 @@ pub(super) async fn serve_as_master(
         }
     };
     status.damage(&damage);
-    let told = BrokerConfig { open_files_max: descriptors::limit(), ..config.broker.clone() };
-    let started = Broker::start(told, Arc::clone(&store), Arc::clone(&hold)).await;
+    let config = BrokerConfig { open_files_max: descriptors::limit(), ..told.config().broker.clone() };
+    let started = Broker::start(config, Arc::clone(&store), Arc::clone(&hold)).await;
     let broker = match started {
         Ok(broker) => broker,
         Err(error) => return start_failed(error, &store, &hold).await,
     };
     status.ready(broker.addresses());
 
-    let stepped_down = broker.stepped_down();
-    tokio::select! {
-        () = signals.stop() => {
+    let mut stepped_down = pin!(broker.stepped_down());
+    let end = loop {
+        tokio::select! {
+            asked = signals.next() => match asked {
+                Asked::Reload => told.again(Some(&broker), status).await,
+                Asked::Stop => break End::Stop,
+            },
+            Ok(lost) = &mut is_lost => break End::Lost(lost),
+            why = &mut stepped_down => break End::SteppedDown(why),
+        }
+    };
+    match end {
+        End::Stop => {
             status.stopping();
             broker.stop().await;
             close(&store).await?;
             release(&hold).await?;
             Ok(Ended::Stopped)
         }
-        Ok(lost) = &mut is_lost => {
+        End::Lost(lost) => {
             broker.abandon();
             close(&store).await?;
             Ok(Ended::Lost(lost.reason.to_string()))
         }
-        why = stepped_down => {
+        End::SteppedDown(why) => {
             broker.abandon();
             close(&store).await?;
             // The store's answer may come before the notice of the loss that caused it.

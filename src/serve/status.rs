@@ -8,9 +8,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use std::time::Instant;
 
+use kahawai_config::difference::Difference;
 use kahawai_store::election::Holder;
 use kahawai_store::names::Epoch;
 use sd_notify::NotifyState;
+
+use crate::exit::Failure;
 
 /// Says what state the broker is in.
 #[derive(Clone, Debug)]
@@ -68,6 +71,51 @@ impl Status {
         notify(&[NotifyState::Status("stepped down; waiting as slave")]);
     }
 
+    /// The configuration is read again.
+    pub(super) fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(now) => notify(&[NotifyState::Reloading, now]),
+            Err(error) => tracing::warn!(%error, "cannot tell systemd that the configuration is read again"),
+        }
+    }
+
+    /// It was refused.
+    pub(super) fn not_reloaded(&self, failure: &Failure) {
+        tracing::warn!("the configuration was read again and is refused; all is as before: {failure}");
+        say("reload: refused, all is as before; the log says why");
+    }
+
+    /// It says something otherwise that cannot be changed now.
+    pub(super) fn needs_a_start(&self, different: &Difference) {
+        let Difference { name, before, after } = different;
+        say(&format!(
+            "reload: {name} stays {} until the next start; the file says {}",
+            or_unset(before),
+            or_unset(after)
+        ));
+    }
+
+    pub(super) fn same_policies(&self) {
+        say("reload: policies are as before");
+    }
+
+    /// There are other policies, for as many destinations where clients are served.
+    pub(super) fn policies(&self, destinations: Option<usize>) {
+        match destinations {
+            Some(1) => say(
+                "reload: policies are others; 1 destination has another one, and consumers that begin from now on",
+            ),
+            Some(count) => say(&format!(
+                "reload: policies are others; {count} destinations have another one, and consumers that begin from now on"
+            )),
+            None => say("reload: policies are others, for when this broker is master"),
+        }
+    }
+
+    pub(super) fn reloaded(&self) {
+        notify(&[NotifyState::Ready]);
+    }
+
     pub(super) fn stopping(&self) {
         say("stopping: asked to by a signal");
         notify(&[NotifyState::Stopping]);
@@ -76,6 +124,10 @@ impl Status {
     pub(super) fn stopped(&self) {
         say("stopped: in good order");
     }
+}
+
+fn or_unset(value: &str) -> &str {
+    if value.is_empty() { "unset" } else { value }
 }
 
 fn say(line: &str) {

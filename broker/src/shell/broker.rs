@@ -23,6 +23,7 @@ use super::hub::{Hub, Phase};
 use super::listen::listen;
 use super::places::Places;
 use crate::core::Core;
+use crate::core::policy::Policies;
 use crate::core::settings::Settings;
 use crate::openwire::advisory::Origin;
 use crate::openwire::message::annotate;
@@ -130,6 +131,11 @@ impl Broker {
     /// The addresses that are listened on.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Other policies hold from now on; see [`Core::replace_policies`]. Gives how many destinations have another policy now.
+    pub fn replace_policies(&self, policies: Policies) -> usize {
+        self.hub.turn(|core| core.replace_policies(policies))
     }
 
     /// Completes when the broker must step down, with the reason: mastership is lost, or the store has failed. Nobody

@@ -6,8 +6,8 @@ use super::dead_letters::DeadLetterStrategy;
 use super::pending::PendingMessageLimit;
 use super::prefetch::Prefetch;
 
-/// What holds for a destination and for those who consume from it. It is chosen once, when the destination comes to be or the
-/// consumer begins; see [`policies`](super::policies). Bytes are by the message's own reckoning (see [`kahawai_store::message::Message::size`]).
+/// What holds for a destination and for those who consume from it. It is chosen when the destination comes to be, anew when policies are replaced,
+/// and once for a consumer, when it begins; see [`policies`](super::policies). Bytes are by the message's own reckoning (see [`kahawai_store::message::Message::size`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The most messages that one read asks of the store (`maxPageSize`).

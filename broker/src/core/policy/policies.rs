@@ -16,7 +16,7 @@ use super::entry::Policy;
 use crate::core::address::Address;
 
 /// The entries. See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policies {
     by_address: HashMap<Address, Arc<Policy>>,
     /// Those whose name is a pattern, in the order in which they were added.

@@ -5,4 +5,5 @@ pub(crate) mod dead_letter;
 pub(crate) mod destination;
 pub(crate) mod producer_audit;
 pub(crate) mod purge;
+mod replace;
 pub(crate) mod send;

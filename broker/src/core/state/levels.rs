@@ -19,11 +19,12 @@ impl Levels {
         Self { usual, by_destination: HashMap::new() }
     }
 
-    /// A destination has a name in the store, and a policy with or without a level.
+    /// A destination has a name in the store, and a policy with or without a level: in place of what was noted before.
     pub(crate) fn note(&mut self, destination: DestinationId, level: Option<Durability>) {
-        if let Some(level) = level.filter(|level| *level != self.usual) {
-            self.by_destination.insert(destination, level);
-        }
+        match level.filter(|level| *level != self.usual) {
+            Some(level) => self.by_destination.insert(destination, level),
+            None => self.by_destination.remove(&destination),
+        };
     }
 
     /// A destination is gone.
@@ -90,5 +91,7 @@ mod tests {
         }
         levels.forget(weak);
         assert_eq!(levels.of(&[enqueue(weak)]), None);
+        levels.note(strong, None);
+        assert_eq!(levels.of(&[enqueue(strong)]), None, "another policy, without a level");
     }
 }

@@ -16,10 +16,12 @@ pub(crate) struct Sweep {
 }
 
 impl Sweep {
-    /// Looks for what has expired in these periods from now on; gives when first.
+    /// Looks for what has expired in these periods from now on; gives when first. One that is there already goes on, however often
+    /// this is called.
     pub(crate) fn set_periods(&mut self, periods: impl Iterator<Item = i64>, now: i64) -> Option<i64> {
-        let periods = periods.filter(|period| *period > 0);
-        self.due = periods.map(|period| (period, now.saturating_add(period))).collect();
+        let before = std::mem::take(&mut self.due);
+        let at = |period| before.get(&period).copied().unwrap_or_else(|| now.saturating_add(period));
+        self.due = periods.filter(|period| *period > 0).map(|period| (period, at(period))).collect();
         self.due.values().min().copied()
     }
 
