@@ -6,7 +6,8 @@
 //! | [`descriptors`] | how many files may be open |
 //! | [`exit`] | what each exit code means |
 //! | [`mod@bench`] | measures a broker, or the storage engines |
-//! | [`mod@config`] | says what becomes of a configuration file |
+//! | [`mod@config`] | says what becomes of a configuration file, and what a broker would be told |
+//! | [`configure`] | what a broker is told: composed of defaults, file, environment and command line |
 //! | [`connect`] | how commands find their broker |
 //! | [`figures`], [`quantity`], [`table`], [`output`] | numbers for people, from people; standard output |
 //! | [`messages`] | commands that look at messages, send them, move them about |
@@ -18,6 +19,7 @@
 mod bench;
 mod cli;
 mod config;
+mod configure;
 mod connect;
 mod descriptors;
 mod exit;
@@ -46,9 +48,9 @@ fn main() -> ExitCode {
     start_logging();
     descriptors::raise();
     let result = match cli.command {
-        Command::Serve(options) => serve::run(options),
+        Command::Serve(options) => serve::run(*options),
         Command::Store(options) => return store::run(options),
-        Command::Config(options) => return config::run(&options),
+        Command::Config(options) => return config::run(*options),
         Command::Bench(command) => bench::run(*command),
         Command::Send(options) => connect::run(send::run(*options)),
         Command::Receive(options) => connect::run(receive::receive(*options)),

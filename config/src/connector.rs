@@ -90,7 +90,7 @@ fn fate(option: &str) -> Option<Fate> {
             Used(|connector, text| whole(text).map(|number| connector.maximum_connections = Some(number)))
         }
         "wireFormat.maxFrameSize" => {
-            Used(|connector, text| whole(text).map(|number| connector.max_frame_size = Some(number)))
+            Used(|connector, text| frame_size(text).map(|number| connector.max_frame_size = Some(number)))
         }
         "wireFormat.maxInactivityDuration" => {
             Used(|connector, text| time(text).map(|time| connector.max_inactivity_duration = Some(time)))
@@ -184,6 +184,13 @@ fn whole(text: &str) -> Result<usize, String> {
     }
 }
 
+fn frame_size(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(number) if number >= 1024 => Ok(number),
+        _ => Err("needs a whole number of bytes, 1024 at least".to_owned()),
+    }
+}
+
 fn time(text: &str) -> Result<Duration, String> {
     value::milliseconds(0)(text)
 }
@@ -250,6 +257,21 @@ pub fn read(uri: &str) -> Read {
         read.connector = Some(connector);
     }
     read
+}
+
+/// Which settings of a broker [`apply`] changes by these.
+pub fn says(connectors: &[Connector]) -> Vec<&'static str> {
+    let any = |says: fn(&Connector) -> bool| connectors.iter().any(says);
+    let all = [
+        (crate::origin::CONNECTORS, !connectors.is_empty()),
+        ("maximumConnections", any(|one| one.maximum_connections.is_some())),
+        ("maxFrameSize", any(|one| one.max_frame_size.is_some())),
+        ("maxInactivityDuration", any(|one| one.max_inactivity_duration.is_some())),
+        ("maxInactivityDurationInitalDelay", any(|one| one.max_inactivity_duration_initial_delay.is_some())),
+        ("soWriteTimeout", any(|one| one.write_timeout.is_some())),
+        ("connectionTimeout", any(|one| one.connection_timeout.is_some())),
+    ];
+    all.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| name).collect()
 }
 
 /// Makes a broker listen by these, if there are any. What they say of connections holds for all of this broker's: numbers of connections

@@ -1,6 +1,7 @@
 //! What one configuration says otherwise than another.
 
 use crate::model::Configuration;
+use crate::origin::CONNECTORS;
 use crate::settings::{Setting, broker, store};
 
 /// A setting that two configurations say otherwise.
@@ -27,13 +28,17 @@ pub fn beside_policies(before: &Configuration, after: &Configuration) -> Vec<Dif
     };
     hidden("address", store.0.address != store.1.address);
     hidden("password", store.0.password != store.1.password);
-    hidden("journalIo", store.0.segment_io != store.1.segment_io);
+    let [before, after] = [before, after].map(|config| config.broker.bind.join(", "));
+    if before != after {
+        found.push(Difference { name: CONNECTORS, before, after });
+    }
     found
 }
 
 fn differ<T>(settings: &[Setting<T>], before: &T, after: &T, found: &mut Vec<Difference>) {
     for setting in settings {
-        let (before, after) = ((setting.show)(before), (setting.show)(after));
+        let [before, after] =
+            [before, after].map(|of| (setting.show)(of).unwrap_or_else(|| "not set".to_owned()));
         if before != after {
             found.push(Difference { name: setting.name, before, after });
         }
@@ -43,6 +48,7 @@ fn differ<T>(settings: &[Setting<T>], before: &T, after: &T, found: &mut Vec<Dif
 #[cfg(test)]
 mod tests {
     use kahawai_broker::core::policy::{Policies, Policy};
+    use kahawai_journal::disk::directory::SegmentIo;
 
     use super::*;
     use crate::secret::Secret;
@@ -57,10 +63,13 @@ mod tests {
         after.broker.broker_name = "other".into();
         after.store.password = Some(Secret("hush".into()));
         after.store.journal.journal_max_file_length *= 2;
+        after.store.segment_io = Some(SegmentIo::Plain);
+        after.broker.bind = vec!["a:1".into()];
         let found = beside_policies(&before, &after);
         let names: Vec<_> = found.iter().map(|found| found.name).collect();
-        assert_eq!(names, ["journalMaxFileLength", "brokerName", "password"]);
-        assert_eq!((&*found[1].before, &*found[1].after), ("localhost", "other"));
+        assert_eq!(names, ["journalMaxFileLength", "journalIo", "brokerName", "password", CONNECTORS]);
+        assert_eq!((&*found[1].before, &*found[1].after), ("not set", "plain"));
+        assert_eq!((&*found[2].before, &*found[2].after), ("localhost", "other"));
         let with = |url: &str| {
             let mut config = before.clone();
             config.store.address = StoreAddress::Postgres(Secret(url.to_owned()));

@@ -9,6 +9,9 @@
 //! | [`connector`] | URIs of connectors |
 //! | [`data_source`] | data-source beans and JDBC URLs, as places of stores |
 //! | [`difference`] | what one configuration says otherwise than another |
+//! | [`environment`] | settings in the environment |
+//! | [`origin`] | where each value comes from |
+//! | [`show`] | a configuration as rows, and as TOML, with where each value comes from |
 //! | [`remark`] | what there is to say of what is not done just so |
 //! | [`placeholder`], [`properties`] | what `${…}` stands for; Java's properties files |
 //! | [`report`] | what became of each thing that a file says |
@@ -22,20 +25,24 @@
 pub mod connector;
 pub mod data_source;
 pub mod difference;
+pub mod environment;
 pub mod model;
 mod nearest;
+pub mod origin;
 pub mod placeholder;
 pub mod properties;
 pub mod remark;
 pub mod report;
 pub mod secret;
 pub mod settings;
+pub mod show;
 pub mod store_address;
 pub mod toml_file;
 pub mod value;
 pub mod xml;
 
 pub use model::{Configuration, StoreConfig};
+pub use origin::{Effective, Origin};
 pub use report::Report;
 pub use secret::Secret;
 pub use store_address::StoreAddress;

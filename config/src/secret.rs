@@ -11,3 +11,19 @@ impl fmt::Debug for Secret {
         formatter.write_str("…")
     }
 }
+
+/// Where a secret is, for a configuration that does not hold it itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reference {
+    /// On the first line of a file.
+    File(String),
+    /// In a file of Java's properties.
+    Property {
+        /// The file.
+        file: String,
+        /// The property's name.
+        name: String,
+    },
+    /// In a variable of the environment.
+    Variable(String),
+}

@@ -13,7 +13,9 @@
 //! ```
 //!
 //! Names are those of [`settings`](crate::settings): the broker's at the top, the store's and its lock's under `[store]`, a policy's in a `[[policy]]`
-//! each. A policy without a destination is for all that no other is for. An unknown name is an error, with the nearest that there is.
+//! each. A policy without a destination is for all that no other is for. An unknown name is an error, with the nearest that there is, and a value is
+//! of its kind: what is a number is written as one. A password stands in no file of settings; `[store]` says where it is: `passwordFile`, with
+//! `passwordProperty` where that file is one of Java's properties, or `passwordVariable`.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,9 +30,10 @@ use kahawai_broker::core::policy::{Policies, Policy};
 use crate::connector;
 use crate::model::Configuration;
 use crate::nearest::nearest;
+use crate::origin::{CONNECTORS, PASSWORD, of_policy, of_store};
 use crate::remark::{Remark, Severity};
-use crate::secret::Secret;
-use crate::settings::{Setting, broker, policy, store};
+use crate::secret::{Reference, Secret};
+use crate::settings::{Kind, Setting, broker, policy, store};
 
 /// What a file is at most: far more than any broker needs.
 pub const BYTES_MAX: usize = 4 << 20;
@@ -57,17 +60,20 @@ impl fmt::Display for Problem {
 pub struct Read {
     /// What it comes to.
     pub configuration: Configuration,
-    /// On which line each setting was said that was: `store.leaseDuration`, `policy[queue ORDERS.>].memoryLimit`.
+    /// On which line each setting was said that was: `store.leaseDuration`, `policy[queue://ORDERS.>].memoryLimit`.
     pub said: BTreeMap<String, usize>,
     /// What there is to say, and on which line.
     pub remarks: Vec<(usize, Remark)>,
 }
 
-/// Reads a file. `secret` reads the first line of a file that holds a password.
+/// Reads a password; the error says in words why it cannot.
+pub type Secrets<'a> = dyn Fn(&Reference) -> Result<Secret, String> + 'a;
+
+/// Reads a file. `secret` reads a password from where the file says that it is.
 ///
 /// # Errors
 /// All that is wrong, in the order of the file. No value of a password is in it.
-pub fn read(text: &str, secret: &dyn Fn(&str) -> Result<Secret, String>) -> Result<Read, Vec<Problem>> {
+pub fn read(text: &str, secret: &Secrets<'_>) -> Result<Read, Vec<Problem>> {
     let mut reader = Reader {
         text,
         secret,
@@ -91,10 +97,13 @@ pub fn read(text: &str, secret: &dyn Fn(&str) -> Result<Secret, String>) -> Resu
 
 struct Reader<'a> {
     text: &'a str,
-    secret: &'a dyn Fn(&str) -> Result<Secret, String>,
+    secret: &'a Secrets<'a>,
     problems: Vec<Problem>,
     read: Read,
 }
+
+/// Where a password is.
+pub const PASSWORDS: [&str; 3] = ["passwordFile", "passwordProperty", "passwordVariable"];
 
 /// What names a policy's destination.
 const DESTINATIONS: [&str; 4] = ["queue", "topic", "tempQueue", "tempTopic"];
@@ -114,10 +123,10 @@ impl Reader<'_> {
     }
 
     fn document(&mut self, table: &DeTable<'_>) {
-        const OTHERS: [&str; 3] = ["transportConnectors", "store", "policy"];
+        const OTHERS: [&str; 3] = [CONNECTORS, "store", "policy"];
         let mut config = std::mem::take(&mut self.read.configuration);
-        self.settings("", broker::SETTINGS, &mut config.broker, table, &OTHERS);
-        if let Some(value) = table.get("transportConnectors") {
+        self.settings(&[&str::to_owned], broker::SETTINGS, &mut config.broker, table, &OTHERS);
+        if let Some(value) = table.get(CONNECTORS) {
             self.connectors(value, &mut config);
         }
         if let Some(value) = table.get("store") {
@@ -135,7 +144,7 @@ impl Reader<'_> {
     /// Applies what a table says, in the order of the list; what is in neither list is a problem.
     fn settings<T>(
         &mut self,
-        within: &str,
+        keys: &[&dyn Fn(&str) -> String],
         list: &'static [Setting<T>],
         target: &mut T,
         table: &DeTable<'_>,
@@ -143,12 +152,9 @@ impl Reader<'_> {
     ) {
         for setting in list {
             let Some(value) = table.get(setting.name) else { continue };
-            let result = match text_of(value.get_ref()) {
-                Some(text) => (setting.set)(target, &text),
-                None => Err("needs a text, a number or true and false".to_owned()),
-            };
+            let result = text_of(setting.kind, value.get_ref()).and_then(|text| (setting.set)(target, &text));
             match result {
-                Ok(()) => self.say(within, setting.name, value),
+                Ok(()) => keys.iter().for_each(|key| self.say(key(setting.name), value)),
                 Err(problem) => self.problem(value.span(), format!("{} {problem}", setting.name)),
             }
         }
@@ -164,9 +170,9 @@ impl Reader<'_> {
         }
     }
 
-    fn say(&mut self, within: &str, name: &str, value: &Value<'_>) {
+    fn say(&mut self, key: String, value: &Value<'_>) {
         let line = self.place(value.span().start).0;
-        self.read.said.insert(format!("{within}{name}"), line);
+        self.read.said.insert(key, line);
     }
 
     fn connectors(&mut self, value: &Value<'_>, config: &mut Configuration) {
@@ -193,7 +199,9 @@ impl Reader<'_> {
         }
         let remarks = connector::apply(&connectors, &mut config.broker);
         self.remarks(value, remarks);
-        self.say("", "transportConnectors", value);
+        for said in connector::says(&connectors) {
+            self.say(said.to_owned(), value);
+        }
     }
 
     /// What is refused is a problem here: whoever wrote this file can write it otherwise.
@@ -208,18 +216,31 @@ impl Reader<'_> {
     }
 
     fn store(&mut self, table: &DeTable<'_>, config: &mut Configuration) {
-        self.settings("store.", store::SETTINGS, config, table, &["passwordFile"]);
-        let Some(value) = table.get("passwordFile") else { return };
-        let read = match value.get_ref() {
-            DeValue::String(path) => (self.secret)(path),
-            _ => Err("needs the name of a file".to_owned()),
+        self.settings(&[&of_store], store::SETTINGS, config, table, &PASSWORDS);
+        let [file, property, variable] = PASSWORDS.map(|name| table.get(name));
+        let texts = [file, property, variable].map(|value| value.map(|value| value.get_ref().as_str()));
+        let (value, reference) = match (file.or(variable).or(property), texts) {
+            (None, _) => return,
+            (Some(value), [Some(Some(file)), None, None]) => (value, Reference::File(file.to_owned())),
+            (Some(value), [Some(Some(file)), Some(Some(name)), None]) => {
+                (value, Reference::Property { file: file.to_owned(), name: name.to_owned() })
+            }
+            (Some(value), [None, None, Some(Some(name))]) => (value, Reference::Variable(name.to_owned())),
+            (Some(value), _) => {
+                let wrong = "a password is in a file (passwordFile = \"FILE\"), in one of Java's properties (and \
+                             passwordProperty = \"NAME\"), or in the environment (passwordVariable = \"NAME\")";
+                return self.problem(value.span(), wrong.to_owned());
+            }
         };
-        match read {
+        match (self.secret)(&reference) {
             Ok(secret) => {
                 config.store.password = Some(secret);
-                self.say("store.", "passwordFile", value);
+                self.say(PASSWORD.to_owned(), value);
             }
-            Err(problem) => self.problem(value.span(), format!("passwordFile {problem}")),
+            Err(problem) => {
+                let name = if file.is_some() { PASSWORDS[0] } else { PASSWORDS[2] };
+                self.problem(value.span(), format!("{name} {problem}"));
+            }
         }
     }
 
@@ -236,12 +257,13 @@ impl Reader<'_> {
                 continue;
             };
             let Some(destination) = self.destination(value, table) else { continue };
-            let within = match &destination {
-                Some(address) => format!("policy[{address}]."),
-                None => "policy[default].".to_owned(),
-            };
+            // It is for each of a list of names.
+            let parts =
+                destination.as_ref().map_or(vec![None], |all| all.parts().into_iter().map(Some).collect());
+            let keys: Vec<_> = parts.iter().map(|part| |name: &str| of_policy(part.as_ref(), name)).collect();
+            let keys: Vec<&dyn Fn(&str) -> String> = keys.iter().map(|key| key as _).collect();
             let mut policy = Policy::default();
-            self.settings(&within, policy::SETTINGS, &mut policy, table, &DESTINATIONS);
+            self.settings(&keys, policy::SETTINGS, &mut policy, table, &DESTINATIONS);
             match destination {
                 Some(address) => entries.push((address, policy, value)),
                 None if default.is_none() => default = Some(policy),
@@ -280,12 +302,18 @@ impl Reader<'_> {
             }
             ("tempQueue", DeValue::Boolean(true)) => Address::new(AddressKind::TemporaryQueue, ">"),
             ("tempTopic", DeValue::Boolean(true)) => Address::new(AddressKind::TemporaryTopic, ">"),
+            ("tempQueue", DeValue::String(text)) if !text.is_empty() => {
+                Address::new(AddressKind::TemporaryQueue, text.as_ref())
+            }
+            ("tempTopic", DeValue::String(text)) if !text.is_empty() => {
+                Address::new(AddressKind::TemporaryTopic, text.as_ref())
+            }
             ("queue" | "topic", _) => {
                 self.problem(value.span(), format!("{name} needs a name or a pattern: \"ORDERS.>\""));
                 return None;
             }
             _ => {
-                self.problem(value.span(), format!("{name} needs true"));
+                self.problem(value.span(), format!("{name} needs true, or a pattern"));
                 return None;
             }
         };
@@ -293,17 +321,29 @@ impl Reader<'_> {
     }
 }
 
-/// The text of a single value; of a number that is written in another base, as it would be in ten.
-fn text_of(value: &DeValue<'_>) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => {
-            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+/// The text of a value of a kind; of a number that is written in another base, as it would be in ten.
+fn text_of(kind: Kind, value: &DeValue<'_>) -> Result<String, String> {
+    let wrong = match kind {
+        Kind::Text | Kind::Word(_) => "needs a text: \"…\"",
+        Kind::Truth => "needs true or false",
+        Kind::Whole { .. } => "needs a whole number",
+        Kind::Decimal => "needs a number",
+        Kind::Size { .. } => "needs a number of bytes, or a text with a unit: \"64 mb\"",
+        Kind::Time { .. } => "needs a number of milliseconds, or a text with a unit: \"30s\"",
+    };
+    let text = match (kind, value) {
+        (Kind::Text | Kind::Word(_) | Kind::Size { .. } | Kind::Time { .. }, DeValue::String(text)) => {
+            Some(text.to_string())
         }
-        DeValue::Float(number) => Some(number.as_str().to_owned()),
-        DeValue::Boolean(truth) => Some(truth.to_string()),
+        (
+            Kind::Whole { .. } | Kind::Decimal | Kind::Size { .. } | Kind::Time { .. },
+            DeValue::Integer(number),
+        ) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string()),
+        (Kind::Decimal, DeValue::Float(number)) => Some(number.as_str().to_owned()),
+        (Kind::Truth, DeValue::Boolean(truth)) => Some(truth.to_string()),
         _ => None,
-    }
+    };
+    text.ok_or_else(|| wrong.to_owned())
 }
 
 #[cfg(test)]
@@ -316,8 +356,10 @@ mod tests {
     use crate::store_address::StoreAddress;
 
     fn read(text: &str) -> Result<Read, Vec<String>> {
-        let secret = |path: &str| match path {
-            "there" => Ok(Secret("hidden".into())),
+        let secret = |reference: &Reference| match reference {
+            Reference::File(path) if path == "there" => Ok(Secret("hidden".into())),
+            Reference::Property { file, name } => Ok(Secret(format!("{file}, {name}"))),
+            Reference::Variable(name) if name == "HERE" => Ok(Secret("in the air".into())),
             _ => Err("cannot be read".to_owned()),
         };
         super::read(text, &secret).map_err(|problems| problems.iter().map(Problem::to_string).collect())
@@ -377,7 +419,18 @@ maxPageSize = 100
                 "3:1: there is a policy for queue://A already",
             ),
             ("[[policy]]\n[[policy]]", "2:1: a second policy"),
-            ("[[policy]]\ntempQueue = \"A\"", "2:13: tempQueue needs true"),
+            ("[[policy]]\ntempQueue = false", "2:13: tempQueue needs true"),
+            ("brokerName = 5", "1:14: brokerName needs a text"),
+            ("maximumConnections = \"5\"", "1:22: maximumConnections needs a whole number"),
+            ("memoryUsage = true", "1:15: memoryUsage needs a number of bytes"),
+            (
+                "[[policy]]\ngcInactiveDestinations = \"true\"",
+                "2:26: gcInactiveDestinations needs true or false",
+            ),
+            ("[store]\npasswordVariable = \"GONE\"", "2:20: passwordVariable cannot"),
+            ("[store]\npasswordProperty = \"a\"", "2:20: a password is in"),
+            ("[store]\npasswordFile = 1", "2:16: a password is in"),
+            ("[store]\npasswordFile = \"there\"\npasswordVariable = \"HERE\"", "2:16: a password is in"),
             (
                 "[[policy]]\nqueue = \"A\"\nmemorylimit = 1",
                 "3:1: there is no setting 'memorylimit' here; was memoryLimit meant?",
@@ -386,8 +439,15 @@ maxPageSize = 100
             let problems = read(text).expect_err(text);
             assert!(problems.len() == 1 && problems[0].starts_with(expected), "{text}: {problems:?}");
         }
-        let read = read("[store]\npasswordFile = \"there\"").expect("it is there");
-        assert_eq!(read.configuration.store.password, Some(Secret("hidden".into())));
-        assert!(!format!("{read:?}").contains("hidden"));
+        for (text, expected) in [
+            ("passwordFile = \"there\"", "hidden"),
+            ("passwordFile = \"a\"\npasswordProperty = \"b\"", "a, b"),
+            ("passwordVariable = \"HERE\"", "in the air"),
+        ] {
+            let read = read(&format!("[store]\n{text}")).expect("it is there");
+            assert_eq!(read.configuration.store.password, Some(Secret(expected.into())));
+            assert_eq!(read.said[PASSWORD], 2);
+            assert!(!format!("{read:?}").contains(expected));
+        }
     }
 }

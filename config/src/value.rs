@@ -25,8 +25,8 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 /// In words, where it is none.
 pub fn boolean(text: &str) -> Result<bool, String> {
     match text.trim().to_ascii_lowercase().as_str() {
-        "true" | "yes" | "on" => Ok(true),
-        "false" | "no" | "off" => Ok(false),
+        "true" | "yes" | "on" | "1" => Ok(true),
+        "false" | "no" | "off" | "0" => Ok(false),
         _ => Err("needs true or false".to_owned()),
     }
 }
@@ -138,6 +138,7 @@ mod tests {
     #[test]
     fn truth_numbers_and_directories_are_read_as_activemq_does() {
         assert_eq!((boolean(" TRUE"), boolean("off")), (Ok(true), Ok(false)));
+        assert_eq!((boolean("1"), boolean("0")), (Ok(true), Ok(false)));
         assert!(boolean("maybe").is_err() && boolean("").is_err());
         assert_eq!((whole("-1"), whole("64 mb"), whole(" 7 ")), (Ok(-1), Ok(64 << 20), Ok(7)));
         for wrong in ["", "-", "--1", "1.5", "9223372036854775808", "x"] {

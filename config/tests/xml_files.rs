@@ -27,7 +27,7 @@ fn report(name: &Path, files: &dyn Files) -> String {
         without: BTreeSet::new(),
         files,
     };
-    read(name, &sources).map_or_else(Report::from, |(_, report)| report).to_string()
+    read(name, &sources).map_or_else(Report::from, |read| read.report).to_string()
 }
 
 #[test]

@@ -25,7 +25,7 @@ fuzz_target!(|input: &[u8]| {
         files: &Input(input),
     };
     match read(Path::new("conf/a.xml"), &sources) {
-        Ok((_, report)) => assert!(report.findings().iter().all(|one| one.to_string().lines().count() == 1)),
+        Ok(read) => assert!(read.report.findings().iter().all(|one| one.to_string().lines().count() == 1)),
         Err(failure) => assert_eq!(failure.to_string().lines().count(), 1),
     }
 });

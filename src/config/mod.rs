@@ -1,56 +1,61 @@
-//! `kahawai config`: says what becomes of a configuration file.
+//! `kahawai config`: says what becomes of a configuration file, and what a broker would be told.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`options`] | the command line |
+//! | [`show`] | prints an effective configuration |
 
 pub(crate) mod options;
+mod show;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use kahawai_config::remark::Severity;
 use kahawai_config::report::Report;
-use kahawai_config::xml::{self, Disk, Sources};
+use kahawai_config::xml;
 use serde_json::json;
 
+use crate::configure;
 use crate::exit::{Exit, Failure};
 use crate::output;
 use options::{CheckOptions, ConfigCommand, ConfigOptions};
 
 /// Runs a command; gives the exit code.
-pub(crate) fn run(options: &ConfigOptions) -> ExitCode {
-    let ConfigCommand::Check(options) = &options.command;
-    let report = check(options);
-    match tell(&report, options.json) {
-        Ok(()) => {}
-        // Whoever read the output has enough; the code says the rest.
-        Err(failure) if failure.exit == Exit::Silent => {}
+pub(crate) fn run(options: ConfigOptions) -> ExitCode {
+    let done = match options.command {
+        ConfigCommand::Check(options) => {
+            let report = check(&options);
+            tell(&report, options.json).map(|()| code(&report)).or_else(|failure| match failure.exit {
+                // Whoever read the output has enough; the code says the rest.
+                Exit::Silent => Ok(code(&report)),
+                _ => Err(failure),
+            })
+        }
+        ConfigCommand::Show(options) => show::run(*options).map(|()| 0),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) if failure.exit == Exit::Silent => ExitCode::SUCCESS,
         Err(failure) => {
             // Where even standard error is gone, the exit code must do.
             let _ = writeln!(std::io::stderr(), "kahawai: {failure}");
-            return ExitCode::from(2);
+            ExitCode::from(2)
         }
     }
-    ExitCode::from(match report.worst() {
+}
+
+fn code(report: &Report) -> u8 {
+    match report.worst() {
         None | Some(Severity::Harmless) => 0,
         Some(Severity::NotYet | Severity::Warning) => 1,
         Some(Severity::Refused) => 2,
-    })
-}
-
-/// What an `activemq.xml` is read with: definitions, the environment, and the files of this machine.
-pub(crate) fn sources(definitions: &[(String, String)], without: &[String]) -> Sources<'static> {
-    Sources {
-        definitions: definitions.iter().cloned().collect(),
-        // A variable whose name or value is no Unicode cannot be meant by a placeholder.
-        environment: std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-            .collect(),
-        without: without.iter().cloned().collect(),
-        files: &Disk,
     }
 }
 
 fn check(options: &CheckOptions) -> Report {
-    let sources = sources(&options.definitions, &options.without);
-    xml::read(&options.file, &sources).map_or_else(Report::from, |(_, report)| report)
+    let sources = configure::sources(&options.definitions, &options.without);
+    xml::read(&options.file, &sources).map_or_else(Report::from, |read| read.report)
 }
 
 fn tell(report: &Report, in_json: bool) -> Result<(), Failure> {

@@ -4,6 +4,22 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::configure::options::{ServeOptions, definition};
+
+const SHOWN: &str = "\
+Examples:
+  kahawai config show --config kahawai.toml
+  KAHAWAI_STORE_LEASE_DURATION=5s kahawai config show --config activemq.xml --bind 0.0.0.0:61616
+  kahawai config show --json | jq '.settings[] | select(.from != \"default\")'
+
+What is shown is itself a file for serve --config, but that secrets are left out. Each setting has a variable: memoryUsage is
+KAHAWAI_MEMORY_USAGE, leaseDuration of the store KAHAWAI_STORE_LEASE_DURATION, and maxPageSize of the policy for all destinations that
+no other is for KAHAWAI_POLICY_MAX_PAGE_SIZE. The command line counts more than the environment, and that more than a file.
+
+Exit codes:
+  0  shown
+  2  a broker would not start with it; or wrong usage";
+
 const EXAMPLES: &str = "\
 Examples:
   kahawai config check /etc/activemq/activemq.xml
@@ -15,9 +31,8 @@ Exit codes:
   1  the broker does less than the file says, or does it in another way (not yet, warning)
   2  refused: a broker must not be started with it, or it cannot be read; or wrong usage";
 
-/// Say what becomes of a configuration file.
+/// Say what becomes of a configuration file, and what a broker would be told.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
 pub(crate) struct ConfigOptions {
     #[command(subcommand)]
     pub(crate) command: ConfigCommand,
@@ -28,6 +43,21 @@ pub(crate) enum ConfigCommand {
     /// Read ActiveMQ's activemq.xml and say line by line what this broker does not do as it says, and what to write instead.
     #[command(after_help = EXAMPLES)]
     Check(CheckOptions),
+
+    /// Print what a broker would be told that is started with these options: each setting, and where its value comes from.
+    #[command(after_help = SHOWN)]
+    Show(Box<ShowOptions>),
+}
+
+/// Options of `kahawai config show`.
+#[derive(Debug, Args)]
+pub(crate) struct ShowOptions {
+    #[command(flatten)]
+    pub(crate) serve: ServeOptions,
+
+    /// Answer in JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Options of `kahawai config check`.
@@ -48,13 +78,4 @@ pub(crate) struct CheckOptions {
     /// Answer in JSON.
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// As Java has it: without a value it is the empty text.
-pub(crate) fn definition(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    match name {
-        "" => Err("needs NAME=VALUE".to_owned()),
-        name => Ok((name.to_owned(), value.to_owned())),
-    }
 }

@@ -5,8 +5,6 @@
 //! | [`pause`] | how long to wait before the next try for the mastership |
 //! | [`address`] | looks at a slave's address before it is needed |
 //! | [`background`] | what takes its time, away from the runtime's threads |
-//! | [`configure`] | what the broker is told |
-//! | [`mod@file`] | the file it is configured by |
 //! | [`place`] | which engine and which election: the one place that knows |
 //! | [`role`] | one mastership: open the store, serve, stop or step down |
 //! | [`signal`] | SIGTERM, SIGINT and SIGHUP |
@@ -16,8 +14,6 @@
 
 mod address;
 mod background;
-mod configure;
-mod file;
 mod pause;
 mod place;
 mod role;
@@ -32,7 +28,7 @@ use std::time::Instant;
 use kahawai_journal::steps::Watch;
 use kahawai_store::election::{Cancel, ElectionError};
 
-use crate::cli::ServeOptions;
+use crate::configure::options::ServeOptions;
 use crate::exit::{Exit, Failure};
 use crate::occupied;
 use address::Look;

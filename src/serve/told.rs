@@ -8,9 +8,8 @@ use kahawai_broker::Broker;
 use kahawai_config::{Configuration, difference};
 
 use super::background::blocking;
-use super::configure;
 use super::status::Status;
-use crate::cli::ServeOptions;
+use crate::configure::{self, options::ServeOptions};
 use crate::exit::Failure;
 
 /// The command line, and what came of it and of its file.
@@ -21,7 +20,7 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn new(options: ServeOptions) -> Result<Self, Failure> {
-        let config = Arc::new(configure::configuration(options.clone())?);
+        let config = Arc::new(configure::effective(options.clone())?.configuration);
         Ok(Self { options, config })
     }
 
@@ -33,9 +32,9 @@ impl Told {
     pub(super) async fn again(&mut self, broker: Option<&Broker>, status: &Status) {
         status.reloading();
         let options = self.options.clone();
-        let read = blocking(move || configure::configuration(options)).await;
+        let read = blocking(move || configure::effective(options)).await;
         match read.and_then(|read| read) {
-            Ok(read) => self.take(&read, broker, status),
+            Ok(read) => self.take(&read.configuration, broker, status),
             Err(failure) => status.not_reloaded(&failure),
         }
         status.reloaded();

@@ -144,21 +144,12 @@ impl Broker {
 
 /// An environment free of what would change a broker.
 fn clean(mut command: Command) -> Command {
-    for name in [
-        "KAHAWAI_STOP_AT",
-        "KAHAWAI_STORE",
-        "KAHAWAI_BIND",
-        "KAHAWAI_NAME",
-        "KAHAWAI_LOG",
-        "KAHAWAI_URL",
-        "KAHAWAI_USER",
-        "KAHAWAI_PASSWORD",
-        "KAHAWAI_BENCH_DIR",
-        "NOTIFY_SOCKET",
-        "KAHAWAI_STORE_PASSWORD",
-        "KAHAWAI_STORE_PASSWORD_FILE",
-    ] {
-        command.env_remove(name);
+    command.env_remove("NOTIFY_SOCKET");
+    // Every setting has a variable.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("KAHAWAI_") {
+            command.env_remove(name);
+        }
     }
     command
 }

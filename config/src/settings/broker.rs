@@ -5,6 +5,7 @@ use std::time::Duration;
 use kahawai_broker::BrokerConfig;
 
 use super::Setting;
+use super::kind::{ANY, DAY, Kind};
 use super::read::{A_DAY, show_size, show_time, size, time, whole};
 use crate::value;
 
@@ -13,80 +14,99 @@ pub static SETTINGS: &[Setting<BrokerConfig>] = &[
     Setting {
         name: "brokerName",
         about: "the broker's name, as clients and slaves see it",
+        kind: Kind::Text,
         set: |broker, text| value::broker_name(text).map(|name| broker.broker_name = name),
-        show: |broker| broker.broker_name.clone(),
+        show: |broker| Some(broker.broker_name.clone()),
     },
     Setting {
         name: "memoryUsage",
         about: "the most bytes of messages that all destinations together hold in memory, beyond one page each",
+        kind: Kind::Size { least: 1 << 20, most: ANY },
         set: |broker, text| {
             at_least(size(text)?, 1 << 20, "1 mb").map(|size| broker.limits.memory_bytes_max = size)
         },
-        show: |broker| show_size(broker.limits.memory_bytes_max as u64),
+        show: |broker| Some(show_size(broker.limits.memory_bytes_max as u64)),
     },
     Setting {
         name: "maximumConnections",
         about: "the most open connections; more are closed at once",
+        kind: Kind::Whole { least: 1, most: ANY },
         set: |broker, text| whole(text, 1).map(|number| broker.maximum_connections = number),
-        show: |broker| broker.maximum_connections.to_string(),
+        show: |broker| Some(broker.maximum_connections.to_string()),
     },
     Setting {
         name: "maxFrameSize",
         about: "the longest command that is read from a client, in bytes",
+        kind: Kind::Size { least: 1 << 10, most: ANY },
         set: |broker, text| at_least(size(text)?, 1 << 10, "1 kb").map(|size| broker.max_frame_size = size),
-        show: |broker| show_size(broker.max_frame_size as u64),
+        show: |broker| Some(show_size(broker.max_frame_size as u64)),
     },
     Setting {
         name: "maxInactivityDuration",
         about: "after how many milliseconds of silence a connection is closed; 0 for never",
+        kind: Kind::Time { least: 0, most: DAY },
         set: |broker, text| span(text).map(|time| broker.max_inactivity_duration = time),
-        show: |broker| show_time(broker.max_inactivity_duration),
+        show: |broker| Some(show_time(broker.max_inactivity_duration)),
     },
     Setting {
         name: "maxInactivityDurationInitalDelay",
         about: "when that is looked at first, in milliseconds (ActiveMQ's spelling)",
+        kind: Kind::Time { least: 0, most: DAY },
         set: |broker, text| span(text).map(|time| broker.max_inactivity_duration_initial_delay = time),
-        show: |broker| show_time(broker.max_inactivity_duration_initial_delay),
+        show: |broker| Some(show_time(broker.max_inactivity_duration_initial_delay)),
     },
     Setting {
         name: "connectionTimeout",
         about: "how many milliseconds a client may take to say how it writes",
+        kind: Kind::Time { least: 1, most: DAY },
         set: |broker, text| {
             time(text, Duration::from_millis(1), A_DAY).map(|time| broker.connection_timeout = time)
         },
-        show: |broker| show_time(broker.connection_timeout),
+        show: |broker| Some(show_time(broker.connection_timeout)),
     },
     Setting {
         name: "soWriteTimeout",
         about: "how many milliseconds a client may read nothing while something waits for it",
+        kind: Kind::Time { least: 1, most: DAY },
         set: |broker, text| {
             time(text, Duration::from_millis(1), A_DAY).map(|time| broker.write_timeout = time)
         },
-        show: |broker| show_time(broker.write_timeout),
+        show: |broker| Some(show_time(broker.write_timeout)),
     },
     Setting {
         name: "maximumConsumersAllowedPerConnection",
         about: "the most consumers of one connection",
+        kind: Kind::Whole { least: 1, most: ANY },
         set: |broker, text| whole(text, 1).map(|number| broker.limits.consumers_per_connection_max = number),
-        show: |broker| broker.limits.consumers_per_connection_max.to_string(),
+        show: |broker| Some(broker.limits.consumers_per_connection_max.to_string()),
     },
     Setting {
         name: "maximumProducersAllowedPerConnection",
         about: "the most producers of one connection",
+        kind: Kind::Whole { least: 1, most: ANY },
         set: |broker, text| whole(text, 1).map(|number| broker.limits.producers_per_connection_max = number),
-        show: |broker| broker.limits.producers_per_connection_max.to_string(),
+        show: |broker| Some(broker.limits.producers_per_connection_max.to_string()),
     },
     Setting {
         name: "schedulePeriodForDestinationPurge",
         about: "how often destinations that nobody uses are looked for, in milliseconds; 0 for never",
+        kind: Kind::Time { least: 0, most: DAY },
         set: |broker, text| span(text).map(|time| broker.schedule_period_for_destination_purge = time),
-        show: |broker| show_time(broker.schedule_period_for_destination_purge),
+        show: |broker| Some(show_time(broker.schedule_period_for_destination_purge)),
     },
     Setting {
         name: "maxPurgedDestinationsPerSweep",
         about: "how many of them go at a time at most; 0 for any number",
+        kind: Kind::Whole { least: 0, most: ANY },
         set: |broker, text| whole(text, 0).map(|number| broker.max_purged_destinations_per_sweep = number),
-        show: |broker| broker.max_purged_destinations_per_sweep.to_string(),
+        show: |broker| Some(broker.max_purged_destinations_per_sweep.to_string()),
+    },
+    Setting {
+        name: "maxFailoverProducersToTrack",
+        about: "of how many producers the last message is remembered, to know what is sent again after a fail-over",
+        kind: Kind::Whole { least: 1, most: ANY },
+        set: |broker, text| whole(text, 1).map(|number| broker.limits.producers_max = number),
+        show: |broker| Some(broker.limits.producers_max.to_string()),
     },
 ];
 

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
+
 use super::Setting;
-use super::read::{A_DAY, durability, show_size, show_time, time};
+use super::kind::{DAY, Kind, LEVELS};
+use super::read::{A_DAY, durability, show_size, show_time, size, time};
 use crate::model::Configuration;
 use crate::store_address::StoreAddress;
 use crate::value;
@@ -13,59 +16,104 @@ pub static SETTINGS: &[Setting<Configuration>] = &[
     Setting {
         name: "address",
         about: "where messages are kept: a directory, sqlite:FILE, postgres://USER@HOST:PORT/DATABASE or mysql://…",
+        kind: Kind::Text,
         set: |config, text| StoreAddress::parse(text).map(|address| config.store.address = address),
-        show: |config| config.store.address.to_string(),
+        show: |config| Some(config.store.address.to_string()),
     },
     Setting {
         name: "leaseDuration",
         about: "how many milliseconds a master may be silent before a slave takes over, though its lock is still held",
+        kind: Kind::Time { least: 100, most: DAY },
         set: |config, text| {
             time(text, Duration::from_millis(100), A_DAY).map(|time| config.broker.lease = time)
         },
-        show: |config| show_time(config.broker.lease),
+        show: |config| Some(show_time(config.broker.lease)),
     },
     Setting {
         name: "lockAcquireSleepInterval",
         about: "how often a slave looks whether the lock is free, in milliseconds",
+        kind: Kind::Time { least: 1, most: DAY },
         set: |config, text| {
             time(text, Duration::from_millis(1), A_DAY).map(|time| config.lock_acquire_sleep_interval = time)
         },
-        show: |config| show_time(config.lock_acquire_sleep_interval),
+        show: |config| Some(show_time(config.lock_acquire_sleep_interval)),
     },
     Setting {
         name: "journalMaxFileLength",
         about: "the length of a journal's segments, from 64 kb to 1 gb",
+        kind: Kind::Size { least: 64 << 10, most: 1 << 30 },
         set: |config, text| {
             value::segment_length(text).map(|length| config.store.journal.journal_max_file_length = length)
         },
-        show: |config| show_size(config.store.journal.journal_max_file_length),
+        show: |config| Some(show_size(config.store.journal.journal_max_file_length)),
     },
     Setting {
         name: "journalDiskSyncStrategy",
         about: "how durable what is sent is when it is answered: always (on the disk), periodic or never",
+        kind: Kind::Word(LEVELS),
         set: |config, text| {
             durability(text).map(|level| config.store.journal.journal_disk_sync_strategy = level)
         },
-        show: |config| config.store.journal.journal_disk_sync_strategy.to_string(),
+        show: |config| Some(config.store.journal.journal_disk_sync_strategy.to_string()),
     },
     Setting {
         name: "journalDiskSyncInterval",
         about: "with 'periodic', for how many milliseconds what was answered may be at risk",
+        kind: Kind::Time { least: 1, most: DAY },
         set: |config, text| {
             let interval = time(text, Duration::from_millis(1), A_DAY)?;
             config.store.journal.journal_disk_sync_interval = interval;
             Ok(())
         },
-        show: |config| show_time(config.store.journal.journal_disk_sync_interval),
+        show: |config| Some(show_time(config.store.journal.journal_disk_sync_interval)),
     },
     Setting {
         name: "checkpointInterval",
         about: "after how many milliseconds the index is written down though little has changed, if it is worth it",
+        kind: Kind::Time { least: 100, most: DAY },
         set: |config, text| {
             time(text, Duration::from_millis(100), A_DAY)
                 .map(|time| config.store.journal.checkpoint_interval = time)
         },
-        show: |config| show_time(config.store.journal.checkpoint_interval),
+        show: |config| Some(show_time(config.store.journal.checkpoint_interval)),
+    },
+    Setting {
+        name: "journalMaxWriteBatchSize",
+        about: "the most bytes that one flush of a journal takes together",
+        kind: Kind::Size { least: 64 << 10, most: 64 << 20 },
+        set: |config, text| {
+            let size = size(text)?;
+            if !(64 << 10..=64 << 20).contains(&size) {
+                return Err("needs a size from 64kb to 64mb".to_owned());
+            }
+            config.store.journal.journal_max_write_batch_size = size;
+            Ok(())
+        },
+        show: |config| Some(show_size(config.store.journal.journal_max_write_batch_size as u64)),
+    },
+    Setting {
+        name: "journalIo",
+        about: "how a journal's segments are written; by default mapped on a file system known to be local, plain elsewhere",
+        kind: Kind::Word(&["mapped", "mapped-only", "mapped-only-msync", "plain"]),
+        set: |config, text| {
+            config.store.segment_io = Some(match text.trim() {
+                "mapped" => SegmentIo::Mixed,
+                "mapped-only" => SegmentIo::Mapped(FlushCall::Fdatasync),
+                "mapped-only-msync" => SegmentIo::Mapped(FlushCall::Msync),
+                "plain" => SegmentIo::Plain,
+                _ => return Err("needs mapped, mapped-only, mapped-only-msync or plain".to_owned()),
+            });
+            Ok(())
+        },
+        show: |config| {
+            let way = match config.store.segment_io? {
+                SegmentIo::Mixed => "mapped",
+                SegmentIo::Mapped(FlushCall::Fdatasync) => "mapped-only",
+                SegmentIo::Mapped(FlushCall::Msync) => "mapped-only-msync",
+                SegmentIo::Plain => "plain",
+            };
+            Some(way.to_owned())
+        },
     },
 ];
 
@@ -77,9 +125,12 @@ mod tests {
     #[test]
     fn what_is_shown_sets_the_same() {
         let mut changed = Configuration::default();
-        for (name, text) in
-            [("address", "sqlite:/a.db"), ("leaseDuration", "5s"), ("journalDiskSyncStrategy", "periodic")]
-        {
+        for (name, text) in [
+            ("address", "sqlite:/a.db"),
+            ("leaseDuration", "5s"),
+            ("journalDiskSyncStrategy", "periodic"),
+            ("journalIo", "mapped-only-msync"),
+        ] {
             (find(SETTINGS, name).expect(name).set)(&mut changed, text).expect(text);
         }
         for (name, text) in [("brokerName", "a"), ("memoryUsage", "1 gb"), ("maxInactivityDuration", "0")] {
@@ -88,10 +139,13 @@ mod tests {
         for config in [Configuration::default(), changed] {
             let mut again = Configuration::default();
             for setting in SETTINGS {
-                (setting.set)(&mut again, &(setting.show)(&config)).expect(setting.name);
+                if let Some(shown) = (setting.show)(&config) {
+                    (setting.set)(&mut again, &shown).expect(setting.name);
+                }
             }
             for setting in broker::SETTINGS {
-                (setting.set)(&mut again.broker, &(setting.show)(&config.broker)).expect(setting.name);
+                let shown = (setting.show)(&config.broker).expect(setting.name);
+                (setting.set)(&mut again.broker, &shown).expect(setting.name);
             }
             assert_eq!(format!("{again:?}"), format!("{config:?}"));
         }

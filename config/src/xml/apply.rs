@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::document::Element;
 use super::reader::{INSTANCE, Reader, XML, shown, tag};
-use super::table::{Act, Child, Fate, Said, Table};
+use super::table::{Act, Child, Fate, Said, Table, Target};
 use crate::nearest::nearest;
 use crate::remark::Severity;
 use crate::report::Place;
@@ -12,7 +12,12 @@ use crate::value;
 
 impl<'a> Reader<'a> {
     /// Reads an element by its table.
-    pub(crate) fn apply<T>(&mut self, table: &'static Table<T>, element: Element<'a>, target: &mut T) {
+    pub(crate) fn apply<T: Target>(
+        &mut self,
+        table: &'static Table<T>,
+        element: Element<'a>,
+        target: &mut T,
+    ) {
         let mut seen = BTreeSet::new();
         for (name, text, place) in element.attributes() {
             seen.insert(name);
@@ -53,7 +58,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Spring's own way to say an attribute: `<property name="…" value="…"/>`.
-    fn property<T>(
+    fn property<T: Target>(
         &mut self,
         table: &'static Table<T>,
         element: Element<'a>,
@@ -82,16 +87,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn child<T>(&mut self, act: &Act<T>, child: Element<'a>, target: &mut T) {
+    fn child<T: Target>(&mut self, act: &Act<T>, child: Element<'a>, target: &mut T) {
         match act {
-            Act::Read(read) => read(self, child, target),
+            Act::Read(read) => {
+                target.at(&child.place());
+                read(self, child, target);
+            }
             Act::Told(severity, why) => self.say_of(child, *severity, *why),
             Act::Door(why) => self.door(child.place(), child.name(), tag(child.name()), why),
         }
     }
 
     /// `<broker><brokerName>a</brokerName></broker>`, also with Spring's `<value>` around it.
-    fn child_as_attribute<T>(
+    fn child_as_attribute<T: Target>(
         &mut self,
         table: &'static Table<T>,
         element: Element<'a>,
@@ -116,7 +124,7 @@ impl<'a> Reader<'a> {
         self.attribute(table, element, child.name(), &holder.text(), child.place(), target);
     }
 
-    fn attribute<T>(
+    fn attribute<T: Target>(
         &mut self,
         table: &'static Table<T>,
         element: Element<'a>,
@@ -130,6 +138,7 @@ impl<'a> Reader<'a> {
             return self.unknown(table, place, what, name);
         };
         let Some(text) = self.resolve(&place, &what, text) else { return };
+        target.at(&place);
         let said = match &found.fate {
             Fate::Used(take) => take(target, &text),
             Fate::Setting(set) => set(target, found.name, &text).map_err(Said::from),
@@ -204,14 +213,19 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the one element that a property holds, which is one of these.
-    pub(crate) fn one_of<T>(&mut self, children: &'static [Child<T>], property: Element<'a>, target: &mut T) {
+    pub(crate) fn one_of<T: Target>(
+        &mut self,
+        children: &'static [Child<T>],
+        property: Element<'a>,
+        target: &mut T,
+    ) {
         if let Some(element) = self.only(property) {
             self.any_of(children, property, element, target);
         }
     }
 
     /// Reads the elements of a list, each of which is one of these. What is none of ActiveMQ's goes to `others`.
-    pub(crate) fn each_of<T>(
+    pub(crate) fn each_of<T: Target>(
         &mut self,
         children: &'static [Child<T>],
         list: Element<'a>,
@@ -228,7 +242,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn any_of<T>(
+    fn any_of<T: Target>(
         &mut self,
         children: &'static [Child<T>],
         holder: Element<'a>,
@@ -253,11 +267,11 @@ impl<'a> Reader<'a> {
 
 /// Whether a value is this one: as a truth value or a number where this is one.
 fn same(value: &str, text: &str) -> Result<bool, String> {
-    if let Ok(value) = value::boolean(value) {
-        return Ok(value::boolean(text)? == value);
-    }
     if let Ok(value) = value::whole(value) {
         return Ok(value::whole(text)? == value);
+    }
+    if let Ok(value) = value::boolean(value) {
+        return Ok(value::boolean(text)? == value);
     }
     Ok(value.eq_ignore_ascii_case(text))
 }

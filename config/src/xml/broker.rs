@@ -1,13 +1,12 @@
 //! `<broker>`.
 
-use super::draft::Draft;
+use super::draft::{Draft, Made};
 use super::reader::Reader;
 use super::table::{
-    Attribute, Child, Said, Table, closed_door, door, door_unless, fixed, harmless, id, not_yet, read,
-    refused, setting, told, unbuilt, used, warned,
+    Attribute, Child, Said, Table, Target as _, closed_door, door, door_unless, fixed, harmless, id, not_yet,
+    read, refused, setting, told, unbuilt, used, warned,
 };
 use super::{connectors, persistence, plugins, policy, usage};
-use crate::model::Configuration;
 use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
 use crate::value;
 
@@ -35,6 +34,7 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
         let made: String = name.chars().map(|one| if allowed(one) { one } else { '_' }).collect();
         let changed = made != name;
         draft.configuration.broker.broker_name = made;
+        draft.note("brokerName");
         match changed {
             true => Err(Said::new(
                 Warning,
@@ -235,14 +235,15 @@ const CHILDREN: &[Child<Draft>] = &[
 ];
 
 /// `<broker>`.
-pub(crate) fn broker<'a>(reader: &mut Reader<'a>, element: super::document::Element<'a>) -> Configuration {
-    let mut draft = Draft::new();
+pub(crate) fn broker<'a>(reader: &mut Reader<'a>, element: super::document::Element<'a>) -> Made {
+    let mut draft = Draft::new(element.place());
     reader.apply(&BROKER, element, &mut draft);
     if !draft.has_store {
+        draft.at(&element.place());
         persistence::without_one(&mut draft);
     }
     if !draft.has_connectors {
         connectors::nobody_could_connect(reader, element);
     }
-    draft.configuration
+    Made { configuration: draft.configuration, said: draft.said }
 }

@@ -4,7 +4,7 @@ use super::document::Element;
 use super::draft::Draft;
 use super::reader::Reader;
 use super::table::{
-    Attribute, Child, Table, fixed, harmless, id, not_yet, read, setting, told, unbuilt, used,
+    Attribute, Child, Table, Target as _, fixed, harmless, id, not_yet, read, setting, told, unbuilt, used,
 };
 use crate::connector;
 use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
@@ -25,6 +25,10 @@ pub(crate) fn connectors<'a>(reader: &mut Reader<'a>, element: Element<'a>, draf
     });
     for remark in connector::apply(&draft.connectors, &mut draft.configuration.broker) {
         reader.say(element.place(), remark.what, remark.severity, remark.why);
+    }
+    draft.at(&element.place());
+    for key in connector::says(&draft.connectors) {
+        draft.note(key);
     }
     if draft.connectors.is_empty() && !draft.is_connector_refused {
         nobody_could_connect(reader, element);

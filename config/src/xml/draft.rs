@@ -1,15 +1,33 @@
 //! A broker as far as it has been read.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use super::as_spring;
+use super::table::Target;
 use crate::connector::Connector;
 use crate::model::Configuration;
+use crate::origin::of_store;
+use crate::report::Place;
 use crate::settings::{self, broker, store};
+
+/// A broker that has been read.
+#[derive(Default)]
+pub(crate) struct Made {
+    /// What it is told.
+    pub(crate) configuration: Configuration,
+    /// Where each setting was said.
+    pub(crate) said: BTreeMap<String, Place>,
+}
 
 /// A broker as far as it has been read.
 pub(crate) struct Draft {
     /// What it is told.
     pub(crate) configuration: Configuration,
+    /// Where each setting was said.
+    pub(crate) said: BTreeMap<String, Place>,
+    /// Where what is read now stands.
+    at: Place,
     /// `dataDirectory`.
     pub(crate) data_directory: PathBuf,
     /// Whether it said where messages are kept.
@@ -23,9 +41,11 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(at: Place) -> Self {
         Self {
             configuration: Configuration::default(),
+            said: BTreeMap::new(),
+            at,
             data_directory: PathBuf::from("activemq-data"),
             has_store: false,
             has_connectors: false,
@@ -38,13 +58,30 @@ impl Draft {
     pub(crate) fn set_broker(&mut self, name: &str, text: &str) -> Result<(), String> {
         let found = settings::find(broker::SETTINGS, name);
         debug_assert!(found.is_some(), "{name} is no setting of brokers");
-        found.map_or(Ok(()), |setting| (setting.set)(&mut self.configuration.broker, text))
+        let Some(setting) = found else { return Ok(()) };
+        as_spring::set(setting, &mut self.configuration.broker, text)?;
+        self.note(name);
+        Ok(())
     }
 
     /// Sets what the store has a setting for.
     pub(crate) fn set_store(&mut self, name: &str, text: &str) -> Result<(), String> {
         let found = settings::find(store::SETTINGS, name);
         debug_assert!(found.is_some(), "{name} is no setting of stores");
-        found.map_or(Ok(()), |setting| (setting.set)(&mut self.configuration, text))
+        let Some(setting) = found else { return Ok(()) };
+        as_spring::set(setting, &mut self.configuration, text)?;
+        self.note(of_store(name));
+        Ok(())
+    }
+
+    /// Notes that what is read now said a setting, by its key.
+    pub(crate) fn note(&mut self, key: impl Into<String>) {
+        self.said.insert(key.into(), self.at.clone());
+    }
+}
+
+impl Target for Draft {
+    fn at(&mut self, place: &Place) {
+        self.at.clone_from(place);
     }
 }

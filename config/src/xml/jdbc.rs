@@ -6,8 +6,11 @@ use super::document::Element;
 use super::draft::Draft;
 use super::lockers;
 use super::reader::Reader;
-use super::table::{Attribute, Child, Table, door_unless, fixed, harmless, id, read, told, used, warned};
+use super::table::{
+    Attribute, Child, Table, Target as _, door_unless, fixed, harmless, id, read, told, used, warned,
+};
 use crate::data_source;
+use crate::origin::{PASSWORD, of_store};
 use crate::remark::Severity::{Harmless, Refused, Warning};
 
 const JAVA: &str = "it names a part of ActiveMQ's own machinery, which is not here";
@@ -37,6 +40,11 @@ pub(crate) fn adapter<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: 
     if let Some(address) = read.address {
         draft.configuration.store.address = address;
         draft.configuration.store.password = read.password;
+        draft.at(&bean.place());
+        draft.note(of_store("address"));
+        if draft.configuration.store.password.is_some() {
+            draft.note(PASSWORD);
+        }
     }
 }
 

@@ -9,6 +9,7 @@
 //! | [`table`] | what a table is |
 //! | [`reader`] | what is known while a file is read; writes findings down |
 //! | [`apply`] | reads elements by tables |
+//! | [`as_spring`] | values as Spring takes them |
 //! | [`broker`], [`draft`] | `<broker>`, and what it comes to |
 //! | [`policy`], [`entry`], [`policy_parts`], [`policy_draft`] | `<destinationPolicy>`, one `<policyEntry>`, what it holds, and what it comes to |
 //! | [`destination`] | a destination as an element |
@@ -21,6 +22,7 @@
 //! | [`sources`] | definitions and files that are given in |
 
 mod apply;
+mod as_spring;
 mod broker;
 mod connectors;
 mod destination;
@@ -44,10 +46,12 @@ mod spring;
 mod table;
 mod usage;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use document::Document;
 pub use document::Failure;
+use draft::Made;
 use reader::Reader;
 pub use sources::{Disk, Files, Sources};
 
@@ -56,12 +60,23 @@ use crate::placeholder::Definitions;
 use crate::remark::Severity;
 use crate::report::{Place, Report};
 
-/// Reads a file and what it imports. The configuration is that of its broker, to be used only where the report does not refuse
-/// ([`Report::is_refused`]); where there is no broker it is the default one, and refused.
+/// What was read.
+#[derive(Debug)]
+pub struct Read {
+    /// What the broker is told, to be used only where the report does not refuse it ([`Report::is_refused`]); where there is no broker it is the
+    /// default one, and refused.
+    pub configuration: Configuration,
+    /// Where each setting was said that was, by its key (see [`origin`](crate::origin)).
+    pub said: BTreeMap<String, Place>,
+    /// What became of each thing.
+    pub report: Report,
+}
+
+/// Reads a file and what it imports.
 ///
 /// # Errors
 /// Where the file is no XML, or beyond what is read.
-pub fn read(path: &Path, sources: &Sources<'_>) -> Result<(Configuration, Report), Failure> {
+pub fn read(path: &Path, sources: &Sources<'_>) -> Result<Read, Failure> {
     let mut findings = Vec::new();
     let mut definitions = Definitions::of(path, sources.definitions.clone(), sources.environment.clone());
     // Spring imports before it knows what beans say of placeholders.
@@ -88,5 +103,6 @@ pub fn read(path: &Path, sources: &Sources<'_>) -> Result<(Configuration, Report
         report.add(finding);
     }
     report.sort();
-    Ok((made.unwrap_or_default(), report))
+    let Made { configuration, said } = made.unwrap_or_default();
+    Ok(Read { configuration, said, report })
 }

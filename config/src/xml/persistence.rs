@@ -9,6 +9,7 @@ use super::table::{
     Attribute, Child, Said, Table, door_unless, fixed, harmless, id, read, setting, told, unbuilt, used,
     warned,
 };
+use crate::origin::of_store;
 use crate::remark::Severity::{Harmless, Refused, Warning};
 use crate::store_address::StoreAddress;
 use crate::value;
@@ -43,12 +44,14 @@ pub(crate) fn without_one(draft: &mut Draft) {
     let name = draft.configuration.broker.broker_name.chars();
     let name: String = name.map(|one| if allowed(one) { one } else { '_' }).collect();
     draft.configuration.store.address = StoreAddress::Journal(draft.data_directory.join(name).join("KahaDB"));
+    draft.note(of_store("address"));
 }
 
 const ADAPTERS: &[Child<Draft>] = &[
     read("kahaDB", |reader, element, draft| {
         // ActiveMQ's own default, whatever dataDirectory says (`MessageDatabase.DEFAULT_DIRECTORY`): a store that is there is to be found.
         draft.configuration.store.address = StoreAddress::Journal("KahaDB".into());
+        draft.note(of_store("address"));
         reader.apply(&KAHA_DB, element, draft);
     }),
     read("jdbcPersistenceAdapter", jdbc::adapter),
@@ -80,6 +83,7 @@ const KAHA_ATTRIBUTES: &[Attribute<Draft>] = &[
     id(),
     used("directory", |draft, text| {
         draft.configuration.store.address = StoreAddress::Journal(value::directory(text)?);
+        draft.note(of_store("address"));
         Ok(())
     }),
     setting("journalMaxFileLength", Draft::set_store),
@@ -96,15 +100,10 @@ const KAHA_ATTRIBUTES: &[Attribute<Draft>] = &[
     }),
     used("journalMaxWriteBatchSize", |draft, text| {
         let size = value::bytes(text)?.clamp(64 << 10, 64 << 20);
-        draft.configuration.store.journal.journal_max_write_batch_size = size as usize;
-        Ok(())
+        Ok(draft.set_store("journalMaxWriteBatchSize", &size.to_string())?)
     }),
     used("maxFailoverProducersToTrack", |draft, text| {
-        let number = value::whole(text)?;
-        let number = usize::try_from(number).ok().filter(|number| *number > 0);
-        draft.configuration.broker.limits.producers_max =
-            number.ok_or_else(|| "needs 1 at least".to_owned())?;
-        Ok(())
+        Ok(draft.set_broker("maxFailoverProducersToTrack", text)?)
     }),
     used("databaseLockedWaitDelay", |draft, text| Ok(draft.set_store("lockAcquireSleepInterval", text)?)),
     harmless(

@@ -1,25 +1,32 @@
 //! `<destinationPolicy>`: which policy is whose.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use kahawai_broker::core::address::Address;
-use kahawai_broker::core::policy::{Policies, Policy};
+use kahawai_broker::core::policy::Policies;
 
 use super::document::Element;
 use super::draft::Draft;
 use super::entry::POLICY_ENTRY;
 use super::policy_draft::Entry;
 use super::reader::{Reader, tag};
-use super::table::{Table, id, read, refused};
+use super::table::{Table, Target, id, read, refused};
+use crate::origin::of_policy;
 use crate::remark::Severity;
+use crate::report::Place;
 
 /// `<policyMap>` as far as it has been read.
 #[derive(Default)]
 pub(crate) struct Map {
-    default: Option<Policy>,
-    entries: Vec<(Address, Policy)>,
+    default: Option<Entry>,
+    entries: Vec<(Address, Entry)>,
     /// Each part of them.
     there: HashSet<Address>,
+}
+
+/// Each entry notes it for itself.
+impl Target for Map {
+    fn at(&mut self, _: &Place) {}
 }
 
 pub(crate) static POLICY_MAP: Table<Map> = Table {
@@ -28,7 +35,7 @@ pub(crate) static POLICY_MAP: Table<Map> = Table {
     children: &[&[
         read("defaultEntry", |reader, element, map| {
             if let Some(entry) = reader.only(element) {
-                map.default = self::entry(reader, entry).map(|entry| entry.policy);
+                map.default = self::entry(reader, entry);
             }
         }),
         read("policyEntries", entries),
@@ -44,10 +51,20 @@ pub(crate) fn destination_policy<'a>(reader: &mut Reader<'a>, element: Element<'
     }
     let mut map = Map::default();
     reader.apply(&POLICY_MAP, found, &mut map);
-    let mut policies = Policies::new(map.default.unwrap_or_default());
-    for (address, policy) in map.entries {
+    let default = map.default.unwrap_or_default();
+    let mut policies = Policies::new(default.policy);
+    let said = &mut draft.said;
+    let mut note = |part: Option<&Address>, places: &BTreeMap<&'static str, Place>| {
+        said.extend(places.iter().map(|(name, place)| (of_policy(part, name), place.clone())));
+    };
+    note(None, &default.said);
+    let mut seen = HashSet::new();
+    for (address, entry) in map.entries {
+        for part in address.parts().into_iter().filter(|part| seen.insert(part.clone())) {
+            note(Some(&part), &entry.said);
+        }
         // What is there twice was told where it stands.
-        let _ = policies.add(&address, policy);
+        let _ = policies.add(&address, entry.policy);
     }
     draft.configuration.broker.policies = policies;
 }
@@ -56,7 +73,7 @@ fn entries<'a>(reader: &mut Reader<'a>, element: Element<'a>, map: &mut Map) {
     reader.no_text(element);
     for child in element.children() {
         let Some(made) = entry(reader, child) else { continue };
-        let Some(address) = made.address else {
+        let Some(address) = made.address.clone() else {
             let advice =
                 "it says for which destinations: write queue=\"…\" or topic=\"…\", which may be a pattern";
             reader.say_of(child, Severity::Refused, advice);
@@ -70,7 +87,7 @@ fn entries<'a>(reader: &mut Reader<'a>, element: Element<'a>, map: &mut Map) {
             let advice = "there is an entry for the same destinations before it, which is the one that counts: remove one of them";
             reader.say_of(child, Severity::Warning, advice);
         }
-        map.entries.push((address, made.policy));
+        map.entries.push((address, made));
     }
 }
 

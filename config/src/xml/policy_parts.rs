@@ -1,8 +1,5 @@
 //! What a `<policyEntry>` holds that the broker does: dead letters, and what is dropped for slow subscribers.
 
-use kahawai_broker::core::address::AddressKind;
-use kahawai_broker::core::policy::{DeadLetterPlace, PendingMessageLimit};
-
 use super::destination;
 use super::policy_draft::{Entry, set};
 use super::table::{Attribute, Child, Table, fixed, harmless, id, read, setting, told, used};
@@ -23,35 +20,15 @@ const COMMON: &[Attribute<Entry>] = &[
 
 pub(crate) static SHARED: Table<Entry> = Table {
     element: "sharedDeadLetterStrategy",
-    attributes: &[COMMON, &[used("deadLetterQueue", |entry, text| Ok(shared(entry, text)?))]],
+    // As an attribute it is a qualified name, a queue's by default.
+    attributes: &[COMMON, &[setting("deadLetterQueue", set)]],
     children: &[&[read("deadLetterQueue", |reader, element, entry| {
         let Some((inner, address)) = destination::destination(reader, element) else { return };
-        let said = match address.kind {
-            AddressKind::Queue => set(entry, "deadLetterQueue", &address.name),
-            AddressKind::Topic => topic(entry, &address.name),
-            _ => Err("dead letters cannot go to a temporary destination".to_owned()),
-        };
-        if let Err(problem) = said {
+        if let Err(problem) = set(entry, "deadLetterQueue", &address.to_string()) {
             reader.say_of(inner, Refused, problem);
         }
     })]],
 };
-
-/// As an attribute it is a qualified name, a queue's by default.
-fn shared(entry: &mut Entry, text: &str) -> Result<(), String> {
-    match text.strip_prefix("topic://") {
-        Some(name) => topic(entry, name),
-        None => set(entry, "deadLetterQueue", text.strip_prefix("queue://").unwrap_or(text)),
-    }
-}
-
-fn topic(entry: &mut Entry, name: &str) -> Result<(), String> {
-    set(entry, "deadLetterQueue", name)?;
-    if let DeadLetterPlace::Shared(address) = &mut entry.policy.dead_letters.place {
-        address.kind = AddressKind::Topic;
-    }
-    Ok(())
-}
 
 pub(crate) static INDIVIDUAL: Table<Entry> = Table {
     element: "individualDeadLetterStrategy",
@@ -88,7 +65,8 @@ pub(crate) const DEAD_LETTER_STRATEGIES: &[Child<Entry>] = &[
         reader.apply(&INDIVIDUAL, element, entry);
     }),
     read("discarding", |reader, element, entry| {
-        entry.policy.dead_letters.place = DeadLetterPlace::Discarding;
+        let said = set(entry, "deadLetterStrategy", "discarding");
+        debug_assert!(said.is_ok(), "there is such a strategy");
         reader.apply(&DISCARDING, element, entry);
     }),
 ];
@@ -114,11 +92,13 @@ pub(crate) static PREFETCH_RATE: Table<Entry> = Table {
 pub(crate) const PENDING_LIMITS: &[Child<Entry>] = &[
     read("constantPendingMessageLimitStrategy", |reader, element, entry| {
         // ActiveMQ's defaults, which an entry without the strategy does not have.
-        entry.policy.pending_message_limit = Some(PendingMessageLimit::Constant(-1));
+        let said = set(entry, "constantPendingMessageLimitStrategy", "-1");
+        debug_assert!(said.is_ok(), "it is a number");
         reader.apply(&CONSTANT, element, entry);
     }),
     read("prefetchRatePendingMessageLimitStrategy", |reader, element, entry| {
-        entry.policy.pending_message_limit = Some(PendingMessageLimit::PrefetchRate(0.5));
+        let said = set(entry, "prefetchRatePendingMessageLimitStrategy", "0.5");
+        debug_assert!(said.is_ok(), "it is a number");
         reader.apply(&PREFETCH_RATE, element, entry);
     }),
 ];

@@ -1,14 +1,14 @@
 //! What stands around a broker: Spring's `<beans>`. No bean is ever made: what is known is mapped, the rest reported.
 
 use super::document::Element;
+use super::draft::Made;
 use super::reader::{Reader, tag};
 use super::{broker, placeholders};
 use crate::data_source;
-use crate::model::Configuration;
 use crate::remark::Severity;
 
 /// All files, the main one first: `<beans>` with a broker in it, or a `<broker>` itself.
-pub(crate) fn contexts<'a>(reader: &mut Reader<'a>, roots: &[Element<'a>]) -> Option<Configuration> {
+pub(crate) fn contexts<'a>(reader: &mut Reader<'a>, roots: &[Element<'a>]) -> Option<Made> {
     let mut made = None;
     for root in roots {
         one(reader, *root, &mut made);
@@ -23,7 +23,7 @@ pub(crate) fn contexts<'a>(reader: &mut Reader<'a>, roots: &[Element<'a>]) -> Op
     made
 }
 
-fn one<'a>(reader: &mut Reader<'a>, element: Element<'a>, made: &mut Option<Configuration>) {
+fn one<'a>(reader: &mut Reader<'a>, element: Element<'a>, made: &mut Option<Made>) {
     if element.is_core() {
         return core(reader, element, made);
     }
@@ -50,7 +50,7 @@ fn one<'a>(reader: &mut Reader<'a>, element: Element<'a>, made: &mut Option<Conf
     }
 }
 
-fn core<'a>(reader: &mut Reader<'a>, element: Element<'a>, made: &mut Option<Configuration>) {
+fn core<'a>(reader: &mut Reader<'a>, element: Element<'a>, made: &mut Option<Made>) {
     match element.name() {
         "broker" if made.is_some() => {
             reader.say_of(element, Severity::Refused, "there is a broker already: one process runs one");

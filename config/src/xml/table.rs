@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use super::document::Element;
 use super::reader::Reader;
 use crate::remark::Severity;
+use crate::report::Place;
 
 /// What may stand in an element that changes a `T`. Attributes and elements that several tables share are a list of their own.
 pub(crate) struct Table<T: 'static> {
@@ -21,6 +22,12 @@ pub(crate) struct Table<T: 'static> {
 pub(crate) struct Attribute<T: 'static> {
     pub(crate) name: &'static str,
     pub(crate) fate: Fate<T>,
+}
+
+/// What tables change. It is told where each thing stands before that changes it.
+pub(crate) trait Target {
+    /// Here it stands.
+    fn at(&mut self, place: &Place);
 }
 
 /// What is to be said of something that is not simply used.

@@ -24,9 +24,8 @@ pub(crate) fn read_with(text: &str, without: &[&str]) -> (Configuration, Vec<Str
         without: without.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
         files: &One(text),
     };
-    let (made, report) =
-        read(Path::new("conf/a.xml"), &sources).unwrap_or_else(|failure| panic!("{failure}"));
-    (made, report.findings().iter().map(ToString::to_string).collect())
+    let made = read(Path::new("conf/a.xml"), &sources).unwrap_or_else(|failure| panic!("{failure}"));
+    (made.configuration, made.report.findings().iter().map(ToString::to_string).collect())
 }
 
 /// A connector, without which nobody could connect.

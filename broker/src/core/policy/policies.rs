@@ -9,7 +9,7 @@
 //! certain with ActiveMQ, and so it is here.
 
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::entry::Policy;
@@ -47,6 +47,21 @@ impl Policies {
             self.by_address.insert(part, Arc::clone(&policy));
         }
         new
+    }
+
+    /// The policy for all that no other is for.
+    pub fn default_policy(&self) -> &Policy {
+        &self.default
+    }
+
+    /// Puts another one in its place.
+    pub fn set_default(&mut self, policy: Policy) {
+        self.default = Arc::new(policy.bounded());
+    }
+
+    /// The others, each with the one destination or pattern that it is for, in their order.
+    pub fn entries(&self) -> BTreeMap<&Address, &Policy> {
+        self.by_address.iter().map(|(address, policy)| (address, policy.as_ref())).collect()
     }
 
     /// All of them, in no order.

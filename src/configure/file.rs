@@ -1,13 +1,15 @@
 //! The file that a broker is configured by.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::Path;
 
 use kahawai_config::remark::Severity;
-use kahawai_config::{Configuration, Secret, toml_file, xml};
+use kahawai_config::secret::Reference;
+use kahawai_config::xml::{self, Disk, Sources};
+use kahawai_config::{Effective, Origin, Secret, properties, toml_file};
 
-use crate::config;
 use crate::exit::{Exit, Failure};
 
 /// Reads it. What differs from what was written is said in the log.
@@ -15,7 +17,7 @@ pub(super) fn read(
     path: &Path,
     definitions: &[(String, String)],
     without: &[String],
-) -> Result<Configuration, Failure> {
+) -> Result<Effective, Failure> {
     let shown = path.display();
     let wrong = |problem: &dyn std::fmt::Display| Failure::new(Exit::Usage, format!("{shown}: {problem}"));
     let ends_with = |ending| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending));
@@ -37,7 +39,7 @@ pub(super) fn read(
     let text = String::from_utf8(text).map_err(|_| wrong(&"is no text in UTF-8"))?;
     // A file of secrets is named as seen from the configuration.
     let beside = path.parent().unwrap_or(Path::new("."));
-    let found = toml_file::read(&text, &|name| secret(&beside.join(name)));
+    let found = toml_file::read(&text, &|reference| referred(beside, reference));
     let found = found.map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(|problem| format!("{shown}:{problem}")).collect();
         Failure::new(Exit::Usage, lines.join("\n"))
@@ -45,18 +47,18 @@ pub(super) fn read(
     for (line, remark) in &found.remarks {
         tracing::warn!("{shown}:{line}: {}: {}", remark.what, remark.why);
     }
-    Ok(found.configuration)
+    let origin = |line| Origin::File { file: shown.to_string(), line };
+    let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
+    let said = found.said.into_iter().map(|(key, line)| (key, origin(number(line))));
+    Ok(Effective { configuration: found.configuration, origins: said.collect() })
 }
 
 /// Reads ActiveMQ's own file. Nothing is begun that it would have to be refused for.
-fn read_xml(
-    path: &Path,
-    definitions: &[(String, String)],
-    without: &[String],
-) -> Result<Configuration, Failure> {
+fn read_xml(path: &Path, definitions: &[(String, String)], without: &[String]) -> Result<Effective, Failure> {
     let refused = |lines: &str| Failure::new(Exit::Usage, lines);
-    let (configuration, report) = xml::read(path, &config::sources(definitions, without))
-        .map_err(|failure| refused(&failure.to_string()))?;
+    let read =
+        xml::read(path, &sources(definitions, without)).map_err(|failure| refused(&failure.to_string()))?;
+    let report = read.report;
     let of = |least: Severity| report.findings().iter().filter(move |found| found.severity >= least);
     if report.is_refused() {
         let lines: Vec<String> = of(Severity::Refused).map(ToString::to_string).collect();
@@ -66,7 +68,42 @@ fn read_xml(
     for found in of(Severity::NotYet) {
         tracing::warn!("{found}");
     }
-    Ok(configuration)
+    let said = read.said.into_iter();
+    let origins = said.map(|(key, place)| (key, Origin::File { file: place.file, line: place.line }));
+    Ok(Effective { configuration: read.configuration, origins: origins.collect() })
+}
+
+/// What an `activemq.xml` is read with: definitions, the environment, and the files of this machine.
+pub(crate) fn sources(definitions: &[(String, String)], without: &[String]) -> Sources<'static> {
+    Sources {
+        definitions: definitions.iter().cloned().collect(),
+        environment: variables(),
+        without: without.iter().cloned().collect(),
+        files: &Disk,
+    }
+}
+
+/// The environment. A variable whose name or value is no Unicode cannot be meant by a placeholder, or for a setting.
+pub(super) fn variables() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// A password, where a file of settings says that it is.
+fn referred(beside: &Path, reference: &Reference) -> Result<Secret, String> {
+    match reference {
+        Reference::File(name) => secret(&beside.join(name)),
+        Reference::Property { file, name } => {
+            let bytes = fs::read(beside.join(file)).map_err(|error| error.to_string())?;
+            let found = properties::parse(&bytes).remove(name).filter(|secret| !secret.is_empty());
+            found.map(Secret).ok_or_else(|| format!("has no property {name}"))
+        }
+        Reference::Variable(name) => match std::env::var(name) {
+            Ok(secret) if !secret.is_empty() => Ok(Secret(secret)),
+            _ => Err(format!("names {name}, which is not in the environment")),
+        },
+    }
 }
 
 /// The first line of a file that holds a secret.

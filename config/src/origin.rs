@@ -1,0 +1,77 @@
+//! Where the values of a configuration come from, and what that is called together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use kahawai_broker::core::address::Address;
+
+use crate::model::Configuration;
+
+/// Where a value comes from. What is further down counts more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody said anything.
+    #[default]
+    Default,
+    /// A line of a file.
+    File {
+        /// The file, as it was named.
+        file: String,
+        /// From 1 on.
+        line: u32,
+    },
+    /// A variable of the environment.
+    Environment(String),
+    /// An option of the command line.
+    Option(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => formatter.write_str("default"),
+            Self::File { file, line } => write!(formatter, "{file}:{line}"),
+            Self::Environment(name) => formatter.write_str(name),
+            Self::Option(name) => formatter.write_str(name),
+        }
+    }
+}
+
+/// The key of the connectors.
+pub const CONNECTORS: &str = "transportConnectors";
+/// The key of the password of a store.
+pub const PASSWORD: &str = "store.password";
+
+/// The key of a setting of the store.
+pub fn of_store(name: &str) -> String {
+    format!("store.{name}")
+}
+
+/// The key of a setting of the policy for a destination, or of the one for all others.
+pub fn of_policy(address: Option<&Address>, name: &str) -> String {
+    match address {
+        Some(address) => format!("policy[{address}].{name}"),
+        None => format!("policy[default].{name}"),
+    }
+}
+
+/// A configuration, and where what it says comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Effective {
+    /// What it comes to.
+    pub configuration: Configuration,
+    /// By key (`brokerName`, `store.leaseDuration`, `policy[queue://ORDERS.>].memoryLimit`) where what is no default comes from.
+    pub origins: BTreeMap<String, Origin>,
+}
+
+impl Effective {
+    /// Where a setting's value comes from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Notes where one comes from that counts more than what was there.
+    pub fn note(&mut self, key: impl Into<String>, origin: Origin) {
+        self.origins.insert(key.into(), origin);
+    }
+}
