@@ -55,3 +55,42 @@ fn the_exit_code_says_whether_a_broker_may_start_from_a_file() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.code() == Some(2) && text.contains("activemq.xml:1:1: refused: "), "{text}");
 }
+
+#[test]
+fn a_toml_file_is_checked_with_the_same_codes_and_what_is_dangerous_is_a_warning() {
+    let folder = directory();
+    let file = folder.path().join("kahawai.toml");
+    let check = |text: &str, arguments: &[&str]| {
+        fs::write(&file, text).expect("a file");
+        let mut command = Broker::command();
+        let output = command.args(["config", "check"]).arg(&file).args(arguments).output().expect("it runs");
+        (output.status.code(), String::from_utf8(output.stdout).expect("text"))
+    };
+    assert_eq!(check("brokerName = \"a\"", &[]), (Some(0), String::new()));
+    let (code, text) = check("\ntransportConnectors = [\"tcp://0.0.0.0:61616\"]", &[]);
+    assert!(
+        code == Some(1) && text.contains("kahawai.toml:2:1: warning: tcp://0.0.0.0:61616: nobody is asked"),
+        "{text}"
+    );
+    let (code, text) = check("brokername = \"a\"\n[store]\npasswordFile = \"gone\"", &[]);
+    assert!(code == Some(2) && text.lines().count() == 2 && text.contains("was brokerName meant?"), "{text}");
+    let (code, text) = check("[store]\njournalDiskSyncStrategy = \"never\"", &["--json"]);
+    let told: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &told["worst"], &told["findings"][0]["line"]), (Some(1), &"warning".into(), &2.into()));
+    assert_eq!(check("", &["-D", "a=b"]).0, Some(2));
+    fs::remove_file(&file).expect("it is there");
+    let output = Broker::command().args(["config", "check"]).arg(&file).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(2));
+
+    // The same of ActiveMQ's own file, at its line.
+    let file = folder.path().join("activemq.xml");
+    let text = "<broker xmlns='http://activemq.apache.org/schema/core'>\n<transportConnectors>\n\
+                <transportConnector uri='tcp://0.0.0.0:0'/></transportConnectors></broker>";
+    fs::write(&file, text).expect("a file");
+    let output = Broker::command().args(["config", "check"]).arg(&file).output().expect("it runs");
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.code() == Some(1) && told.contains("activemq.xml:2:1: warning: tcp://0.0.0.0:0: "),
+        "{told}"
+    );
+}

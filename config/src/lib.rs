@@ -6,6 +6,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`model`] | the model |
+//! | [`check`] | what there is to say of a file before a broker is started with it |
+//! | [`danger`] | combinations that do more than was meant |
 //! | [`connector`] | URIs of connectors |
 //! | [`data_source`] | data-source beans and JDBC URLs, as places of stores |
 //! | [`difference`] | what one configuration says otherwise than another |
@@ -22,7 +24,9 @@
 //! | [`value`] | what a single value may be, whoever says it |
 //! | [`xml`] | `activemq.xml` |
 
+pub mod check;
 pub mod connector;
+pub mod danger;
 pub mod data_source;
 pub mod difference;
 pub mod environment;

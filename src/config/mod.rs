@@ -11,9 +11,9 @@ mod show;
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use kahawai_config::check;
 use kahawai_config::remark::Severity;
 use kahawai_config::report::Report;
-use kahawai_config::xml;
 use serde_json::json;
 
 use crate::configure;
@@ -25,7 +25,7 @@ use options::{CheckOptions, ConfigCommand, ConfigOptions};
 pub(crate) fn run(options: ConfigOptions) -> ExitCode {
     let done = match options.command {
         ConfigCommand::Check(options) => {
-            let report = check(&options);
+            let report = look(&options);
             tell(&report, options.json).map(|()| code(&report)).or_else(|failure| match failure.exit {
                 // Whoever read the output has enough; the code says the rest.
                 Exit::Silent => Ok(code(&report)),
@@ -53,9 +53,20 @@ fn code(report: &Report) -> u8 {
     }
 }
 
-fn check(options: &CheckOptions) -> Report {
-    let sources = configure::sources(&options.definitions, &options.without);
-    xml::read(&options.file, &sources).map_or_else(Report::from, |read| read.report)
+fn look(options: &CheckOptions) -> Report {
+    let file = &options.file;
+    if !file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml")) {
+        return check::of_xml(file, &configure::sources(&options.definitions, &options.without));
+    }
+    let shown = file.display().to_string();
+    if !options.definitions.is_empty() || !options.without.is_empty() {
+        let problem = "-D and --without are for ActiveMQ's files, which end with .xml";
+        return check::unreadable(&shown, problem.to_owned());
+    }
+    match configure::text(file) {
+        Ok(text) => check::of_toml(&shown, &text, &|reference| configure::referred(file, reference)),
+        Err(problem) => check::unreadable(&shown, problem),
+    }
 }
 
 fn tell(report: &Report, in_json: bool) -> Result<(), Failure> {

@@ -23,12 +23,13 @@ Exit codes:
 const EXAMPLES: &str = "\
 Examples:
   kahawai config check /etc/activemq/activemq.xml
+  kahawai config check kahawai.toml
   kahawai config check conf/activemq.xml -D activemq.data=/var/lib/activemq
   kahawai config check conf/activemq.xml --json | jq '.findings[] | select(.severity == \"refused\")'
 
 Exit codes:
   0  all of it is used, or nothing is lost by what is not (harmless)
-  1  the broker does less than the file says, or does it in another way (not yet, warning)
+  1  the broker does less than the file says, does it in another way, or does as it says though that is dangerous (not yet, warning)
   2  refused: a broker must not be started with it, or it cannot be read; or wrong usage";
 
 /// Say what becomes of a configuration file, and what a broker would be told.
@@ -40,7 +41,8 @@ pub(crate) struct ConfigOptions {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
-    /// Read ActiveMQ's activemq.xml and say line by line what this broker does not do as it says, and what to write instead.
+    /// Read a file of settings, or ActiveMQ's activemq.xml, and say line by line what this broker does not do as it says, what is dangerous
+    /// about it, and what to write instead.
     #[command(after_help = EXAMPLES)]
     Check(CheckOptions),
 
@@ -63,7 +65,7 @@ pub(crate) struct ShowOptions {
 /// Options of `kahawai config check`.
 #[derive(Debug, Args)]
 pub(crate) struct CheckOptions {
-    /// The file.
+    /// The file: TOML where it ends with .toml.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 

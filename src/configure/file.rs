@@ -32,14 +32,8 @@ pub(super) fn read(
     if !definitions.is_empty() || !without.is_empty() {
         return Err(wrong(&"-D and --without are for ActiveMQ's files, which end with .xml"));
     }
-    let mut text = Vec::new();
-    let read =
-        File::open(path).and_then(|file| file.take(toml_file::BYTES_MAX as u64 + 1).read_to_end(&mut text));
-    read.map_err(|error| wrong(&error))?;
-    let text = String::from_utf8(text).map_err(|_| wrong(&"is no text in UTF-8"))?;
-    // A file of secrets is named as seen from the configuration.
-    let beside = path.parent().unwrap_or(Path::new("."));
-    let found = toml_file::read(&text, &|reference| referred(beside, reference));
+    let text = text(path).map_err(|problem| wrong(&problem))?;
+    let found = toml_file::read(&text, &|reference| referred(path, reference));
     let found = found.map_err(|problems| {
         let lines: Vec<String> = problems.iter().map(|problem| format!("{shown}:{problem}")).collect();
         Failure::new(Exit::Usage, lines.join("\n"))
@@ -73,6 +67,15 @@ fn read_xml(path: &Path, definitions: &[(String, String)], without: &[String]) -
     Ok(Effective { configuration: read.configuration, origins: origins.collect() })
 }
 
+/// The text of a TOML file.
+pub(crate) fn text(path: &Path) -> Result<String, String> {
+    let mut text = Vec::new();
+    let read =
+        File::open(path).and_then(|file| file.take(toml_file::BYTES_MAX as u64 + 1).read_to_end(&mut text));
+    read.map_err(|error| error.to_string())?;
+    String::from_utf8(text).map_err(|_| "is no text in UTF-8".to_owned())
+}
+
 /// What an `activemq.xml` is read with: definitions, the environment, and the files of this machine.
 pub(crate) fn sources(definitions: &[(String, String)], without: &[String]) -> Sources<'static> {
     Sources {
@@ -90,8 +93,9 @@ pub(super) fn variables() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// A password, where a file of settings says that it is.
-fn referred(beside: &Path, reference: &Reference) -> Result<Secret, String> {
+/// A password, where this file of settings says that it is: another file is named as seen from it.
+pub(crate) fn referred(settings: &Path, reference: &Reference) -> Result<Secret, String> {
+    let beside = settings.parent().unwrap_or(Path::new("."));
     match reference {
         Reference::File(name) => secret(&beside.join(name)),
         Reference::Property { file, name } => {
