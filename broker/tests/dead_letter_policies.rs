@@ -13,6 +13,7 @@ use kahawai_broker::core::policy::{
 };
 use kahawai_broker::core::spec::AcknowledgementKind::Poison;
 use kahawai_broker::core::spec::{ConsumerSpec, LastDelivered};
+use kahawai_openwire::primitive;
 use kahawai_store::message::Message;
 use support::{World, consumer_spec, durable_spec, message, name_of};
 
@@ -51,13 +52,25 @@ fn waiting(world: &mut World, connection: ConnectionKey, queue: &str) -> Vec<Mes
     found
 }
 
+/// A property of a message, as its client reads it.
+fn number(message: &Message, name: &str) -> Option<i64> {
+    let properties = primitive::decode_map(&message.properties, &primitive::Limits::MESSAGE).unwrap();
+    match properties.get(name) {
+        Some(primitive::Value::Long(number)) => Some(*number),
+        other => {
+            assert!(other.is_none(), "{other:?}");
+            None
+        }
+    }
+}
+
 fn names(world: &mut World, connection: ConnectionKey, queue: &str) -> Vec<String> {
     let found = waiting(world, connection, queue);
     found.iter().map(|message| message.header.message_id.to_string()).collect()
 }
 
 #[test]
-fn each_destination_may_have_a_place_of_its_own_for_its_dead_letters_which_has_none() {
+fn each_destination_may_have_a_place_of_its_own_for_its_dead_letters() {
     let mut world = world(individual());
     let connection = world.connect("c");
     let topic = Address::topic("t");
@@ -70,10 +83,58 @@ fn each_destination_may_have_a_place_of_its_own_for_its_dead_letters_which_has_n
     poison(&mut world, connection, consumer_spec(&Address::queue("a"), 10));
     assert_eq!(names(&mut world, connection, "DLQ.a"), ["of a"]);
     assert_eq!(names(&mut world, connection, "ActiveMQ.DLQ.Topic.t"), ["of t"]);
+}
+
+/// ActiveMQ 5.17 does so too. The message must not be lost because a consumer of dead letters fails as well.
+#[test]
+fn a_dead_letter_that_fails_goes_to_a_further_place_and_keeps_what_it_says_of_its_first_life() {
+    let mut world = world(individual());
+    let connection = world.connect("c");
+    let mut mortal = message("m", true);
+    mortal.header.expiration = world.now + 1_000_000;
+    world.send(connection, &Address::queue("a"), mortal.clone());
+    poison(&mut world, connection, consumer_spec(&Address::queue("a"), 10));
     poison(&mut world, connection, consumer_spec(&Address::queue("DLQ.a"), 10));
     assert!(names(&mut world, connection, "DLQ.a").is_empty());
-    for other in ["DLQ.DLQ.a", "ActiveMQ.DLQ"] {
-        assert!(names(&mut world, connection, other).is_empty(), "{other}");
+    let letter = waiting(&mut world, connection, "DLQ.DLQ.a").pop().unwrap();
+    assert_eq!(letter.header.original_destination.as_deref(), Some("queue://DLQ.a"));
+    assert_eq!(number(&letter, "originalExpiration"), Some(mortal.header.expiration));
+    assert!(names(&mut world, connection, "ActiveMQ.DLQ").is_empty());
+}
+
+#[test]
+fn a_dead_letter_that_outlives_its_time_is_gone_and_what_was_sent_to_its_place_is_not() {
+    let mut world = world(DeadLetterStrategy { expiration: 5000, ..individual() });
+    let connection = world.connect("c");
+    world.send(connection, &Address::queue("a"), message("letter", true));
+    poison(&mut world, connection, consumer_spec(&Address::queue("a"), 10));
+    let mut sent = message("sent", true);
+    sent.header.expiration = world.now + 5000;
+    world.send(connection, &Address::queue("DLQ.a"), sent);
+    world.settle();
+    world.advance(30_000);
+    world.settle();
+    assert!(names(&mut world, connection, "DLQ.a").is_empty());
+    assert_eq!(names(&mut world, connection, "DLQ.DLQ.a"), ["sent"]);
+    world.advance(30_000);
+    world.settle();
+    assert!(names(&mut world, connection, "DLQ.DLQ.a").is_empty());
+    assert!(names(&mut world, connection, "DLQ.DLQ.DLQ.a").is_empty());
+}
+
+#[test]
+fn a_dead_letter_says_when_it_would_have_expired_also_that_it_never_would() {
+    for (expiration, lives, expected) in
+        [(0, 0, Some(0)), (1_000_000_000, 0, Some(1_000_000_000)), (0, 5000, None)]
+    {
+        let mut world = world(DeadLetterStrategy { expiration: lives, ..DeadLetterStrategy::default() });
+        let connection = world.connect("c");
+        let mut sent = message("m", true);
+        sent.header.expiration = expiration;
+        world.send(connection, &Address::queue("a"), sent);
+        poison(&mut world, connection, consumer_spec(&Address::queue("a"), 10));
+        let letter = waiting(&mut world, connection, "ActiveMQ.DLQ").pop().unwrap();
+        assert_eq!(number(&letter, "originalExpiration"), expected, "{expiration}, {lives}");
     }
 }
 

@@ -126,7 +126,9 @@ fn poison_and_expired_messages_go_to_the_dead_letter_queue_with_their_origin_and
     world.settle();
     let found = world.deliveries();
     assert_eq!(found.iter().map(name_of).collect::<Vec<_>>(), ["poison", "late"]);
-    for (delivery, cause) in found.iter().zip(["bad", "Message Expired"]) {
+    for (delivery, cause) in
+        found.iter().zip(["java.lang.Throwable: bad", "java.lang.Throwable: Message Expired. Expiration:"])
+    {
         assert_eq!(delivery.consumer, letters);
         let Payload::Message(message) = &delivery.payload else { panic!("no message") };
         assert_eq!(message.header.original_destination.as_deref(), Some("queue://q"));

@@ -26,8 +26,8 @@ pub struct Settings {
 pub enum Property<'a> {
     /// A text.
     Text(&'a str),
-    /// A number.
-    Long(i64),
+    /// A number, where nothing is there under this name.
+    LongIfAbsent(i64),
     /// None: what is there under this name is taken out.
     Absent,
 }

@@ -274,7 +274,11 @@ pub fn annotate(message: &Stored, more: &[(&str, Property<'_>)]) -> Bytes {
     for (name, value) in more {
         match value {
             Property::Text(text) => properties.put(*name, Value::Text(Text::from(*text))),
-            Property::Long(number) => properties.put(*name, Value::Long(*number)),
+            Property::LongIfAbsent(number) => {
+                if properties.get(name).is_none() {
+                    properties.put(*name, Value::Long(*number));
+                }
+            }
             Property::Absent => properties.remove(name),
         }
     }

@@ -70,29 +70,29 @@ impl Default for IndividualDeadLetters {
 }
 
 impl DeadLetterStrategy {
-    /// Where a message of a destination goes; `None` where it is gone. What is in a place for dead letters already does not go
-    /// to a further one of the same strategy.
-    pub(crate) fn place_for(&self, from: &Address) -> Option<Address> {
-        match &self.place {
-            DeadLetterPlace::Discarding => None,
-            DeadLetterPlace::Shared(place) => Some(place.clone()).filter(|place| place != from),
+    /// Where a message of a destination goes; `None` where it is gone, as it is in that place already. What fails in a place for
+    /// dead letters of this strategy goes to a further one, as with ActiveMQ. A dead letter whose own time is over (`outlived`) is gone there: with
+    /// ActiveMQ it would go from place to place for ever.
+    pub(crate) fn place_for(&self, from: &Address, outlived: bool) -> Option<Address> {
+        let place = match &self.place {
+            DeadLetterPlace::Discarding => return None,
+            DeadLetterPlace::Individual(individual) if outlived && individual.is_place(from) => return None,
+            DeadLetterPlace::Shared(place) => place.clone(),
             DeadLetterPlace::Individual(individual) => individual.place_for(from),
-        }
+        };
+        Some(place).filter(|place| place != from)
     }
 }
 
 impl IndividualDeadLetters {
-    fn place_for(&self, from: &Address) -> Option<Address> {
+    fn place_for(&self, from: &Address) -> Address {
         let (prefix, suffix, to_queue) = if from.kind.is_queue() {
             (&self.queue_prefix, &self.queue_suffix, self.use_queue_for_queue_messages)
         } else {
             (&self.topic_prefix, &self.topic_suffix, self.use_queue_for_topic_messages)
         };
-        if self.is_place(from) {
-            return None;
-        }
         let name = format!("{prefix}{}{suffix}", from.name);
-        Some(if to_queue { Address::queue(name) } else { Address::topic(name) })
+        if to_queue { Address::queue(name) } else { Address::topic(name) }
     }
 
     /// Whether dead letters go there by this rule.
@@ -115,15 +115,15 @@ mod tests {
     fn a_shared_place_is_for_all_but_itself() {
         let strategy = DeadLetterStrategy::default();
         let place = Address::queue("ActiveMQ.DLQ");
-        assert_eq!(strategy.place_for(&Address::queue("a")), Some(place.clone()));
-        assert_eq!(strategy.place_for(&Address::topic("a")), Some(place.clone()));
-        assert_eq!(strategy.place_for(&place), None);
+        assert_eq!(strategy.place_for(&Address::queue("a"), true), Some(place.clone()));
+        assert_eq!(strategy.place_for(&Address::topic("a"), false), Some(place.clone()));
+        assert_eq!(strategy.place_for(&place, false), None);
         let strategy = DeadLetterStrategy { place: DeadLetterPlace::Discarding, ..strategy };
-        assert_eq!(strategy.place_for(&Address::queue("a")), None);
+        assert_eq!(strategy.place_for(&Address::queue("a"), false), None);
     }
 
     #[test]
-    fn individual_places_are_named_after_where_the_message_was_and_have_none_themselves() {
+    fn individual_places_are_named_after_where_the_message_was_and_an_outlived_letter_leaves_them_for_none() {
         let individual = IndividualDeadLetters {
             queue_suffix: ".dead".into(),
             use_queue_for_topic_messages: false,
@@ -139,8 +139,24 @@ mod tests {
                 Address::queue("ActiveMQ.DLQ.Queue.ID:1.dead"),
             ),
         ] {
-            assert_eq!(strategy.place_for(&from).as_ref(), Some(&expected));
-            assert_eq!(strategy.place_for(&expected), None, "no dead letters of dead letters");
+            assert_eq!(strategy.place_for(&from, false).as_ref(), Some(&expected));
+            assert_eq!(
+                strategy.place_for(&from, true).as_ref(),
+                Some(&expected),
+                "it is no place for letters"
+            );
+            assert_eq!(strategy.place_for(&expected, true), None);
         }
+        let further = strategy.place_for(&Address::queue("ActiveMQ.DLQ.Queue.a.b.dead"), false);
+        assert_eq!(further, Some(Address::queue("ActiveMQ.DLQ.Queue.ActiveMQ.DLQ.Queue.a.b.dead.dead")));
+    }
+
+    #[test]
+    fn a_place_that_is_named_like_where_the_message_was_is_none() {
+        let individual =
+            IndividualDeadLetters { queue_prefix: "".into(), ..IndividualDeadLetters::default() };
+        let place = DeadLetterPlace::Individual(individual);
+        let strategy = DeadLetterStrategy { place, ..DeadLetterStrategy::default() };
+        assert_eq!(strategy.place_for(&Address::queue("a"), false), None);
     }
 }

@@ -1,5 +1,5 @@
 //! Messages that expired or could not be consumed: to where their destination's policy says (by default persistent ones go to
-//! `ActiveMQ.DLQ`, others are dropped), or away. What expires or fails in that place itself is gone.
+//! `ActiveMQ.DLQ`, others are dropped), or away. What expires or fails where it would go is gone.
 
 use std::sync::Arc;
 
@@ -66,7 +66,8 @@ impl Core {
         let expired = matches!(reason, Reason::Expired) || message.header.is_expired(self.now);
         let wanted = (message.header.persistent || strategy.process_non_persistent)
             && (strategy.process_expired || !expired);
-        let Some(place) = strategy.place_for(&from).filter(|_| wanted) else {
+        let outlived = expired && message.header.original_destination.is_some();
+        let Some(place) = strategy.place_for(&from, outlived).filter(|_| wanted) else {
             return self.consume(&entry);
         };
         if source.subscription.is_some() && !self.letters.is_first(entry.id) {
@@ -138,10 +139,12 @@ impl Core {
     ) -> Message {
         let mut header = message.header.clone();
         let mut properties: Vec<(&str, Property<'_>)> = Vec::new();
-        if header.expiration > 0 {
-            properties.push((EXPIRATION_PROPERTY, Property::Long(header.expiration)));
+        // As ActiveMQ, which has it with 0 too, but not where the letter has a life time of its own.
+        if header.expiration > 0 || strategy.expiration <= 0 {
+            properties.push((EXPIRATION_PROPERTY, Property::LongIfAbsent(header.expiration)));
         }
-        let expired = format!("Message Expired. Expiration:{}", header.expiration);
+        // In ActiveMQ's words, as those who read dead letters may look for them.
+        let expired = format!("java.lang.Throwable: Message Expired. Expiration:{}", header.expiration);
         match reason {
             Reason::Expired => properties.push((CAUSE_PROPERTY, Property::Text(&expired))),
             Reason::Poison(Some(cause)) => properties.push((CAUSE_PROPERTY, Property::Text(cause))),
