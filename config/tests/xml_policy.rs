@@ -132,6 +132,11 @@ fn what_the_broker_does_not_do_is_told() {
         ("producerFlowControl='false'", "", &["warning: producerFlowControl"]),
         ("producerFlowControl='no idea'", "", &["refused: producerFlowControl"]),
         ("alwaysRetroactive='true'", "", &["not yet: alwaysRetroactive"]),
+        (
+            "prioritizedMessages='true'",
+            "",
+            &["not yet: prioritizedMessages", "in the order in which they were sent"],
+        ),
         ("lazyDispach='true'", "", &["refused: lazyDispach of <policyEntry>", "lazyDispatch meant?"]),
         (
             "",

@@ -19,6 +19,8 @@ const RETROACTIVE: &str = "retroactive consumers are not built yet: they get wha
 const NO_ADVISORY: &str = "there is no such advisory yet";
 const NO_GROUPS: &str =
     "message groups are not built yet: messages of one group may go to different consumers";
+const NO_PRIORITIES: &str =
+    "priorities are not built yet: messages come in the order in which they were sent, whatever theirs";
 const NO_NETWORK: &str = "there are no networks of brokers yet";
 const AS_ELEMENT: &str = "write it as an element in the <policyEntry>";
 const AT_ONCE: &str = "dispatch to a queue's first consumer begins at once";
@@ -127,7 +129,7 @@ const OTHERS: &[Attribute<Entry>] = &[
         "false",
         "after a restart a message does not say that it was delivered before",
     ),
-    fixed("prioritizedMessages", "true", "messages of a higher priority always go first"),
+    unbuilt("prioritizedMessages", "false", NO_PRIORITIES),
     fixed(
         "producerFlowControl",
         "true",
