@@ -1,5 +1,6 @@
 import java.io.File;
 import java.lang.management.ManagementFactory;
+import org.apache.activemq.broker.BrokerFactory;
 import org.apache.activemq.broker.BrokerService;
 import org.apache.activemq.store.kahadb.KahaDBPersistenceAdapter;
 import org.apache.activemq.store.kahadb.disk.journal.Journal.JournalDiskSyncStrategy;
@@ -12,6 +13,9 @@ import org.apache.activemq.store.kahadb.disk.journal.Journal.JournalDiskSyncStra
 public final class RunActiveMQ {
     static final String USAGE = String.join("\n",
         "usage: RunActiveMQ --port PORT --directory DIR [options]",
+        "       RunActiveMQ --config FILE",
+        "  --config FILE           as its activemq.xml says, which finds activemq.conf beside it and activemq.base above that;",
+        "                          nothing else is looked at then",
         "  --port 0                picks a free port",
         "  --concurrent BOOL       concurrentStoreAndDispatchQueues (true, as ActiveMQ has it)",
         "  --lock-poll MS          how often a slave tries the lock (10000, as ActiveMQ has it)",
@@ -24,34 +28,10 @@ public final class RunActiveMQ {
 
     public static void main(String[] arguments) throws Exception {
         Options options = new Options(USAGE, arguments);
-        long port = options.number("port", 0);
-        File directory = new File(options.required("directory"));
-        boolean concurrent = Boolean.parseBoolean(options.text("concurrent", "true"));
-        long poll = options.number("lock-poll", 10_000);
-        String name = options.text("name", "localhost");
-        boolean scheduler = options.flag("scheduler");
-        boolean statistics = options.flag("statistics");
-        String connector = options.text("connector", "");
+        String file = options.text("config", "");
+        BrokerService broker = file.isEmpty() ? made(options) : configured(new File(file));
         options.finished();
-
-        KahaDBPersistenceAdapter store = new KahaDBPersistenceAdapter();
-        store.setDirectory(new File(directory, "kahadb"));
-        store.setJournalDiskSyncStrategy(JournalDiskSyncStrategy.ALWAYS.name().toLowerCase());
-        store.setConcurrentStoreAndDispatchQueues(concurrent);
-        store.getLocker().setLockAcquireSleepInterval(poll);
-
-        BrokerService broker = new BrokerService();
-        broker.setBrokerName(name);
-        broker.setDataDirectoryFile(directory);
-        broker.setPersistenceAdapter(store);
-        broker.setUseJmx(false);
-        broker.setSchedulerSupport(scheduler);
         broker.setUseShutdownHook(false);
-        if (statistics) {
-            broker.setPlugins(new org.apache.activemq.broker.BrokerPlugin[] {
-                new org.apache.activemq.plugin.StatisticsBrokerPlugin()});
-        }
-        broker.addConnector("tcp://127.0.0.1:" + port + (connector.isEmpty() ? "" : "?" + connector));
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
             try {
                 broker.stop();
@@ -75,5 +55,46 @@ public final class RunActiveMQ {
             }
         }
         broker.waitUntilStopped();
+    }
+
+    private static BrokerService made(Options options) throws Exception {
+        long port = options.number("port", 0);
+        File directory = new File(options.required("directory"));
+        boolean concurrent = Boolean.parseBoolean(options.text("concurrent", "true"));
+        long poll = options.number("lock-poll", 10_000);
+        String name = options.text("name", "localhost");
+        boolean scheduler = options.flag("scheduler");
+        boolean statistics = options.flag("statistics");
+        String connector = options.text("connector", "");
+
+        KahaDBPersistenceAdapter store = new KahaDBPersistenceAdapter();
+        store.setDirectory(new File(directory, "kahadb"));
+        store.setJournalDiskSyncStrategy(JournalDiskSyncStrategy.ALWAYS.name().toLowerCase());
+        store.setConcurrentStoreAndDispatchQueues(concurrent);
+        store.getLocker().setLockAcquireSleepInterval(poll);
+
+        BrokerService broker = new BrokerService();
+        broker.setBrokerName(name);
+        broker.setDataDirectoryFile(directory);
+        broker.setPersistenceAdapter(store);
+        broker.setUseJmx(false);
+        broker.setSchedulerSupport(scheduler);
+        if (statistics) {
+            broker.setPlugins(new org.apache.activemq.broker.BrokerPlugin[] {
+                new org.apache.activemq.plugin.StatisticsBrokerPlugin()});
+        }
+        broker.addConnector("tcp://127.0.0.1:" + port + (connector.isEmpty() ? "" : "?" + connector));
+        return broker;
+    }
+
+    /** What Debian's start script and upstream's say of the directories. */
+    private static BrokerService configured(File file) throws Exception {
+        File conf = file.getAbsoluteFile().getParentFile();
+        File base = conf.getParentFile();
+        System.setProperty("activemq.conf", conf.getPath());
+        System.setProperty("activemq.base", base.getPath());
+        System.setProperty("activemq.home", base.getPath());
+        System.setProperty("activemq.data", new File(base, "data").getPath());
+        return BrokerFactory.createBroker("xbean:" + file.getAbsoluteFile().toURI(), false);
     }
 }
