@@ -9,10 +9,10 @@ use kahawai_broker::core::effects::Payload;
 use kahawai_broker::core::keys::ConnectionKey;
 use kahawai_broker::core::limits::Limits;
 use kahawai_broker::core::policy::Policy;
-use kahawai_broker::core::spec::AcknowledgementKind::{Expired, Poison};
-use kahawai_broker::core::spec::LastDelivered;
+use kahawai_broker::core::spec::AcknowledgementKind::{Expired, Poison, Standard};
+use kahawai_broker::core::spec::{LastDelivered, TransactionId};
 use kahawai_store::message::Message;
-use support::{World, durable_spec, message, name_of};
+use support::{World, consumer_spec, durable_spec, message, name_of};
 
 fn world() -> World {
     World::new(Limits::default())
@@ -288,4 +288,44 @@ fn what_expires_for_many_offline_subscriptions_becomes_one_dead_letter() {
     send_both(&mut world, connection, &topic, 100);
     pass(&mut world, 50_000);
     assert_eq!((stored(&world, &topic), stored(&world, &letters())), (100, 100));
+}
+
+/// In a transaction a message leaves memory, so that it has to be read again to become a dead letter: nobody is there to consume by then.
+#[test]
+fn what_was_rolled_back_and_failed_becomes_a_dead_letter_though_its_consumer_has_gone() {
+    for subscribed in [false, true] {
+        let mut world = world();
+        let connection = world.connect("c");
+        let address = if subscribed { Address::topic("t") } else { queue() };
+        let spec = match subscribed {
+            true => durable_spec(&address, "s", 10),
+            false => consumer_spec(&address, 10),
+        };
+        let (consumer, _) = world.consume_with(connection, spec);
+        world.settle();
+        for name in ["a", "b", "c"] {
+            world.send(connection, &address, message(name, true));
+        }
+        world.settle();
+        let ids: Vec<_> = world.deliveries().iter().map(|delivery| delivery.id).collect();
+        let transaction = TransactionId { client: "c".into(), number: 1 };
+        world.turn(|core| core.begin(connection, transaction.clone())).unwrap();
+        world.ack(connection, consumer, Standard, &ids[..2], Some(transaction.clone()));
+        world.turn(|core| core.rollback(connection, &transaction, None));
+        world.ack(connection, consumer, Poison(Some("bad".into())), &ids[1..2], None);
+        world.turn(|core| core.remove_consumer(consumer, LastDelivered::Nothing));
+        world.settle();
+        let letter = take_letter(&mut world, connection);
+        assert_eq!(letter.header.message_id, "b");
+        assert!(properties(&letter).contains("bad"));
+        // The others are where they were, in order.
+        let spec = match subscribed {
+            true => durable_spec(&address, "s", 10),
+            false => consumer_spec(&address, 10),
+        };
+        world.consume_with(connection, spec);
+        world.settle();
+        assert_eq!(world.deliveries().iter().map(name_of).collect::<Vec<_>>(), ["a", "c"]);
+        assert!(world.core.is_idle());
+    }
 }

@@ -200,6 +200,7 @@ impl Core {
         match purpose {
             ReadFor::Browser(consumer, source) => self.browsed(consumer, source, result),
             ReadFor::Sweep(source) => self.swept(source, result),
+            ReadFor::Condemned(source) => self.condemned_came(source, result),
             ReadFor::Source(key) => {
                 // It may have gone since.
                 let Some(source) = self.sources.get_mut(&key) else { return };

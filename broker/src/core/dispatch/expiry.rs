@@ -120,9 +120,7 @@ impl Core {
         let (end, last) = (page.end, page.cursor_last());
         // It may have gone since.
         let Some(source) = self.sources.get_mut(&key) else { return };
-        // What is condemned is buried for its own reason, when it is read again.
-        let condemned = &source.condemned;
-        let found = source.window.change(&mut self.memory).swept(page, now, |id| condemned.contains_key(&id));
+        let found = source.window.change(&mut self.memory).swept(page, now);
         place.first_left = place.first_left.min(found.first_left);
         place.after = last.or(place.after);
         if end {

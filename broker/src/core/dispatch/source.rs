@@ -12,7 +12,6 @@ use crate::core::memory::Holds;
 use crate::core::state::Core;
 use crate::core::state::consumer::Consumer;
 use crate::core::state::dispatched::Dispatched;
-use crate::core::state::letters::Reason;
 use crate::core::state::source::Source;
 use crate::core::state::turn::ReadFor;
 
@@ -40,6 +39,7 @@ impl Core {
                     self.pass_over(key);
                 }
                 self.ask_page(key, hungry);
+                self.read_condemned(key);
                 self.end_overflow(key);
             }
         }
@@ -92,10 +92,6 @@ impl Core {
                 self.expire(key, waiting);
                 continue;
             }
-            if !source.condemned.is_empty() && source.condemned.contains_key(&next.id) {
-                self.bury_condemned(key, position);
-                continue;
-            }
             match self.choose(source, next) {
                 Choice::Nobody => return false,
                 Choice::NotThis if source.subscription.is_some() => self.leave_out(key, position),
@@ -128,19 +124,6 @@ impl Core {
             return;
         };
         self.consume(&Dispatched::from_source(key, &waiting, false));
-    }
-
-    fn bury_condemned(&mut self, key: SourceKey, position: Position) {
-        let Some(source) = self.sources.get_mut(&key) else {
-            debug_assert!(false, "a source stays while it is dispatched from");
-            return;
-        };
-        let Some(waiting) = source.window.change(&mut self.memory).take(position) else {
-            debug_assert!(false, "it was seen a moment ago");
-            return;
-        };
-        let reason = source.condemned.remove(&waiting.id).unwrap_or(Reason::Poison(None));
-        self.bury_waiting(key, waiting, reason);
     }
 
     /// Who gets a message: the next in turn among those of the highest priority that have room and want it.

@@ -42,6 +42,14 @@ impl Position {
         Self { rank: cursor.rank, arrival: cursor.arrival, minor: 0 }
     }
 
+    /// What to read after, so that what stands here comes first.
+    pub(crate) fn before(self) -> Option<Cursor> {
+        match self.arrival.checked_sub(1) {
+            Some(arrival) => Some(Cursor { rank: self.rank, arrival }),
+            None => self.rank.checked_sub(1).map(|rank| Cursor { rank, arrival: u64::MAX }),
+        }
+    }
+
     /// Where a message that is stored stands in the store.
     pub(crate) fn cursor(self) -> Cursor {
         debug_assert!(self.minor == 0, "what is only in memory has no cursor");
@@ -297,15 +305,15 @@ impl Window {
         self.settled_while_sweeping = Some(IdSet::default());
     }
 
-    /// Takes what has expired out of a page that was asked for so, and holds it; leaves out what is spared, and what others have: they
+    /// Takes what has expired out of a page that was asked for so, and holds it; leaves out what others have: they
     /// look at the time themselves when it comes back.
-    pub(crate) fn swept(&mut self, page: Page, now: i64, spared: impl Fn(MessageId) -> bool) -> Swept {
+    pub(crate) fn swept(&mut self, page: Page, now: i64) -> Swept {
         let settled = self.settled_while_sweeping.take().unwrap_or_default();
         let mut found = Swept { from_memory: Vec::new(), from_store: Vec::new(), first_left: i64::MAX };
         for stored in page.messages {
             let (id, position) = (stored.id, Position::stored(stored.cursor));
             let expiration = stored.message.header.expiration;
-            if expiration <= 0 || self.held.contains(&id) || settled.contains(&id) || spared(id) {
+            if expiration <= 0 || self.held.contains(&id) || settled.contains(&id) {
                 continue;
             }
             if !stored.message.header.is_expired(now) {
@@ -368,11 +376,7 @@ impl Window {
     }
 
     fn rewind(&mut self, to: Position) {
-        let before = match to.arrival.checked_sub(1) {
-            Some(arrival) => Some(Cursor { rank: to.rank, arrival }),
-            None => to.rank.checked_sub(1).map(|rank| Cursor { rank, arrival: u64::MAX }),
-        };
-        self.read_to = self.read_to.min(before);
+        self.read_to = self.read_to.min(to.before());
         self.behind = true;
         if let Some(reading) = &mut self.reading {
             reading.rewound = true;

@@ -53,13 +53,7 @@ impl Core {
         };
         let (from, policy) = (Arc::clone(&from.address), Arc::clone(&from.policy));
         let Some(message) = &entry.message else {
-            // It is read again, and buried when it would be dispatched.
-            let (id, position) = (entry.id, entry.position);
-            if let Some(source) = self.sources.get_mut(&key) {
-                source.condemned.insert(id, reason);
-                source.window.change(&mut self.memory).give_back_unseen(id, position, 0);
-            }
-            self.touch(key);
+            self.condemn(key, entry, reason);
             return false;
         };
         let strategy = &policy.dead_letters;

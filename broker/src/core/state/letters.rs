@@ -1,10 +1,11 @@
 //! Dead letters: why, and on their way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use kahawai_store::batch::Operation;
 use kahawai_store::names::MessageId;
 
+use super::dispatched::Dispatched;
 use super::sent::{Sent, Settled};
 use crate::core::address::Address;
 
@@ -14,6 +15,15 @@ pub(crate) enum Reason {
     Expired,
     /// The client gave up on it.
     Poison(Option<String>),
+}
+
+/// What is to be buried and is not in memory; see [`crate::core::route::condemned`].
+#[derive(Debug, Default)]
+pub(crate) struct Condemned {
+    /// In the order in which they failed.
+    pub(crate) waiting: VecDeque<(Dispatched, Reason)>,
+    /// The first of them is being read.
+    pub(crate) reading: bool,
 }
 
 /// A dead letter on its way.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kahawai_store::names::{DestinationId, MessageId, SubscriptionId};
+use kahawai_store::names::{DestinationId, SubscriptionId};
 
-use super::letters::Reason;
+use super::letters::Condemned;
 use crate::core::dispatch::window::Window;
-use crate::core::keys::{ConsumerKey, DestinationKey, KeyMap};
+use crate::core::keys::{ConsumerKey, DestinationKey};
 use crate::core::memory::Counted;
 use crate::core::policy::Policy;
 
@@ -20,8 +20,8 @@ pub(crate) struct Source {
     pub(crate) stored: Option<DestinationId>,
     pub(crate) subscription: Option<SubscriptionId>,
     pub(crate) window: Counted<Window>,
-    /// What is buried instead of dispatched when it is read again.
-    pub(crate) condemned: KeyMap<MessageId, Reason>,
+    /// What is to be buried and has to be read for that.
+    pub(crate) condemned: Condemned,
     /// Highest priority first; among equals the oldest.
     pub(crate) consumers: Vec<ConsumerKey>,
     /// How many of them want to be the only one served.
@@ -60,7 +60,7 @@ impl Source {
             stored: stored.map(|(destination, _)| destination),
             subscription: stored.map(|(_, subscription)| subscription),
             window: Counted::new(window),
-            condemned: KeyMap::default(),
+            condemned: Condemned::default(),
             consumers: Vec::new(),
             exclusives: 0,
             next: 0,

@@ -94,4 +94,6 @@ pub(crate) enum ReadFor {
     Browser(ConsumerKey, SourceKey),
     /// Expired messages are looked for.
     Sweep(SourceKey),
+    /// One message that is to be buried.
+    Condemned(SourceKey),
 }
