@@ -141,7 +141,7 @@ fn what_the_broker_does_not_do_is_told() {
         (
             "",
             "<dispatchPolicy><strictOrderDispatchPolicy/></dispatchPolicy>",
-            &["warning: <strictOrderDispatchPolicy>"],
+            &["harmless: <strictOrderDispatchPolicy>", "in one order"],
         ),
         ("", "<pendingQueuePolicy><vmQueueCursor/></pendingQueuePolicy>", &["harmless: <vmQueueCursor>"]),
         (

@@ -24,7 +24,7 @@ const NO_PRIORITIES: &str =
 const NO_NETWORK: &str = "there are no networks of brokers yet";
 const AS_ELEMENT: &str = "write it as an element in the <policyEntry>";
 const AT_ONCE: &str = "dispatch to a queue's first consumer begins at once";
-const HOLDS_BACK: &str = "senders are held back when there is no room, and get no error for it";
+const HOLDS_BACK: &str = "senders are held back when there is no room, and get no error for it, but for a temporary queue that is full";
 
 pub(crate) static POLICY_ENTRY: Table<Entry> =
     Table { element: "policyEntry", attributes: &[WHOSE, USED, TELLING, OTHERS], children: &[CHILDREN] };
@@ -197,12 +197,12 @@ const CHILDREN: &[Child<Entry>] = &[
     }),
 ];
 
-const IN_TURN: &str = "messages go to all subscribers, in the order in which they became durable";
+const IN_TURN: &str = "messages go to all subscribers, to all in one order: in which they became durable";
 
 pub(crate) const DISPATCH_POLICIES: &[Child<Entry>] = &[
     told("simpleDispatchPolicy", Harmless, IN_TURN),
     told("roundRobinDispatchPolicy", Harmless, IN_TURN),
-    told("strictOrderDispatchPolicy", Warning, IN_TURN),
+    told("strictOrderDispatchPolicy", Harmless, IN_TURN),
     told("priorityDispatchPolicy", Warning, IN_TURN),
     told("priorityNetworkDispatchPolicy", Warning, IN_TURN),
     told(
