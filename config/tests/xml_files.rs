@@ -1,4 +1,5 @@
-//! Files with their expected reports: `tests/config/NAME.xml` and `NAME.report` beside it. With `KAHAWAI_WRITE_REPORTS=1` the reports are written anew, to
+//! Files with their expected reports: `tests/config/NAME.xml` and `NAME.report` beside it, and the examples of Debian's package activemq, which `tests/fetch`
+//! unpacks, with theirs in `tests/config/debian`. With `KAHAWAI_WRITE_REPORTS=1` the reports are written anew, to
 //! be looked at in the difference.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,12 +12,12 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/config")
 }
 
-/// Files of the folder, by their names alone.
-struct Here;
+/// Files of a folder, by their names alone.
+struct In(PathBuf);
 
-impl Files for Here {
+impl Files for In {
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
-        Disk.read(&folder().join(path)).map_err(|_| "there is no such file".to_owned())
+        Disk.read(&self.0.join(path)).map_err(|_| "there is no such file".to_owned())
     }
 }
 
@@ -32,17 +33,30 @@ fn report(name: &Path, files: &dyn Files) -> String {
 
 #[test]
 fn each_file_has_the_report_that_stands_beside_it() {
-    let mut names: Vec<_> = std::fs::read_dir(folder())
-        .expect("the folder")
+    let names = xml_files(&folder());
+    assert!(names.len() >= 8, "{names:?}");
+    let reports = names.iter().map(|name| {
+        let expected = folder().join(name).with_extension("report");
+        (expected, report(name, &In(folder())))
+    });
+    assert_reports(reports);
+}
+
+/// The names of a folder's XML files.
+fn xml_files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("the folder");
+    let mut names: Vec<_> = entries
         .map(|entry| PathBuf::from(entry.expect("an entry").file_name()))
         .filter(|name| name.extension().is_some_and(|extension| extension == "xml"))
         .collect();
     names.sort();
-    assert!(names.len() >= 8, "{names:?}");
+    names
+}
+
+/// Compares files with reports, or writes them.
+fn assert_reports(reports: impl IntoIterator<Item = (PathBuf, String)>) {
     let mut differences = String::new();
-    for name in names {
-        let expected = folder().join(&name).with_extension("report");
-        let found = report(&name, &Here);
+    for (expected, found) in reports {
         if std::env::var_os("KAHAWAI_WRITE_REPORTS").is_some() {
             std::fs::write(&expected, &found).expect("it is written");
         }
@@ -51,6 +65,32 @@ fn each_file_has_the_report_that_stands_beside_it() {
         }
     }
     assert!(differences.is_empty(), "{differences}");
+}
+
+#[test]
+fn each_example_of_debians_activemq_has_its_report() {
+    let debian = folder().join("debian");
+    let package = debian.join("package");
+    if !package.exists() {
+        // A test that says nothing would be taken for one that passed.
+        eprintln!(
+            "SKIPPED: Debian's package activemq is not unpacked (tests/fetch): its example configurations are NOT read"
+        );
+        return;
+    }
+    let examples = package.join("usr/share/doc/activemq/examples/conf");
+    let has_broker =
+        |name: &PathBuf| std::fs::read_to_string(examples.join(name)).expect("a text").contains("<broker");
+    let names: Vec<_> = xml_files(&examples).into_iter().filter(has_broker).collect();
+    assert!(names.len() >= 14, "{names:?}");
+    let mut reports: Vec<_> = names
+        .iter()
+        .map(|name| (debian.join(name).with_extension("report"), report(name, &In(examples.clone()))))
+        .collect();
+    // What the package itself starts.
+    let main = package.join("etc/activemq/instances-available/main");
+    reports.push((debian.join("instance-main.report"), report(Path::new("activemq.xml"), &In(main))));
+    assert_reports(reports);
 }
 
 /// One text for every file.

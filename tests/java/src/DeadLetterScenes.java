@@ -1,3 +1,4 @@
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import javax.jms.DeliveryMode;
@@ -18,7 +19,6 @@ import org.apache.activemq.command.ActiveMQTopic;
 final class DeadLetterScenes {
     private static final int KEPT = DeliveryMode.PERSISTENT;
     private static final int FLEETING = DeliveryMode.NON_PERSISTENT;
-    private static final String SHARED = "ActiveMQ.DLQ";
 
     private DeadLetterScenes() {}
 
@@ -35,6 +35,7 @@ final class DeadLetterScenes {
             poison(bench, saw, new ActiveMQQueue("DEAD.TO.TOPIC"), new ActiveMQTopic("LETTERS.DEAD.TO.TOPIC"), KEPT));
         script.add("dead-individual-of-topic", (bench, saw) ->
             poison(bench, saw, new ActiveMQTopic("DEAD.OF.TOPIC"), new ActiveMQQueue("LETTERS.OF.TOPIC.DEAD.OF.TOPIC"), KEPT));
+        script.add("dead-by-default", DeadLetterScenes::byDefault);
         script.add("dead-shared-queue", (bench, saw) ->
             poison(bench, saw, new ActiveMQQueue("DEAD.SHARED"), new ActiveMQQueue("LETTERS.SHARED"), KEPT));
         script.add("dead-not-persistent-processed", (bench, saw) ->
@@ -96,8 +97,7 @@ final class DeadLetterScenes {
         letter(saw, letters);
     }
 
-    /** Its connection, on which what it did comes before what is asked next. */
-    private static ActiveMQConnection rollBack(Bench bench, ActiveMQDestination from, int mode) throws Exception {
+    private static void rollBack(Bench bench, ActiveMQDestination from, int mode) throws Exception {
         ActiveMQConnectionFactory factory = bench.factory(bench.url);
         factory.getRedeliveryPolicy().setMaximumRedeliveries(1);
         ActiveMQConnection connection = bench.own((ActiveMQConnection) factory.createConnection());
@@ -115,18 +115,40 @@ final class DeadLetterScenes {
         Bench.equal("what comes behind it", Bench.nextText(consumer), "wholesome");
         session.commit();
         consumer.close();
-        return connection;
     }
 
+    /** Where no policy says otherwise: others have their letters there too. */
+    private static void byDefault(Bench bench, List<String> saw) throws Exception {
+        ActiveMQQueue from = new ActiveMQQueue("ANY.DEAD");
+        rollBack(bench, from, KEPT);
+        letter(saw, sharedLetters(bench.session(), from, 1).get(0));
+    }
+
+    /** One that failed after it and has its letter proves that it has none. */
     private static void gone(Bench bench, List<String> saw, ActiveMQQueue from, int mode) throws Exception {
-        ActiveMQConnection connection = rollBack(bench, from, mode);
-        Session session = Bench.session(connection, Session.AUTO_ACKNOWLEDGE);
+        rollBack(bench, from, mode);
+        ActiveMQQueue later = new ActiveMQQueue("ANY.AFTER." + from.getPhysicalName());
+        rollBack(bench, later, KEPT);
+        Session session = bench.session();
+        sharedLetters(session, later, 1);
+        saw.add("letters: " + sharedLetters(session, from, 0).size());
         Bench.eventually("nothing is left", () -> browsed(session, from).isEmpty());
-        int letters = 0;
-        for (Object message : browsed(session, new ActiveMQQueue(SHARED))) {
-            letters += from.equals(((ActiveMQMessage) message).getOriginalDestination()) ? 1 : 0;
-        }
-        saw.add("left: nothing; letters: " + letters);
+        saw.add("left: nothing");
+    }
+
+    /** The dead letters of a queue in the place for all, which come to be so many at least. */
+    private static List<ActiveMQMessage> sharedLetters(Session session, ActiveMQQueue of, int least) throws Exception {
+        List<ActiveMQMessage> found = new ArrayList<>();
+        Bench.eventually("there are " + least + " letters of " + of, () -> {
+            found.clear();
+            for (Object message : browsed(session, new ActiveMQQueue("ActiveMQ.DLQ"))) {
+                if (of.equals(((ActiveMQMessage) message).getOriginalDestination())) {
+                    found.add((ActiveMQMessage) message);
+                }
+            }
+            return found.size() >= least;
+        });
+        return found;
     }
 
     /** What cannot be consumed where dead letters are either. */
@@ -154,7 +176,10 @@ final class DeadLetterScenes {
     }
 
     private static void letter(List<String> saw, MessageConsumer letters) throws Exception {
-        ActiveMQMessage message = (ActiveMQMessage) Bench.next(letters);
+        letter(saw, (ActiveMQMessage) Bench.next(letters));
+    }
+
+    private static void letter(List<String> saw, ActiveMQMessage message) throws Exception {
         saw.add("letter '" + Bench.text(message) + "' in " + message.getDestination().getQualifiedName() + ", was in "
             + (message.getOriginalDestination() == null ? "none" : message.getOriginalDestination().getQualifiedName()));
         saw.add("persistent " + message.isPersistent() + ", originalDeliveryMode " + message.getProperty("originalDeliveryMode")
