@@ -31,7 +31,7 @@ pub(crate) enum Command {
 
     /// Look at, check, copy, compact and mend a store: info, verify, dump, why, backup, compact, repair.
     Store(StoreOptions),
-    /// Say what becomes of a configuration file, and what a broker would be told: check, show.
+    /// Say what becomes of a configuration file, and what a broker would be told: check, show, convert.
     Config(Box<ConfigOptions>),
     /// Measure a broker under load, every message accounted for; or storage engines on a disk (bench store).
     Bench(Box<BenchCommand>),

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`model`] | the model |
 //! | [`check`] | what there is to say of a file before a broker is started with it |
+//! | [`convert`] | `activemq.xml` as TOML |
 //! | [`danger`] | combinations that do more than was meant |
 //! | [`connector`] | URIs of connectors |
 //! | [`data_source`] | data-source beans and JDBC URLs, as places of stores |
@@ -14,6 +15,7 @@
 //! | [`environment`] | settings in the environment |
 //! | [`origin`] | where each value comes from |
 //! | [`show`] | a configuration as rows, and as TOML, with where each value comes from |
+//! | [`reference`] | the reference of all settings |
 //! | [`remark`] | what there is to say of what is not done just so |
 //! | [`placeholder`], [`properties`] | what `${…}` stands for; Java's properties files |
 //! | [`report`] | what became of each thing that a file says |
@@ -26,6 +28,7 @@
 
 pub mod check;
 pub mod connector;
+pub mod convert;
 pub mod danger;
 pub mod data_source;
 pub mod difference;
@@ -35,6 +38,7 @@ mod nearest;
 pub mod origin;
 pub mod placeholder;
 pub mod properties;
+pub mod reference;
 pub mod remark;
 pub mod report;
 pub mod secret;

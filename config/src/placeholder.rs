@@ -1,7 +1,9 @@
 //! Placeholders: `${name}` and `${name:default}`, as Spring resolves them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use crate::secret::{Reference, Written};
 
 /// What names stand for. The first of these that knows a name is asked, as in Spring: properties files, definitions (`-D`), what follows from the
 /// file's own place, the environment.
@@ -9,6 +11,8 @@ use std::path::Path;
 pub struct Definitions {
     /// What properties files say; a later file goes before an earlier one.
     pub properties: BTreeMap<String, String>,
+    /// In which file each of them is.
+    pub files: BTreeMap<String, PathBuf>,
     /// What the command line says.
     pub given: BTreeMap<String, String>,
     /// `activemq.conf` and its kin.
@@ -59,6 +63,45 @@ impl Definitions {
     fn find(&self, name: &str) -> Option<&str> {
         let layers = [&self.properties, &self.given, &self.places, &self.environment];
         layers.into_iter().find_map(|layer| layer.get(name)).map(String::as_str)
+    }
+
+    /// How a text was written that came to this secret.
+    pub fn written(&self, text: &str, secret: &str) -> Written {
+        let text = text.trim();
+        if !text.contains("${") {
+            return Written::Clear;
+        }
+        let inner = text.strip_prefix("${").and_then(|rest| rest.strip_suffix('}'));
+        let Some(inner) = inner.filter(|inner| !inner.contains(['$', '{', '}'])) else {
+            return Written::Elsewhere;
+        };
+        let (name, default) = match inner.split_once(':') {
+            Some((name, default)) if self.find(inner).is_none() => (name, Some(default)),
+            _ => (inner, None),
+        };
+        // What has placeholders of its own is not what it comes to.
+        let is_it = |layer: &BTreeMap<String, String>| layer.get(name).is_some_and(|value| value == secret);
+        if self.properties.contains_key(name) {
+            return match self.files.get(name).filter(|_| is_it(&self.properties)) {
+                Some(file) => Written::Reference(Reference::Property {
+                    file: file.display().to_string(),
+                    name: name.to_owned(),
+                }),
+                None => Written::Elsewhere,
+            };
+        }
+        if self.given.contains_key(name) || self.places.contains_key(name) {
+            return Written::Elsewhere;
+        }
+        if self.environment.contains_key(name) {
+            let is_it = is_it(&self.environment);
+            return if is_it {
+                Written::Reference(Reference::Variable(name.to_owned()))
+            } else {
+                Written::Elsewhere
+            };
+        }
+        if default == Some(secret) { Written::Clear } else { Written::Elsewhere }
     }
 
     /// The text with every placeholder replaced, also those in what one stands for.

@@ -27,3 +27,14 @@ pub enum Reference {
     /// In a variable of the environment.
     Variable(String),
 }
+
+/// How a secret was written where it could have been referred to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Written {
+    /// Itself, for all to read.
+    Clear,
+    /// By where it is.
+    Reference(Reference),
+    /// In a way that nothing but its writer can say again.
+    Elsewhere,
+}

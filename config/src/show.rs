@@ -120,7 +120,7 @@ fn value(kind: Kind, text: String) -> Value {
 }
 
 /// Which rows are written, and what is written behind them.
-type Choose<'a> = &'a dyn Fn(&Row) -> Option<String>;
+pub(crate) type Choose<'a> = &'a dyn Fn(&Row) -> Option<String>;
 
 /// As TOML, where what comes from where stands behind it. Secrets are left out, and said to be.
 pub fn toml(rows: &[Row]) -> String {
@@ -128,7 +128,7 @@ pub fn toml(rows: &[Row]) -> String {
 }
 
 /// As TOML, with what is chosen of it, each with a comment behind it.
-fn write(rows: &[Row], choose: Choose<'_>) -> String {
+pub(crate) fn write(rows: &[Row], choose: Choose<'_>) -> String {
     let mut text = String::new();
     for part in rows.chunk_by(|one, other| one.part == other.part) {
         let chosen: Vec<(&Row, String)> =
@@ -147,7 +147,7 @@ fn write(rows: &[Row], choose: Choose<'_>) -> String {
         let widths = lines.iter().map(|(left, _)| left.chars().count());
         let width = widths.filter(|width| *width <= 60).max().unwrap_or(0);
         for (left, comment) in lines {
-            let _ = writeln!(text, "{left:width$}  # {comment}");
+            let _ = writeln!(text, "{left:width$}  # {}", self::comment(&comment));
         }
     }
     text
@@ -197,6 +197,11 @@ fn line(row: &Row, comment: &str) -> (String, String) {
         false => comment.to_owned(),
     };
     (format!("{} = {value}", row.name), comment)
+}
+
+/// A text as it may stand in a comment.
+pub(crate) fn comment(text: &str) -> String {
+    text.chars().map(|one| if one.is_control() { '?' } else { one }).collect()
 }
 
 /// A text as TOML's basic string.

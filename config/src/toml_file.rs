@@ -14,8 +14,8 @@
 //!
 //! Names are those of [`settings`](crate::settings): the broker's at the top, the store's and its lock's under `[store]`, a policy's in a `[[policy]]`
 //! each. A policy without a destination is for all that no other is for. An unknown name is an error, with the nearest that there is, and a value is
-//! of its kind: what is a number is written as one. A password stands in no file of settings; `[store]` says where it is: `passwordFile`, with
-//! `passwordProperty` where that file is one of Java's properties, or `passwordVariable`.
+//! of its kind: what is a number is written as one. `[store]` says where a password is: `passwordFile`, with `passwordProperty` where that file is
+//! one of Java's properties, or `passwordVariable`; one in clear is taken, and warned of.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -103,7 +103,7 @@ struct Reader<'a> {
 }
 
 /// Where a password is.
-pub const PASSWORDS: [&str; 3] = ["passwordFile", "passwordProperty", "passwordVariable"];
+pub const PASSWORDS: [&str; 4] = ["password", "passwordFile", "passwordProperty", "passwordVariable"];
 
 /// What names a policy's destination.
 const DESTINATIONS: [&str; 4] = ["queue", "topic", "tempQueue", "tempTopic"];
@@ -217,15 +217,24 @@ impl Reader<'_> {
 
     fn store(&mut self, table: &DeTable<'_>, config: &mut Configuration) {
         self.settings(&[&of_store], store::SETTINGS, config, table, &PASSWORDS);
-        let [file, property, variable] = PASSWORDS.map(|name| table.get(name));
-        let texts = [file, property, variable].map(|value| value.map(|value| value.get_ref().as_str()));
-        let (value, reference) = match (file.or(variable).or(property), texts) {
+        let [itself, file, property, variable] = PASSWORDS.map(|name| table.get(name));
+        let texts =
+            [itself, file, property, variable].map(|value| value.map(|value| value.get_ref().as_str()));
+        let (value, reference) = match (itself.or(file).or(variable).or(property), texts) {
             (None, _) => return,
-            (Some(value), [Some(Some(file)), None, None]) => (value, Reference::File(file.to_owned())),
-            (Some(value), [Some(Some(file)), Some(Some(name)), None]) => {
+            (Some(value), [Some(Some(text)), None, None, None]) if !text.is_empty() => {
+                config.store.password = Some(Secret(text.to_owned()));
+                self.say(PASSWORD.to_owned(), value);
+                let why = "whoever reads this file has it: put it into a file of its own, and write passwordFile = \"FILE\"";
+                return self.remarks(value, vec![Remark::new(Severity::Warning, PASSWORDS[0], why)]);
+            }
+            (Some(value), [None, Some(Some(file)), None, None]) => (value, Reference::File(file.to_owned())),
+            (Some(value), [None, Some(Some(file)), Some(Some(name)), None]) => {
                 (value, Reference::Property { file: file.to_owned(), name: name.to_owned() })
             }
-            (Some(value), [None, None, Some(Some(name))]) => (value, Reference::Variable(name.to_owned())),
+            (Some(value), [None, None, None, Some(Some(name))]) => {
+                (value, Reference::Variable(name.to_owned()))
+            }
             (Some(value), _) => {
                 let wrong = "a password is in a file (passwordFile = \"FILE\"), in one of Java's properties (and \
                              passwordProperty = \"NAME\"), or in the environment (passwordVariable = \"NAME\")";
@@ -238,7 +247,7 @@ impl Reader<'_> {
                 self.say(PASSWORD.to_owned(), value);
             }
             Err(problem) => {
-                let name = if file.is_some() { PASSWORDS[0] } else { PASSWORDS[2] };
+                let name = if file.is_some() { PASSWORDS[1] } else { PASSWORDS[3] };
                 self.problem(value.span(), format!("{name} {problem}"));
             }
         }
@@ -430,6 +439,8 @@ maxPageSize = 100
             ("[store]\npasswordVariable = \"GONE\"", "2:20: passwordVariable cannot"),
             ("[store]\npasswordProperty = \"a\"", "2:20: a password is in"),
             ("[store]\npasswordFile = 1", "2:16: a password is in"),
+            ("[store]\npassword = \"\"", "2:12: a password is in"),
+            ("[store]\npassword = \"a\"\npasswordFile = \"there\"", "2:12: a password is in"),
             ("[store]\npasswordFile = \"there\"\npasswordVariable = \"HERE\"", "2:16: a password is in"),
             (
                 "[[policy]]\nqueue = \"A\"\nmemorylimit = 1",
@@ -443,10 +454,14 @@ maxPageSize = 100
             ("passwordFile = \"there\"", "hidden"),
             ("passwordFile = \"a\"\npasswordProperty = \"b\"", "a, b"),
             ("passwordVariable = \"HERE\"", "in the air"),
+            ("password = \"in clear\"", "in clear"),
         ] {
             let read = read(&format!("[store]\n{text}")).expect("it is there");
             assert_eq!(read.configuration.store.password, Some(Secret(expected.into())));
-            assert_eq!(read.said[PASSWORD], 2);
+            assert_eq!(
+                (read.said[PASSWORD], read.remarks.len()),
+                (2, usize::from(text.starts_with("password =")))
+            );
             assert!(!format!("{read:?}").contains(expected));
         }
     }

@@ -3,8 +3,10 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`options`] | the command line |
+//! | [`convert`] | writes an `activemq.xml` as TOML |
 //! | [`show`] | prints an effective configuration |
 
+mod convert;
 pub(crate) mod options;
 mod show;
 
@@ -32,6 +34,7 @@ pub(crate) fn run(options: ConfigOptions) -> ExitCode {
                 _ => Err(failure),
             })
         }
+        ConfigCommand::Convert(options) => convert::run(&options).map(|report| code(&report)),
         ConfigCommand::Show(options) => show::run(*options).map(|()| 0),
     };
     match done {

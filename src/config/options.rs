@@ -20,6 +20,18 @@ Exit codes:
   0  shown
   2  a broker would not start with it; or wrong usage";
 
+const CONVERTED: &str = "\
+Examples:
+  kahawai config convert /etc/activemq/activemq.xml --to kahawai.toml
+  kahawai config convert conf/activemq.xml -D activemq.data=/var/lib/activemq | less
+
+What stands for a value in the XML (${…}) is written as what it comes to, but for a password, which is referred to where the XML does so.
+
+Exit codes:
+  0  written
+  1  written; the broker does less than the XML says, or does it in another way: the file's first lines say what
+  2  refused, and nothing written: a broker must not be started with it, or it cannot be read; or wrong usage";
+
 const EXAMPLES: &str = "\
 Examples:
   kahawai config check /etc/activemq/activemq.xml
@@ -46,9 +58,33 @@ pub(crate) enum ConfigCommand {
     #[command(after_help = EXAMPLES)]
     Check(CheckOptions),
 
+    /// Write ActiveMQ's activemq.xml as TOML that comes to the same, with the line that each value comes from.
+    #[command(after_help = CONVERTED)]
+    Convert(ConvertOptions),
+
     /// Print what a broker would be told that is started with these options: each setting, and where its value comes from.
     #[command(after_help = SHOWN)]
     Show(Box<ShowOptions>),
+}
+
+/// Options of `kahawai config convert`.
+#[derive(Debug, Args)]
+pub(crate) struct ConvertOptions {
+    /// The activemq.xml.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    /// The file to write, which is not there yet; otherwise it goes to standard output.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: Option<PathBuf>,
+
+    /// What a placeholder ${NAME} stands for; may be given again.
+    #[arg(short = 'D', value_name = "NAME=VALUE", value_parser = definition)]
+    pub(crate) definitions: Vec<(String, String)>,
+
+    /// An element or attribute that may be left out though that opens a door, by its name; may be given again.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) without: Vec<String>,
 }
 
 /// Options of `kahawai config show`.

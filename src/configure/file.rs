@@ -47,24 +47,33 @@ pub(super) fn read(
     Ok(Effective { configuration: found.configuration, origins: said.collect() })
 }
 
-/// Reads ActiveMQ's own file. Nothing is begun that it would have to be refused for.
+/// Reads ActiveMQ's own file. What is not done as it says is told in the log.
 fn read_xml(path: &Path, definitions: &[(String, String)], without: &[String]) -> Result<Effective, Failure> {
-    let refused = |lines: &str| Failure::new(Exit::Usage, lines);
-    let read =
-        xml::read(path, &sources(definitions, without)).map_err(|failure| refused(&failure.to_string()))?;
-    let report = read.report;
-    let of = |least: Severity| report.findings().iter().filter(move |found| found.severity >= least);
-    if report.is_refused() {
-        let lines: Vec<String> = of(Severity::Refused).map(ToString::to_string).collect();
-        let all = format!("kahawai config check {} tells all there is to say of it", path.display());
-        return Err(refused(&format!("{}\n{all}", lines.join("\n"))));
-    }
-    for found in of(Severity::NotYet) {
+    let read = accepted(path, definitions, without)?;
+    for found in read.report.findings().iter().filter(|found| found.severity >= Severity::NotYet) {
         tracing::warn!("{found}");
     }
     let said = read.said.into_iter();
     let origins = said.map(|(key, place)| (key, Origin::File { file: place.file, line: place.line }));
     Ok(Effective { configuration: read.configuration, origins: origins.collect() })
+}
+
+/// Reads ActiveMQ's own file. Nothing is begun that it would have to be refused for.
+pub(crate) fn accepted(
+    path: &Path,
+    definitions: &[(String, String)],
+    without: &[String],
+) -> Result<xml::Read, Failure> {
+    let refused = |lines: &str| Failure::new(Exit::Usage, lines);
+    let read =
+        xml::read(path, &sources(definitions, without)).map_err(|failure| refused(&failure.to_string()))?;
+    if !read.report.is_refused() {
+        return Ok(read);
+    }
+    let findings = read.report.findings().iter().filter(|found| found.severity == Severity::Refused);
+    let lines: Vec<String> = findings.map(ToString::to_string).collect();
+    let all = format!("kahawai config check {} tells all there is to say of it", path.display());
+    Err(refused(&format!("{}\n{all}", lines.join("\n"))))
 }
 
 /// The text of a TOML file.

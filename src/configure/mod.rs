@@ -17,7 +17,7 @@ use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
 use kahawai_store::batch::Durability;
 
 use crate::exit::{Exit, Failure};
-pub(crate) use file::{referred, sources, text};
+pub(crate) use file::{accepted, referred, sources, text};
 use options::{JournalDiskSyncStrategy, JournalIo, ServeOptions};
 
 /// The variable that can stand for `--store-password-file`.

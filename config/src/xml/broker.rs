@@ -245,5 +245,5 @@ pub(crate) fn broker<'a>(reader: &mut Reader<'a>, element: super::document::Elem
     if !draft.has_connectors {
         connectors::nobody_could_connect(reader, element);
     }
-    Made { configuration: draft.configuration, said: draft.said }
+    Made { configuration: draft.configuration, said: draft.said, password: draft.password }
 }

@@ -9,6 +9,7 @@ use crate::connector::Connector;
 use crate::model::Configuration;
 use crate::origin::of_store;
 use crate::report::Place;
+use crate::secret::Written;
 use crate::settings::{self, broker, store};
 
 /// A broker that has been read.
@@ -18,6 +19,8 @@ pub(crate) struct Made {
     pub(crate) configuration: Configuration,
     /// Where each setting was said.
     pub(crate) said: BTreeMap<String, Place>,
+    /// How the store's password was written.
+    pub(crate) password: Option<Written>,
 }
 
 /// A broker as far as it has been read.
@@ -26,6 +29,8 @@ pub(crate) struct Draft {
     pub(crate) configuration: Configuration,
     /// Where each setting was said.
     pub(crate) said: BTreeMap<String, Place>,
+    /// How the store's password was written.
+    pub(crate) password: Option<Written>,
     /// Where what is read now stands.
     at: Place,
     /// `dataDirectory`.
@@ -45,6 +50,7 @@ impl Draft {
         Self {
             configuration: Configuration::default(),
             said: BTreeMap::new(),
+            password: None,
             at,
             data_directory: PathBuf::from("activemq-data"),
             has_store: false,

@@ -12,6 +12,7 @@ use super::table::{
 use crate::data_source;
 use crate::origin::{PASSWORD, of_store};
 use crate::remark::Severity::{Harmless, Refused, Warning};
+use crate::secret::Written;
 
 const JAVA: &str = "it names a part of ActiveMQ's own machinery, which is not here";
 const OWN: &str =
@@ -42,7 +43,8 @@ pub(crate) fn adapter<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: 
         draft.configuration.store.password = read.password;
         draft.at(&bean.place());
         draft.note(of_store("address"));
-        if draft.configuration.store.password.is_some() {
+        if let Some(password) = &draft.configuration.store.password {
+            draft.password = Some(written(reader, bean, &password.0));
             draft.note(PASSWORD);
         }
     }
@@ -57,13 +59,38 @@ fn bean<'a>(root: Element<'a>, id: &str) -> Option<Element<'a>> {
     root.children().find(is_named)
 }
 
+/// How a bean's password is written: in a property of its own, or in the URL.
+fn written<'a>(reader: &Reader<'a>, bean: Element<'a>, password: &str) -> Written {
+    let texts: Vec<_> = texts(bean).collect();
+    let own = texts.iter().find(|(name, _, _)| *name == "password").and_then(|(_, text, _)| text.as_ref());
+    let is_it = |text: &str| reader.definitions.resolve(text).is_ok_and(|text| text.trim() == password);
+    match own.filter(|text| is_it(text)) {
+        Some(text) => reader.definitions.written(text, password),
+        // What has no placeholder anywhere is in clear.
+        None if texts.iter().all(|(_, text, _)| text.as_ref().is_none_or(|text| !text.contains("${"))) => {
+            Written::Clear
+        }
+        None => Written::Elsewhere,
+    }
+}
+
+/// A bean's properties as they stand there: their names, their texts where they have plain ones, and themselves.
+fn texts<'a>(bean: Element<'a>) -> impl Iterator<Item = (&'a str, Option<String>, Element<'a>)> {
+    bean.children().filter(|child| child.name() == "property").filter_map(|property| {
+        let inner = || property.children().find(|child| child.name() == "value").map(|value| value.text());
+        Some((
+            property.attribute("name")?,
+            property.attribute("value").map(str::to_owned).or_else(inner),
+            property,
+        ))
+    })
+}
+
 /// What a bean's properties say, with their placeholders replaced.
 fn properties<'a>(reader: &mut Reader<'a>, bean: Element<'a>) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
-    for property in bean.children().filter(|child| child.name() == "property") {
-        let Some(name) = property.attribute("name") else { continue };
-        let inner = property.children().find(|child| child.name() == "value").map(|value| value.text());
-        let Some(text) = property.attribute("value").map(str::to_owned).or(inner) else {
+    for (name, text, property) in texts(bean) {
+        let Some(text) = text else {
             let what = format!("property {name} of <bean>");
             reader.say(property.place(), what, Warning, "it has no plain value, and is not read");
             continue;

@@ -19,6 +19,7 @@
 //! | [`persistence`], [`jdbc`], [`lockers`] | where messages are kept: `<kahaDB>`, a database; how the master is elected |
 //! | [`connectors`] | where clients connect |
 //! | [`spring`] | what stands around the broker |
+//! | [`uses`] | where it says which setting |
 //! | [`sources`] | definitions and files that are given in |
 
 mod apply;
@@ -45,6 +46,7 @@ mod sources;
 mod spring;
 mod table;
 mod usage;
+mod uses;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -54,11 +56,13 @@ pub use document::Failure;
 use draft::Made;
 use reader::Reader;
 pub use sources::{Disk, Files, Sources};
+pub(crate) use uses::{used_by_broker, used_by_policy, used_by_store};
 
 use crate::model::Configuration;
 use crate::placeholder::Definitions;
 use crate::remark::Severity;
 use crate::report::{Place, Report};
+use crate::secret::Written;
 
 /// What was read.
 #[derive(Debug)]
@@ -68,6 +72,8 @@ pub struct Read {
     pub configuration: Configuration,
     /// Where each setting was said that was, by its key (see [`origin`](crate::origin)).
     pub said: BTreeMap<String, Place>,
+    /// How the password of the store was written, where there is one.
+    pub password: Option<Written>,
     /// What became of each thing.
     pub report: Report,
 }
@@ -103,6 +109,6 @@ pub fn read(path: &Path, sources: &Sources<'_>) -> Result<Read, Failure> {
         report.add(finding);
     }
     report.sort();
-    let Made { configuration, said } = made.unwrap_or_default();
-    Ok(Read { configuration, said, report })
+    let Made { configuration, said, password } = made.unwrap_or_default();
+    Ok(Read { configuration, said, password, report })
 }

@@ -139,6 +139,7 @@ impl<'a> One<'a> {
             );
             findings.push(finding(element, Severity::Warning, &advice));
         }
+        definitions.files.extend(read.keys().map(|name| (name.clone(), path.clone())));
         definitions.properties.extend(read);
         Ok(())
     }

@@ -1,0 +1,196 @@
+//! An `activemq.xml` made TOML comes to the same.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use kahawai_broker::core::policy::Policies;
+use kahawai_config::convert::{Converted, toml};
+use kahawai_config::secret::Reference;
+use kahawai_config::xml::{Disk, Files, Read, Sources, read};
+use kahawai_config::{Configuration, Effective, Secret, properties, reference, show, toml_file};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/config")
+}
+
+/// Files of the folder, by their names alone, and one that is given.
+struct Here<'a>(&'a str);
+
+impl Files for Here<'_> {
+    fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+        if path == Path::new("given.xml") {
+            return Ok(self.0.into());
+        }
+        Disk.read(&folder().join(path)).map_err(|_| "there is no such file".to_owned())
+    }
+}
+
+const VARIABLES: [(&str, &str); 1] = [("DB_PASSWORD", "of the air")];
+
+fn read_with(name: &str, text: &str, without: &BTreeSet<String>) -> Option<Read> {
+    let sources = Sources {
+        definitions: BTreeMap::from([("given".to_owned(), "by hand".to_owned())]),
+        environment: VARIABLES.map(|(name, text)| (name.to_owned(), text.to_owned())).into(),
+        without: without.clone(),
+        files: &Here(text),
+    };
+    read(Path::new(name), &sources).ok()
+}
+
+/// All that a configuration says, so that two can be compared.
+fn parts(configuration: &Configuration) -> (String, Policies, Option<Secret>, String) {
+    let mut rest = configuration.clone();
+    // Whose order is not always the same.
+    let policies = std::mem::take(&mut rest.broker.policies);
+    (format!("{rest:?}"), policies, rest.store.password.clone(), format!("{}", rest.store.address))
+}
+
+fn back(text: &str) -> Configuration {
+    let secret = |reference: &Reference| match reference {
+        Reference::Property { file, name } => {
+            let bytes = Disk.read(&folder().join(file))?;
+            properties::parse(&bytes).remove(name).map(Secret).ok_or_else(|| "is not there".to_owned())
+        }
+        Reference::Variable(name) => {
+            let found = VARIABLES.iter().find(|(known, _)| known == name);
+            found.map(|(_, text)| Secret((*text).to_owned())).ok_or_else(|| "is not there".to_owned())
+        }
+        Reference::File(_) => Err("is not there".to_owned()),
+    };
+    toml_file::read(text, &secret).unwrap_or_else(|problems| panic!("{problems:?}\n{text}")).configuration
+}
+
+fn converted(name: &str, read: &Read) -> Converted {
+    let converted = toml(name, read, &str::to_owned);
+    assert_eq!(parts(&back(&converted.text)), parts(&read.configuration), "{name}:\n{}", converted.text);
+    for finding in read.report.findings() {
+        assert!(
+            converted.text.contains(&format!("#   {finding}\n")),
+            "{finding} is not in\n{}",
+            converted.text
+        );
+    }
+    converted
+}
+
+#[test]
+fn each_file_that_is_accepted_comes_to_the_same_as_toml() {
+    let mut accepted = Vec::new();
+    for entry in std::fs::read_dir(folder()).expect("the folder") {
+        let name = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        if !name.ends_with(".xml") {
+            continue;
+        }
+        // What opens a door may be left out where that is said.
+        let mut without = BTreeSet::new();
+        for _ in 0..2 {
+            let Some(read) = read_with(&name, "", &without) else { break };
+            if !read.report.is_refused() {
+                converted(&name, &read);
+                accepted.push(name);
+                break;
+            }
+            let doors = read.report.findings().iter().filter_map(|found| {
+                let (_, rest) = found.advice.split_once("--without ")?;
+                rest.split_whitespace().next().map(str::to_owned)
+            });
+            without.extend(doors);
+        }
+    }
+    for name in
+        ["article-mysql.xml", "article-network.xml", "article-pure.xml", "article-shared.xml", "upstream.xml"]
+    {
+        assert!(accepted.iter().any(|one| one == name), "{name} is not in {accepted:?}");
+    }
+}
+
+/// Whatever the XML can say, said otherwise than by default.
+const ALL: &str = "<broker xmlns='http://activemq.apache.org/schema/core' brokerName='all-of_it' schedulePeriodForDestinationPurge='1000'
+    maxPurgedDestinationsPerSweep='7'>
+  <destinationPolicy><policyMap>
+    <defaultEntry><policyEntry maxPageSize='11'/></defaultEntry>
+    <policyEntries>
+      <policyEntry queue='A.>, B' memoryLimit='3mb' maxPageSize='12' expireMessagesPeriod='13' gcInactiveDestinations='on'
+          inactiveTimeoutBeforeGC='14' queuePrefetch='15' queueBrowserPrefetch='16' topicPrefetch='17' durableTopicPrefetch='18'>
+        <deadLetterStrategy><individualDeadLetterStrategy queuePrefix='' queueSuffix=' .d &quot;\\&#233;' topicPrefix='T' topicSuffix='U'
+          useQueueForQueueMessages='false' useQueueForTopicMessages='no' processExpired='false' processNonPersistent='true' expiration='19'/>
+        </deadLetterStrategy>
+        <pendingMessageLimitStrategy><prefetchRatePendingMessageLimitStrategy multiplier='1e300'/></pendingMessageLimitStrategy>
+      </policyEntry>
+      <policyEntry topic='A'><deadLetterStrategy><sharedDeadLetterStrategy deadLetterQueue='topic://X'/></deadLetterStrategy></policyEntry>
+      <policyEntry topic='B'><deadLetterStrategy><sharedDeadLetterStrategy>
+        <deadLetterQueue><queue physicalName='topic://Y'/></deadLetterQueue></sharedDeadLetterStrategy></deadLetterStrategy></policyEntry>
+      <policyEntry topic='C'><deadLetterStrategy><discarding/></deadLetterStrategy></policyEntry>
+      <policyEntry topic='D'><pendingMessageLimitStrategy><constantPendingMessageLimitStrategy limit='20'/></pendingMessageLimitStrategy></policyEntry>
+      <policyEntry topic='E'><pendingMessageLimitStrategy><constantPendingMessageLimitStrategy/></pendingMessageLimitStrategy></policyEntry>
+      <policyEntry tempQueue='true' maxPageSize='21'/>
+      <policyEntry maxPageSize='22'><destination><tempTopic physicalName='ID:a.>'/></destination></policyEntry>
+      <policyEntry queue='nothing said'/>
+      <policyEntry queue='B' maxPageSize='23'/>
+    </policyEntries></policyMap></destinationPolicy>
+  <persistenceAdapter><kahaDB directory='/a b/\"c\"' journalMaxFileLength='1mb' journalDiskSyncStrategy='NEVER' journalDiskSyncInterval='24'
+      checkpointInterval='2500' journalMaxWriteBatchSize='1mb' maxFailoverProducersToTrack='26'>
+    <locker><lease-database-locker lockAcquireSleepInterval='2800'/></locker></kahaDB></persistenceAdapter>
+  <systemUsage><systemUsage><memoryUsage><memoryUsage limit='29 mb'/></memoryUsage></systemUsage></systemUsage>
+  <transportConnectors>
+    <transportConnector maximumConsumersAllowedPerConnection='30' maximumProducersAllowedPerConnection='31'
+      uri='tcp://[::1]:32?maximumConnections=33&amp;wireFormat.maxFrameSize=3400&amp;wireFormat.maxInactivityDuration=3500&amp;wireFormat.maxInactivityDurationInitalDelay=36&amp;transport.soWriteTimeout=0&amp;transport.connectionTimeout=38'/>
+    <transportConnector uri='nio://:39'/>
+  </transportConnectors>
+</broker>";
+
+#[test]
+fn no_setting_that_the_xml_can_say_is_lost() {
+    let read = read_with("given.xml", ALL, &BTreeSet::new()).expect("it is XML");
+    assert!(!read.report.is_refused(), "{}", read.report);
+    let converted = converted("given.xml", &read);
+    assert!(!converted.is_secret && !converted.lacks_password);
+    // The test itself says all of them.
+    let usual = show::rows(&Effective::default());
+    let said = show::rows(&Effective { configuration: read.configuration, ..Effective::default() });
+    for row in usual {
+        let in_xml = match &row.part {
+            show::Part::Broker => {
+                reference::of_broker(row.name).is_some() || row.name == "transportConnectors"
+            }
+            show::Part::Store => reference::of_store(row.name).is_some(),
+            _ => reference::of_policy(row.name).is_some(),
+        };
+        let kind = |part: &show::Part| matches!(part, show::Part::Policy(_) | show::Part::DefaultPolicy);
+        let is_said = said
+            .iter()
+            .any(|one| one.name == row.name && kind(&one.part) == kind(&row.part) && one.value != row.value);
+        assert!(!in_xml || is_said, "{} is not in the test's XML", row.key);
+    }
+}
+
+#[test]
+fn a_password_is_written_out_only_where_it_is_in_clear_in_the_xml() {
+    for (password, expected, is_secret, lacks) in [
+        ("in clear", "password = \"in clear\"", true, false),
+        ("${none:in clear}", "password = \"in clear\"", true, false),
+        ("${DB_PASSWORD}", "passwordVariable = \"DB_PASSWORD\"", false, false),
+        ("${activemq.password}", "passwordProperty = \"activemq.password\"", false, false),
+        ("${given}", "# password is hidden", false, true),
+        ("of ${DB_PASSWORD}", "# password is hidden", false, true),
+    ] {
+        let text = format!(
+            "<beans xmlns='http://www.springframework.org/schema/beans'>
+            <bean class='org.springframework.beans.factory.config.PropertyPlaceholderConfigurer'>
+              <property name='locations'><value>credentials.properties</value></property></bean>
+            <broker xmlns='http://activemq.apache.org/schema/core'>
+              <persistenceAdapter><jdbcPersistenceAdapter dataSource='#ds'/></persistenceAdapter>
+              <transportConnectors><transportConnector uri='tcp://127.0.0.1:0'/></transportConnectors></broker>
+            <bean id='ds' class='org.apache.commons.dbcp2.BasicDataSource'><property name='url' value='jdbc:mysql://h/d'/>
+              <property name='username' value='u'/><property name='password' value='{password}'/></bean></beans>"
+        );
+        let read = read_with("given.xml", &text, &BTreeSet::new()).expect("it is XML");
+        assert!(!read.report.is_refused(), "{}", read.report);
+        let secret = read.configuration.store.password.clone().expect("a password").0;
+        let made =
+            if lacks { toml("given.xml", &read, &str::to_owned) } else { converted("given.xml", &read) };
+        assert_eq!((made.is_secret, made.lacks_password), (is_secret, lacks));
+        assert!(made.text.contains(expected), "{}", made.text);
+        assert_eq!(made.text.contains(&secret), is_secret, "{}", made.text);
+    }
+}
