@@ -259,6 +259,18 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_that_counts_more_than_a_files_bounds_a_policy_as_if_it_alone_were_said() {
+        let mut effective = Effective::default();
+        let small = Policy { memory_limit: Some(1 << 20), ..Policy::default() };
+        effective.configuration.broker.policies.set_default(small);
+        let said = [("KAHAWAI_POLICY_MEMORY_LIMIT".to_owned(), "8 mb".to_owned())];
+        assert_eq!(apply(&said.into(), &mut effective), Ok(vec![]));
+        let expected = Policy { memory_limit: Some(8 << 20), ..Policy::default() };
+        let expected = kahawai_broker::core::policy::Policies::new(expected);
+        assert_eq!(effective.configuration.broker.policies, expected);
+    }
+
+    #[test]
     fn what_is_wrong_is_told_by_its_variable_and_what_was_meant_is_guessed() {
         for (said, expected) in [
             (vec![("KAHAWAI_MEMORY_USAGE", "much")], "KAHAWAI_MEMORY_USAGE needs"),

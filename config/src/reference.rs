@@ -27,7 +27,7 @@ const CONNECTORS: &str = "
 `transportConnectors` is a list of URIs, `tcp://HOST:PORT?OPTION=VALUE&…` (variables: `KAHAWAI_TRANSPORT_CONNECTORS`, with blanks between; `KAHAWAI_BIND` for
 one `HOST:PORT`). By default `[\"tcp://127.0.0.1:61616\"]`. What the URIs say of connections holds for all, and counts more than the same setting here.
 
-Short names of variables: `KAHAWAI_NAME` for the broker's name, `KAHAWAI_STORE` for the store's address.
+Short names of variables: `KAHAWAI_NAME` for the broker's name, `KAHAWAI_STORE` for the store's address. A variable that is empty says nothing.
 ";
 
 const PASSWORDS: &str = "
