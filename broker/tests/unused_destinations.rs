@@ -229,3 +229,23 @@ fn consume_all(world: &mut World, connection: ConnectionKey, queue: &Address) ->
     world.turn(|core| core.remove_consumer(consumer, LastDelivered::Nothing));
     ids.len()
 }
+
+#[test]
+fn what_is_there_from_the_start_on_is_kept_and_goes_as_others_do() {
+    let mut world = world();
+    for address in
+        [Address::queue("q"), Address::topic("t"), Address::queue("lasting.q"), Address::queue("q")]
+    {
+        world.turn(|core| core.make_at_start(&address)).unwrap();
+    }
+    world.settle();
+    assert!(["q", "t", "lasting.q"].iter().all(|name| has(&world, name)), "{:?}", stored(&world));
+    world.restart();
+    world.turn(|core| core.make_at_start(&Address::queue("q"))).unwrap();
+    world.settle();
+    assert_eq!(stored(&world).len(), 3, "one that is there is not made again");
+    pass(&mut world, 40);
+    assert_eq!(stored(&world), [("lasting.q".to_owned(), 0)]);
+    let none = world.turn(|core| core.make_at_start(&Address::queue("")));
+    assert!(none.is_err());
+}

@@ -11,6 +11,7 @@
 //! | [`danger`] | combinations that do more than was meant |
 //! | [`connector`] | URIs of connectors |
 //! | [`data_source`] | data-source beans and JDBC URLs, as places of stores |
+//! | [`destinations`] | destinations that are there from the start on |
 //! | [`difference`] | what one configuration says otherwise than another |
 //! | [`environment`] | settings in the environment |
 //! | [`origin`] | where each value comes from |
@@ -31,6 +32,7 @@ pub mod connector;
 pub mod convert;
 pub mod danger;
 pub mod data_source;
+pub mod destinations;
 pub mod difference;
 pub mod environment;
 pub mod model;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::policy::Policy;
 
+use crate::destinations::BETWEEN;
 use crate::origin::{CONNECTORS, Effective, Origin, PASSWORD, of_policy, of_store};
 use crate::settings::{Kind, Setting, broker, policy, store};
 use crate::store_address::StoreAddress;
@@ -112,6 +113,10 @@ fn settings<T>(
 /// What is shown of a setting, as what it is.
 fn value(kind: Kind, text: String) -> Value {
     let is_bare = match kind {
+        Kind::List => {
+            let texts = text.split(BETWEEN).map(str::trim).filter(|text| !text.is_empty());
+            return Value::List(texts.map(str::to_owned).collect());
+        }
         Kind::Text | Kind::Word(_) => false,
         Kind::Truth | Kind::Whole { .. } | Kind::Decimal => true,
         Kind::Size { .. } | Kind::Time { .. } => text.parse::<i64>().is_ok(),
@@ -229,6 +234,7 @@ mod tests {
     const TEXT: &str = r#"brokerName = "a \"b\" \\ é"
 transportConnectors = ["tcp://0.0.0.0:61616?maximumConnections=5000", "tcp://[::1]:0"]
 maxFailoverProducersToTrack = 7
+destinations = ["queue://A B", "topic://T"]
 [store]
 address = "mysql://me:hidden@host/db"
 journalIo = "plain"
@@ -298,13 +304,13 @@ gcInactiveDestinations = true
             ("transportConnectors", "a.toml:2"),
             ("maximumConnections", "a.toml:2"),
             ("maxFrameSize", "default"),
-            ("store.address", "a.toml:5"),
+            ("store.address", "a.toml:6"),
             ("store.leaseDuration", "--lease-duration"),
             ("store.password", "KAHAWAI_STORE_PASSWORD"),
-            ("policy[queue://B].memoryLimit", "a.toml:11"),
-            ("policy[queue://A.>].memoryLimit", "a.toml:11"),
+            ("policy[queue://B].memoryLimit", "a.toml:12"),
+            ("policy[queue://A.>].memoryLimit", "a.toml:12"),
             ("policy[queue://A.>].maxPageSize", "default"),
-            ("policy[default].gcInactiveDestinations", "a.toml:25"),
+            ("policy[default].gcInactiveDestinations", "a.toml:26"),
         ] {
             assert_eq!(origin(key), expected, "{key}");
         }

@@ -28,6 +28,7 @@ use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::policy::{Policies, Policy};
 
 use crate::connector;
+use crate::destinations::BETWEEN;
 use crate::model::Configuration;
 use crate::nearest::nearest;
 use crate::origin::{CONNECTORS, PASSWORD, of_policy, of_store};
@@ -152,6 +153,9 @@ impl Reader<'_> {
     ) {
         for setting in list {
             let Some(value) = table.get(setting.name) else { continue };
+            if setting.kind == Kind::List && !self.is_each_right(setting, target, value) {
+                continue;
+            }
             let result = text_of(setting.kind, value.get_ref()).and_then(|text| (setting.set)(target, &text));
             match result {
                 Ok(()) => keys.iter().for_each(|key| self.say(key(setting.name), value)),
@@ -168,6 +172,24 @@ impl Reader<'_> {
             let shown: String = name.chars().take(80).collect();
             self.problem(key.span(), format!("there is no setting '{shown}' here{meant}"));
         }
+    }
+
+    /// Whether each of a list could stand alone: what is wrong with one is told where that stands.
+    fn is_each_right<T>(&mut self, setting: &Setting<T>, target: &mut T, value: &Value<'_>) -> bool {
+        let before = self.problems.len();
+        if let DeValue::Array(each) = value.get_ref() {
+            for one in each.iter() {
+                let text = text_of(Kind::Text, one.get_ref());
+                let alone = |text: String| match text.contains(BETWEEN) || text.trim().is_empty() {
+                    true => Err("needs each by itself, without commas: [\"…\", \"…\"]".to_owned()),
+                    false => (setting.set)(target, &text),
+                };
+                if let Err(problem) = text.and_then(alone) {
+                    self.problem(one.span(), format!("{} {problem}", setting.name));
+                }
+            }
+        }
+        self.problems.len() == before
     }
 
     fn say(&mut self, key: String, value: &Value<'_>) {
@@ -334,6 +356,7 @@ impl Reader<'_> {
 fn text_of(kind: Kind, value: &DeValue<'_>) -> Result<String, String> {
     let wrong = match kind {
         Kind::Text | Kind::Word(_) => "needs a text: \"…\"",
+        Kind::List => "needs a list of texts: [\"…\"]",
         Kind::Truth => "needs true or false",
         Kind::Whole { .. } => "needs a whole number",
         Kind::Decimal => "needs a number",
@@ -348,6 +371,10 @@ fn text_of(kind: Kind, value: &DeValue<'_>) -> Result<String, String> {
             Kind::Whole { .. } | Kind::Decimal | Kind::Size { .. } | Kind::Time { .. },
             DeValue::Integer(number),
         ) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string()),
+        (Kind::List, DeValue::Array(each)) => {
+            let texts: Option<Vec<&str>> = each.iter().map(|one| one.get_ref().as_str()).collect();
+            texts.map(|texts| texts.join(", "))
+        }
         (Kind::Decimal, DeValue::Float(number)) => Some(number.as_str().to_owned()),
         (Kind::Truth, DeValue::Boolean(truth)) => Some(truth.to_string()),
         _ => None,
@@ -431,6 +458,11 @@ maxPageSize = 100
             ("[[policy]]\ntempQueue = false", "2:13: tempQueue needs true"),
             ("brokerName = 5", "1:14: brokerName needs a text"),
             ("maximumConnections = \"5\"", "1:22: maximumConnections needs a whole number"),
+            ("destinations = \"queue://A\"", "1:16: destinations needs a list of texts"),
+            ("destinations = [\"queue://A\",\n  \"topic://B.>\"]", "2:3: destinations 'B.>' is a pattern"),
+            ("destinations = [\"queue://A, queue://B\"]", "1:17: destinations needs each by itself"),
+            ("destinations = [1]", "1:17: destinations needs a text"),
+            ("destinations = [\"\"]", "1:17: destinations needs each by itself"),
             ("memoryUsage = true", "1:15: memoryUsage needs a number of bytes"),
             (
                 "[[policy]]\ngcInactiveDestinations = \"true\"",

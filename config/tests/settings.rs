@@ -14,6 +14,7 @@ fn check<T: Default>(settings: &'static [Setting<T>]) {
         let name = setting.name;
         match setting.kind {
             Kind::Text => {}
+            Kind::List => assert!(takes("") && !takes(","), "{name}"),
             Kind::Word(words) => {
                 assert!(words.iter().all(|word| takes(word)) && !takes("x"), "{name}");
             }

@@ -121,3 +121,28 @@ fn no_value_is_in_a_report() {
     assert_eq!(found.len(), 3);
     assert!(!found.concat().contains("hunter2"), "{found:#?}");
 }
+
+#[test]
+fn destinations_at_the_start_are_single_ones() {
+    let list = |elements: &str| broker("", &format!("<destinations>{elements}</destinations>"));
+    let text = list(
+        "<queue physicalName=' A.${site}'/><topic name='T'/><queue physicalName='A.eu' id='again'/><topic physicalName='A.eu'/>",
+    );
+    let (made, found) = read_with(&text, &[]);
+    let names: Vec<_> = made.broker.destinations.iter().map(ToString::to_string).collect();
+    assert_eq!((names.join(" "), found), ("queue://A.eu topic://T topic://A.eu".to_owned(), vec![]));
+    for (element, expected) in [
+        ("<queue physicalName='A.>'/>", "refused: <queue>: 'A.>' is a pattern"),
+        ("<topic physicalName='*.A'/>", "refused: <topic>: '*.A' is a pattern"),
+        ("<queue physicalName='A,topic://B'/>", "refused: <queue>: 'A,topic://B' stands for several"),
+        ("<queue/>", "refused: <queue>: it needs physicalName"),
+        ("<tempQueue physicalName='A'/>", "refused: <tempQueue>: 'A' is temporary"),
+        ("<policyMap/>", "refused: <policyMap>: only a <queue> or <topic>"),
+        ("<bean xmlns='http://www.springframework.org/schema/beans'/>", "refused: <bean>: no bean"),
+        ("<queue physicalName='A' options='#x'/>", "warning: options of <queue>"),
+        ("<queue physicalName='A'><topic/></queue>", "refused: <topic>: nothing can stand"),
+    ] {
+        let (_, found) = read_with(&list(element), &[]);
+        is_one(&found, &["conf/a.xml:1:", expected]);
+    }
+}

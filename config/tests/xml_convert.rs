@@ -131,7 +131,7 @@ fn each_file_that_is_accepted_comes_to_the_same_as_toml() {
 
 /// Whatever the XML can say, said otherwise than by default.
 const ALL: &str = "<broker xmlns='http://activemq.apache.org/schema/core' brokerName='all-of_it' schedulePeriodForDestinationPurge='1000'
-    maxPurgedDestinationsPerSweep='7'>
+    maxPurgedDestinationsPerSweep='7'><destinations><queue physicalName='Q \"'/><topic physicalName='T'/></destinations>
   <destinationPolicy><policyMap>
     <defaultEntry><policyEntry maxPageSize='11'/></defaultEntry>
     <policyEntries>

@@ -111,7 +111,18 @@ impl Broker {
         };
         let core = Core::new(settings, config.limits, config.policies.clone(), recovered, now());
         let gate = Gate::new(Arc::clone(&hold), config.lease);
+        let destinations = config.destinations.clone();
         let hub = Hub::new(config, origin, store, gate, core);
+        // Before anybody connects.
+        hub.turn(|core| {
+            for destination in &destinations {
+                if let Err(failure) = core.make_at_start(destination) {
+                    tracing::error!(
+                        "{destination} is not there from the start on, as it was to be: {failure}"
+                    );
+                }
+            }
+        });
         // The hold may outlive the broker: it must not keep it alive.
         let weak = Arc::downgrade(&hub);
         hold.on_lost(Box::new(move |lost| {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::core::address::Address;
 use crate::core::limits::Limits;
 use crate::core::policy::Policies;
 
@@ -36,6 +37,8 @@ pub struct BrokerConfig {
     pub schedule_period_for_destination_purge: Duration,
     /// `maxPurgedDestinationsPerSweep`: how many of them go at a time at most; 0, the default, for any number.
     pub max_purged_destinations_per_sweep: usize,
+    /// `destinations`: queues and topics that are there from the start on. None is a pattern, a composite or temporary.
+    pub destinations: Vec<Address>,
     /// What bounds the broker's memory.
     pub limits: Limits,
     /// `destinationPolicy`: what holds for which destination. By default the same for all.
@@ -58,6 +61,7 @@ impl Default for BrokerConfig {
             write_timeout: Duration::from_secs(30),
             schedule_period_for_destination_purge: Duration::ZERO,
             max_purged_destinations_per_sweep: 0,
+            destinations: Vec::new(),
             limits: Limits::default(),
             policies: Policies::default(),
         }

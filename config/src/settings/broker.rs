@@ -7,7 +7,7 @@ use kahawai_broker::BrokerConfig;
 use super::Setting;
 use super::kind::{ANY, DAY, Kind};
 use super::read::{A_DAY, show_size, show_time, size, time, whole};
-use crate::value;
+use crate::{destinations, value};
 
 /// All of them.
 pub static SETTINGS: &[Setting<BrokerConfig>] = &[
@@ -100,6 +100,13 @@ pub static SETTINGS: &[Setting<BrokerConfig>] = &[
         kind: Kind::Whole { least: 0, most: ANY },
         set: |broker, text| whole(text, 0).map(|number| broker.max_purged_destinations_per_sweep = number),
         show: |broker| Some(broker.max_purged_destinations_per_sweep.to_string()),
+    },
+    Setting {
+        name: "destinations",
+        about: "queues and topics that are there from the start on, `queue://NAME` or `topic://NAME` (in a variable with commas between); no patterns",
+        kind: Kind::List,
+        set: |broker, text| destinations::list(text).map(|all| broker.destinations = all),
+        show: |broker| Some(destinations::show(&broker.destinations)),
     },
     Setting {
         name: "maxFailoverProducersToTrack",

@@ -14,6 +14,8 @@ pub(super) const LEVELS: &[&str] = &["always", "periodic", "never"];
 pub enum Kind {
     /// A text.
     Text,
+    /// Texts.
+    List,
     /// One of these words.
     Word(&'static [&'static str]),
     /// True or false.
@@ -48,6 +50,7 @@ impl Kind {
     pub fn unit(self) -> &'static str {
         match self {
             Self::Text => "text",
+            Self::List => "list of texts",
             Self::Word(_) => "word",
             Self::Truth => "true or false",
             Self::Whole { .. } | Self::Decimal => "number",
@@ -64,7 +67,7 @@ impl Kind {
         };
         let below = |most: i64| (most != ANY).then_some(most);
         match self {
-            Self::Text | Self::Truth | Self::Decimal => String::new(),
+            Self::Text | Self::List | Self::Truth | Self::Decimal => String::new(),
             Self::Word(words) => words.join(", "),
             Self::Whole { least, most } => {
                 between(least.to_string(), below(most).map(|most| most.to_string()))

@@ -20,7 +20,7 @@ fn plain(kind: Kind, text: &str) -> Result<Cow<'_, str>, String> {
             number.map_err(|_| "needs a whole number of milliseconds".to_owned())?.to_string().into()
         }
         Kind::Word(_) => text.trim().to_ascii_lowercase().into(),
-        Kind::Text | Kind::Decimal | Kind::Size { .. } => text.into(),
+        Kind::Text | Kind::List | Kind::Decimal | Kind::Size { .. } => text.into(),
     })
 }
 

@@ -6,7 +6,7 @@ use super::table::{
     Attribute, Child, Said, Table, Target as _, closed_door, door, door_unless, fixed, harmless, id, not_yet,
     read, refused, setting, told, unbuilt, used, warned,
 };
-use super::{connectors, persistence, plugins, policy, usage};
+use super::{connectors, destination, persistence, plugins, policy, usage};
 use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
 use crate::value;
 
@@ -189,7 +189,7 @@ const CHILDREN: &[Child<Draft>] = &[
     read("destinationPolicy", policy::destination_policy),
     read("systemUsage", usage::system_usage),
     read("plugins", plugins::plugins),
-    told("destinations", NotYet, "destinations are made when somebody uses them"),
+    read("destinations", destination::at_start),
     read("destinationInterceptors", plugins::interceptors),
     told(
         "networkConnectors",

@@ -189,6 +189,21 @@ impl Core {
         }
     }
 
+    /// Makes a destination that is to be there though nobody has used it yet, in the store too. It is no other than those that clients make:
+    /// they may remove it, and its policy may let it go.
+    ///
+    /// # Errors
+    /// Where its name is none that can be made, or there are as many as may be.
+    pub fn make_at_start(&mut self, address: &Address) -> Result<(), Failure> {
+        let is_single = !address.is_pattern() && !address.is_composite();
+        debug_assert!(is_single, "{address} is no destination by itself");
+        if is_single {
+            let destination = self.destination(address)?;
+            self.stored_destination(destination);
+        }
+        Ok(())
+    }
+
     /// A client makes a destination; a temporary one is its own.
     pub fn add_destination(
         &mut self,
