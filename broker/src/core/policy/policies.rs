@@ -9,7 +9,7 @@
 //! certain with ActiveMQ, and so it is here.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::entry::Policy;
@@ -19,8 +19,8 @@ use crate::core::address::Address;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Policies {
     by_address: HashMap<Address, Arc<Policy>>,
-    /// Those whose name is a pattern, in the order in which they were added.
-    patterns: Vec<Address>,
+    /// Those whose name is a pattern: in their own order, so that in which they were added changes nothing, not what is equal either.
+    patterns: BTreeSet<Address>,
     default: Arc<Policy>,
 }
 
@@ -42,7 +42,7 @@ impl Policies {
                 continue;
             }
             if is_pattern(&part.name) {
-                self.patterns.push(part.clone());
+                self.patterns.insert(part.clone());
             }
             self.by_address.insert(part, Arc::clone(&policy));
         }
@@ -234,5 +234,22 @@ mod tests {
         assert_eq!(chosen(&policies, &Address::new(AddressKind::TemporaryTopic, "ID:host-1:1:1")), 0);
         assert_eq!(chosen(&policies, &Address::queue("A.B")), 1);
         assert_eq!(chosen(&policies, &Address::queue("D")), 4);
+    }
+
+    #[test]
+    fn in_which_order_entries_were_added_makes_no_difference() {
+        let entries = [("A.>", 1), ("B", 2), ("*.C", 3), ("A.*", 4)];
+        let made = |entries: &mut dyn Iterator<Item = (&str, usize)>| {
+            let mut policies = Policies::new(numbered(0));
+            for (name, number) in entries {
+                assert!(policies.add(&Address::queue(name), numbered(number)), "{name}");
+            }
+            policies
+        };
+        let policies = made(&mut entries.into_iter());
+        assert_eq!(policies, made(&mut entries.into_iter().rev()));
+        // What is equal holds the same.
+        assert_ne!(policies, made(&mut entries.into_iter().skip(1)));
+        assert_ne!(policies, made(&mut entries.into_iter().map(|(name, number)| (name, number.max(2)))));
     }
 }
