@@ -154,3 +154,23 @@ fn what_a_broker_would_not_start_with_is_refused_as_by_serve() {
         assert!(shown.status.code() == Some(2) && said.contains(told), "{said}");
     }
 }
+
+#[test]
+fn what_is_dangerous_is_shown_with_where_it_comes_from() {
+    let shown = show(&["--bind", "127.0.0.1:1"], &[("KAHAWAI_STORE_JOURNAL_DISK_SYNC_STRATEGY", "never")]);
+    let text = String::from_utf8_lossy(&shown.stdout).into_owned();
+    let begin =
+        "# Dangerous:\n#   KAHAWAI_STORE_JOURNAL_DISK_SYNC_STRATEGY: journalDiskSyncStrategy = never: ";
+    assert!(text.starts_with(begin), "{text}");
+    // It is still what a broker can be given.
+    let folder = directory();
+    let file = folder.path().join("shown.toml");
+    fs::write(&file, &text).expect("written");
+    let again = show(&["--config", file.to_str().expect("UTF-8"), "--json"], &[]);
+    let told: Value = serde_json::from_slice(&again.stdout).expect("JSON");
+    let danger = &told["dangers"][0];
+    assert_eq!(danger["name"], "store.journalDiskSyncStrategy", "{told}");
+    assert!(danger["from"] == "file" && danger["line"].as_u64() > Some(3), "{danger}");
+    let none = show(&[], &[]);
+    assert!(!String::from_utf8_lossy(&none.stdout).contains("Dangerous"));
+}

@@ -188,3 +188,44 @@ fn policies_are_read_again_while_the_broker_runs_and_what_needs_a_start_is_named
     late(&two, "AFTER");
     slave.stop();
 }
+
+/// Whoever says it: at the start, and at a reload what was not so before.
+#[test]
+fn what_is_dangerous_is_told_where_it_acts() {
+    let folder = directory();
+    let (file, store) = (folder.path().join("kahawai.toml"), folder.path().join("store"));
+    let write = |policy: &str| {
+        fs::write(&file, format!("[store]\naddress = \"{}\"\n{policy}", store.display())).expect("written");
+    };
+    const FIRST: &str = "[[policy]]\nqueue = \"FIRST*\"\nmaxPageSize = 5\n";
+    write(FIRST);
+    let instance = Instance::configured("dangerous", &file).with(&["--journal-disk-sync-strategy", "never"]);
+    let broker = instance.start_with(&[("KAHAWAI_STORE_LOCK_ACQUIRE_SLEEP_INTERVAL", "10s")]);
+    broker.wait_ready(0);
+    let told = |from: usize| -> Vec<String> {
+        let said = broker.0.said_since(from).into_iter();
+        said.filter(|line| line.contains("WARN") && line.contains("dangerous: ")).collect()
+    };
+    let found = told(0);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    let toml = format!("dangerous: {}:", file.display());
+    for words in [
+        "dangerous: --journal-disk-sync-strategy: journalDiskSyncStrategy = never: ",
+        "dangerous: KAHAWAI_STORE_LOCK_ACQUIRE_SLEEP_INTERVAL: lockAcquireSleepInterval: ",
+        &format!("{toml}5: the policy of queue://FIRST*: "),
+    ] {
+        assert!(found.iter().any(|line| line.contains(words)), "not '{words}': {found:#?}");
+    }
+    let again = |expected: &str| {
+        let from = broker.0.here();
+        broker.0.signal(rustix::process::Signal::HUP);
+        broker.0.wait_line(from, expected);
+        told(from)
+    };
+    assert_eq!(again("reload: policies are as before"), [""; 0]);
+    write(&format!("[[policy]]\nqueue = \"SECOND*\"\nmaxPageSize = 5\n{FIRST}"));
+    let found = again("reload: policies are others");
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains(&format!("{toml}5: the policy of queue://SECOND*: ")), "{found:#?}");
+    broker.stop();
+}

@@ -28,7 +28,11 @@ pub fn toml(file: &str, read: &xml::Read, locate: &dyn Fn(&str) -> String) -> Co
     let said = read.said.iter();
     let origins =
         said.map(|(key, place)| (key.clone(), Origin::File { file: place.file.clone(), line: place.line }));
-    let effective = Effective { configuration: read.configuration.clone(), origins: origins.collect() };
+    let effective = Effective {
+        configuration: read.configuration.clone(),
+        origins: origins.collect(),
+        passed_over: None,
+    };
     let mut rows = show::rows(&effective);
     let usual = Usual::new();
     let mut comments = BTreeMap::new();

@@ -6,6 +6,7 @@ use std::fmt;
 use kahawai_broker::core::address::Address;
 
 use crate::model::Configuration;
+use crate::store_address::StoreAddress;
 
 /// Where a value comes from. What is further down counts more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,8 @@ impl fmt::Display for Origin {
 pub const CONNECTORS: &str = "transportConnectors";
 /// The key of the password of a store.
 pub const PASSWORD: &str = "store.password";
+/// What the keys of policies begin with.
+const POLICY: &str = "policy[";
 
 /// The key of a setting of the store.
 pub fn of_store(name: &str) -> String {
@@ -50,8 +53,8 @@ pub fn of_store(name: &str) -> String {
 /// The key of a setting of the policy for a destination, or of the one for all others.
 pub fn of_policy(address: Option<&Address>, name: &str) -> String {
     match address {
-        Some(address) => format!("policy[{address}].{name}"),
-        None => format!("policy[default].{name}"),
+        Some(address) => format!("{POLICY}{address}].{name}"),
+        None => format!("{POLICY}default].{name}"),
     }
 }
 
@@ -62,12 +65,27 @@ pub struct Effective {
     pub configuration: Configuration,
     /// By key (`brokerName`, `store.leaseDuration`, `policy[queue://ORDERS.>].memoryLimit`) where what is no default comes from.
     pub origins: BTreeMap<String, Origin>,
+    /// The store that a file names, where another counts more.
+    pub passed_over: Option<StoreAddress>,
 }
 
 impl Effective {
     /// Where a setting's value comes from.
     pub fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Where comes from what a key is about, or what such keys begin with.
+    pub fn origin_of_any(&self, key: &str) -> Origin {
+        let begin = self.origins.range(key.to_owned()..).next().filter(|(found, _)| found.starts_with(key));
+        begin.map(|(_, origin)| origin.clone()).unwrap_or_default()
+    }
+
+    /// Takes another's policies, and where these come from.
+    pub fn take_policies(&mut self, other: Self) {
+        self.configuration.broker.policies = other.configuration.broker.policies;
+        self.origins.retain(|key, _| !key.starts_with(POLICY));
+        self.origins.extend(other.origins.into_iter().filter(|(key, _)| key.starts_with(POLICY)));
     }
 
     /// Notes where one comes from that counts more than what was there.

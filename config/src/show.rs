@@ -205,7 +205,7 @@ fn line(row: &Row, comment: &str) -> (String, String) {
 }
 
 /// A text as it may stand in a comment.
-pub(crate) fn comment(text: &str) -> String {
+pub fn comment(text: &str) -> String {
     text.chars().map(|one| if one.is_control() { '?' } else { one }).collect()
 }
 
@@ -266,7 +266,7 @@ gcInactiveDestinations = true
         let file = || "a.toml".to_owned();
         let origins =
             read.said.into_iter().map(|(key, line)| (key, Origin::File { file: file(), line: line as u32 }));
-        Effective { configuration: read.configuration, origins: origins.collect() }
+        Effective { configuration: read.configuration, origins: origins.collect(), passed_over: None }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Prints what a broker would be told.
 
 use kahawai_config::Origin;
+use kahawai_config::danger::{self, Danger};
 use kahawai_config::show::{self, Row, Value};
 use serde_json::{Value as Json, json};
 
@@ -11,11 +12,30 @@ use crate::output;
 
 /// Prints it, as TOML or JSON.
 pub(super) fn run(options: ShowOptions) -> Result<(), Failure> {
-    let rows = show::rows(&configure::effective(options.serve)?);
+    let effective = configure::effective(options.serve)?;
+    let rows = show::rows(&effective);
+    let dangers = danger::told(&effective);
     if !options.json {
-        return output::write(&show::toml(&rows));
+        return output::write(&(warnings(&dangers) + &show::toml(&rows)));
     }
-    output::json(&json!({ "settings": rows.iter().map(row).collect::<Vec<_>>() }))
+    let dangers = dangers.iter().map(|(origin, danger)| {
+        let made = json!({ "name": danger.key, "what": danger.what, "advice": danger.advice });
+        from(made, origin)
+    });
+    output::json(&json!({
+        "settings": rows.iter().map(row).collect::<Vec<_>>(),
+        "dangers": dangers.collect::<Vec<_>>(),
+    }))
+}
+
+/// What is dangerous, as comments.
+fn warnings(dangers: &[(Origin, Danger)]) -> String {
+    if dangers.is_empty() {
+        return String::new();
+    }
+    let lines = dangers.iter().map(|(origin, danger)| show::comment(&danger::line(origin, danger)));
+    let lines: Vec<String> = lines.map(|line| format!("#   {line}\n")).collect();
+    format!("# Dangerous:\n{}\n", lines.concat())
 }
 
 fn row(row: &Row) -> Json {
@@ -26,8 +46,12 @@ fn row(row: &Row) -> Json {
         Some(Value::Bare(text)) => serde_json::from_str(text).unwrap_or_else(|_| json!(text)),
         Some(Value::List(texts)) => json!(texts),
     };
-    let mut made = json!({ "name": row.key, "value": value, "hidden": row.hides });
-    let (from, what) = match &row.origin {
+    from(json!({ "name": row.key, "value": value, "hidden": row.hides }), &row.origin)
+}
+
+/// With where it comes from.
+fn from(mut made: Json, origin: &Origin) -> Json {
+    let (from, what) = match origin {
         Origin::Default => ("default", vec![]),
         Origin::File { file, line } => ("file", vec![("file", json!(file)), ("line", json!(line))]),
         Origin::Environment(name) => ("environment", vec![("variable", json!(name))]),

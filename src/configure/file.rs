@@ -44,7 +44,7 @@ pub(super) fn read(
     let origin = |line| Origin::File { file: shown.to_string(), line };
     let number = |line: usize| u32::try_from(line).unwrap_or(u32::MAX);
     let said = found.said.into_iter().map(|(key, line)| (key, origin(number(line))));
-    Ok(Effective { configuration: found.configuration, origins: said.collect() })
+    Ok(Effective { configuration: found.configuration, origins: said.collect(), passed_over: None })
 }
 
 /// Reads ActiveMQ's own file. What is not done as it says is told in the log.
@@ -55,7 +55,7 @@ fn read_xml(path: &Path, definitions: &[(String, String)], without: &[String]) -
     }
     let said = read.said.into_iter();
     let origins = said.map(|(key, place)| (key, Origin::File { file: place.file, line: place.line }));
-    Ok(Effective { configuration: read.configuration, origins: origins.collect() })
+    Ok(Effective { configuration: read.configuration, origins: origins.collect(), passed_over: None })
 }
 
 /// Reads ActiveMQ's own file. Nothing is begun that it would have to be refused for.

@@ -35,6 +35,9 @@ pub(crate) fn effective(options: ServeOptions) -> Result<Effective, Failure> {
         }
         None => Effective::default(),
     };
+    let address = of_store("address");
+    let of_file =
+        effective.origins.contains_key(&address).then(|| effective.configuration.store.address.clone());
     let environment = file::variables();
     let remarks = environment::apply(&environment, &mut effective)
         .map_err(|problems| Failure::new(Exit::Usage, problems.join("\n")))?;
@@ -44,6 +47,7 @@ pub(crate) fn effective(options: ServeOptions) -> Result<Effective, Failure> {
     let password_file = options.store_password_file.clone();
     command_line(&mut effective, options);
 
+    effective.passed_over = of_file.filter(|of_file| *of_file != effective.configuration.store.address);
     let store = &effective.configuration.store;
     let wrong = |what: &str| Err(Failure::new(Exit::Usage, what));
     let is_server = matches!(store.address, StoreAddress::Postgres(_) | StoreAddress::Mysql(_));
@@ -63,7 +67,7 @@ pub(crate) fn effective(options: ServeOptions) -> Result<Effective, Failure> {
 
 /// Puts what the command line says over what is there.
 fn command_line(effective: &mut Effective, options: ServeOptions) {
-    let Effective { configuration: made, origins } = effective;
+    let Effective { configuration: made, origins, .. } = effective;
     let mut note = |key: String, option: &'static str| drop(origins.insert(key, Origin::Option(option)));
     if set(&mut made.store.address, options.store) {
         note(of_store("address"), "--store");

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use kahawai_broker::Broker;
-use kahawai_config::{Configuration, difference};
+use kahawai_config::danger::{self, Danger};
+use kahawai_config::{Configuration, Effective, difference};
 
 use super::background::blocking;
 use super::status::Status;
@@ -16,16 +17,32 @@ use crate::exit::Failure;
 pub(super) struct Told {
     options: ServeOptions,
     config: Arc<Configuration>,
+    /// The same, with where it comes from.
+    effective: Effective,
+    /// What is dangerous about it, and was said to be.
+    dangers: Vec<Danger>,
 }
 
 impl Told {
     pub(super) fn new(options: ServeOptions) -> Result<Self, Failure> {
-        let config = Arc::new(configure::effective(options.clone())?.configuration);
-        Ok(Self { options, config })
+        let effective = configure::effective(options.clone())?;
+        let config = Arc::new(effective.configuration.clone());
+        let mut told = Self { options, config, effective, dangers: Vec::new() };
+        told.warn();
+        Ok(told)
     }
 
     pub(super) fn config(&self) -> &Arc<Configuration> {
         &self.config
+    }
+
+    /// Says what is dangerous, and was not so before.
+    fn warn(&mut self) {
+        let found = danger::told(&self.effective);
+        for (origin, danger) in found.iter().filter(|(_, danger)| !self.dangers.contains(danger)) {
+            tracing::warn!("dangerous: {}", danger::line(origin, danger));
+        }
+        self.dangers = found.into_iter().map(|(_, danger)| danger).collect();
     }
 
     /// Reads the file and the environment's files again. One that is refused changes nothing.
@@ -34,22 +51,25 @@ impl Told {
         let options = self.options.clone();
         let read = blocking(move || configure::effective(options)).await;
         match read.and_then(|read| read) {
-            Ok(read) => self.take(&read.configuration, broker, status),
+            Ok(read) => self.take(read, broker, status),
             Err(failure) => status.not_reloaded(&failure),
         }
         status.reloaded();
     }
 
-    fn take(&mut self, read: &Configuration, broker: Option<&Broker>, status: &Status) {
-        for different in difference::beside_policies(&self.config, read) {
+    fn take(&mut self, read: Effective, broker: Option<&Broker>, status: &Status) {
+        for different in difference::beside_policies(&self.config, &read.configuration) {
             status.needs_a_start(&different);
         }
-        if read.broker.policies == self.config.broker.policies {
+        let policies = read.configuration.broker.policies.clone();
+        if policies == self.config.broker.policies {
             status.same_policies();
             return;
         }
-        let policies = read.broker.policies.clone();
-        Arc::make_mut(&mut self.config).broker.policies = policies.clone();
+        self.effective.take_policies(read);
+        self.config = Arc::new(self.effective.configuration.clone());
+        // Before others hold, as their word is the last.
+        self.warn();
         status.policies(broker.map(|broker| broker.replace_policies(policies)));
     }
 }
