@@ -165,3 +165,62 @@ fn a_drained_store_is_named_and_another_place_is_served() {
     let told = refused_unchanged(&folder.path().join("old"));
     assert!(told.contains("LevelDB") && told.contains("unknown"), "{told}");
 }
+
+/// A journal with one message in it.
+fn one_message() -> Vec<u8> {
+    const ADD: &[u8] = b"\x01\x0b\x12\x05\x08\0\x12\x01q\x1a\x02id";
+    let mut record = u32::try_from(ADD.len() + 5).expect("a length").to_be_bytes().to_vec();
+    record.push(1);
+    record.extend(ADD);
+    let mut batch = b"\0\0\0\x1c\x02WRITE BATCH".to_vec();
+    batch.extend(u32::try_from(record.len()).expect("a length").to_be_bytes());
+    batch.extend([0; 8]);
+    batch.extend(record);
+    batch
+}
+
+#[test]
+fn what_lies_in_the_files_own_directory_is_told_where_another_is_served() {
+    let folder = directory();
+    let (kahadb, file) = (folder.path().join("kahadb"), folder.path().join("activemq.xml"));
+    std::fs::create_dir(&kahadb).expect("a directory");
+    std::fs::write(kahadb.join("db-1.log"), one_message()).expect("a journal");
+    let text = "<broker xmlns='http://activemq.apache.org/schema/core'>\
+                <persistenceAdapter><kahaDB directory='KAHADB'/></persistenceAdapter>\
+                <transportConnectors><transportConnector uri='tcp://127.0.0.1:0'/></transportConnectors></broker>";
+    let text = text.replace("KAHADB", kahadb.to_str().expect("UTF-8"));
+    std::fs::write(&file, text).expect("written");
+    let store = folder.path().join("store");
+    let store = store.to_str().expect("UTF-8");
+    let before = digest(&kahadb);
+    let instance = Instance::configured("moved", &file).with(&["--store", store]);
+    let broker = instance.serve();
+    let told = broker
+        .0
+        .wait_since(0, "the warning", |line| line.contains("the file names it").then(|| line.to_owned()))
+        .0;
+    for words in ["WARN", "kahadb", "holds 1 message in 1 destination (queue://q 1)", "journal:", "(--store)"]
+    {
+        assert!(told.contains(words), "not '{words}': {told}");
+    }
+    broker.stop();
+    assert!(digest(&kahadb) == before, "something in it has changed");
+
+    // By the environment, and where there is nothing, nothing is said.
+    let elsewhere = folder.path().join("elsewhere");
+    let instance = Instance::configured("moved", &file);
+    let broker = instance.start_with(&[("KAHAWAI_STORE", elsewhere.to_str().expect("UTF-8"))]);
+    broker.wait_ready(0);
+    broker.0.wait_since(0, "the warning", |line| line.contains("(KAHAWAI_STORE)").then_some(()));
+    broker.stop();
+    // A database that the file names is not asked.
+    let toml = folder.path().join("kahawai.toml");
+    std::fs::write(&toml, "[store]\naddress = \"mysql://u:hush@nowhere/d\"\n").expect("written");
+    let broker = Instance::configured("moved", &toml).with(&["--store", store]).serve();
+    let told = broker
+        .0
+        .wait_since(0, "the warning", |line| line.contains("not looked into").then(|| line.to_owned()))
+        .0;
+    assert!(told.contains("mysql://u@nowhere/d") && !told.contains("hush"), "{told}");
+    broker.stop();
+}

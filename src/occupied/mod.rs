@@ -60,10 +60,7 @@ pub(crate) fn refuse_directory(directory: &Path, store: &Path) -> Result<(), Fai
         return Ok(());
     }
     tracing::info!("{what}: counting the messages that lie there");
-    let mut census = Census::nothing();
-    for one in &found {
-        census.add(count(one));
-    }
+    let census = total(&found);
     let todo = if census.has_no_message() {
         "No message is lost by moving its files away and starting again: a durable subscription is made anew when its client comes, and \
          keeps what is sent from then on. Or give another place by --store"
@@ -75,6 +72,61 @@ pub(crate) fn refuse_directory(directory: &Path, store: &Path) -> Result<(), Fai
         Exit::Store,
         format!("{what} holds {}; a new store would pass them over. {todo}", census.words()),
     ))
+}
+
+/// Tells of messages that lie in the store that a file names, where another is served by this one's word. It is what somebody did on
+/// purpose, so nothing waits for it: they are counted on a thread of their own.
+pub(crate) fn tell_passed_over(passed_over: StoreAddress, served: &StoreAddress, by: &str) {
+    if is_one_directory(&passed_over, served) {
+        return;
+    }
+    let served = format!("the store that is served is {served} ({by})");
+    let StoreAddress::Journal(directory) = passed_over else {
+        tracing::warn!(
+            "{passed_over}, which the file names, is not looked into for messages of ActiveMQ: {served}"
+        );
+        return;
+    };
+    let counting = move || {
+        let found = match find::find(&directory) {
+            Ok(found) => found,
+            Err(error) => {
+                let shown = directory.display();
+                return tracing::warn!(
+                    "{shown}, which the file names, cannot be looked at for a store of ActiveMQ ({error}): {served}"
+                );
+            }
+        };
+        let Some(first) = found.first() else { return };
+        let what = describe(first, found.len());
+        let census = total(&found);
+        tracing::warn!(
+            "{what} holds {}: the file names it, and nothing of it is served, as {served}",
+            census.words()
+        );
+    };
+    if let Err(error) = std::thread::Builder::new().name("passed over".to_owned()).spawn(counting) {
+        tracing::warn!(
+            "the directory that the file names is not looked into for messages of ActiveMQ: {error}"
+        );
+    }
+}
+
+/// Whether two that are written otherwise are the same place.
+fn is_one_directory(one: &StoreAddress, other: &StoreAddress) -> bool {
+    let place = |address: &StoreAddress| match address {
+        StoreAddress::Journal(directory) => directory.canonicalize().ok(),
+        _ => None,
+    };
+    place(one).is_some_and(|place_of_one| place(other).is_some_and(|other| other == place_of_one))
+}
+
+fn total(found: &[Found]) -> Census {
+    let mut census = Census::nothing();
+    for one in found {
+        census.add(count(one));
+    }
+    census
 }
 
 fn describe(found: &Found, count: usize) -> String {

@@ -56,6 +56,9 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
         // Before signals are taken over: counting may take long, and is ended by any of them.
         blocking(move || occupied::refuse(&config.store.address)).await??;
     }
+    if let Some((passed_over, by)) = told.passed_over() {
+        occupied::tell_passed_over(passed_over, &config.store.address, &by);
+    }
     let mut signals = Signals::listen()?;
     let watch = stop_at::watch()?;
     let place = {

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use kahawai_broker::Broker;
 use kahawai_config::danger::{self, Danger};
-use kahawai_config::{Configuration, Effective, difference};
+use kahawai_config::origin::of_store;
+use kahawai_config::{Configuration, Effective, StoreAddress, difference};
 
 use super::background::blocking;
 use super::status::Status;
@@ -34,6 +35,12 @@ impl Told {
 
     pub(super) fn config(&self) -> &Arc<Configuration> {
         &self.config
+    }
+
+    /// The store that the file names, where another is served, and who says so.
+    pub(super) fn passed_over(&self) -> Option<(StoreAddress, String)> {
+        let passed_over = self.effective.passed_over.clone()?;
+        Some((passed_over, self.effective.origin(&of_store("address")).to_string()))
     }
 
     /// Says what is dangerous, and was not so before.
