@@ -55,6 +55,55 @@ fn the_articles_data_source_leads_to_mysql_and_its_lease_is_the_leases() {
 }
 
 #[test]
+fn a_data_source_is_read_wherever_it_stands() {
+    const BEANS: &str = "xmlns='http://www.springframework.org/schema/beans'";
+    let inline = POOL.replace("<bean id='mysql-ds'", &format!("<bean {BEANS}"));
+    let adapter = |inner: &str| format!("<jdbcPersistenceAdapter>{inner}</jdbcPersistenceAdapter>");
+    for (store, beans) in [
+        (adapter(&format!("<dataSource>{inline}</dataSource>")), ""),
+        (adapter(&format!("<ds>{inline}</ds>")), ""),
+        (adapter(&format!("<property {BEANS} name='dataSource'>{inline}</property>")), ""),
+        (adapter(&format!("<property {BEANS} name='dataSource' ref='mysql-ds'/>")), POOL),
+        (adapter(&format!("<dataSource><ref {BEANS} bean='mysql-ds'/></dataSource>")), POOL),
+        (adapter("<dataSource>#mysql-ds</dataSource>"), POOL),
+        (adapter(&format!("<dataSource><value {BEANS}>#mysql-ds</value></dataSource>")), POOL),
+        ("<jdbcPersistenceAdapter ds='#mysql-ds'/>".to_owned(), POOL),
+    ] {
+        let (made, found) = with_beans(&store, beans);
+        assert_eq!(found, [""; 0], "{store}");
+        assert_eq!(made.store.address.to_string(), "mysql://root@localhost:3306/db", "{store}");
+        assert_eq!(made.store.password, Some(Secret("eu".into())), "{store}");
+    }
+    let refused = |store: &str, expected: &str| {
+        let (made, found) = with_beans(store, POOL);
+        let refused: Vec<_> = found.iter().filter(|one| one.contains(": refused: ")).cloned().collect();
+        is_one(&refused, &[expected]);
+        assert!(!made.store.address.to_string().starts_with("mysql") || expected.contains("two"), "{store}");
+    };
+    refused(&adapter("<dataSource/>"), "<dataSource>: it needs one bean");
+    refused(
+        &adapter(&format!("<dataSource>{inline}{inline}</dataSource>")),
+        "<dataSource>: it needs one bean",
+    );
+    refused(&adapter("<dataSource>#gone</dataSource>"), "no bean of that id");
+    refused(&adapter("<dataSource><memoryUsage/></dataSource>"), "<memoryUsage>: it is no data source");
+    refused(&adapter(&format!("<dataSource><null {BEANS}/></dataSource>")), "<null>: it needs one bean");
+    refused(
+        &adapter(&format!("<dataSource><bean {BEANS} class='x.Y'/></dataSource>")),
+        "x.Y of <bean>: no data source",
+    );
+    refused(&adapter(&format!("<property {BEANS} name='dataSource'/>")), "it needs one bean");
+    refused(
+        &adapter(&format!("<ds>#mysql-ds</ds><dataSource>{inline}</dataSource>")),
+        "<dataSource>: there are two",
+    );
+    let both = format!(
+        "<jdbcPersistenceAdapter ds='#mysql-ds'><dataSource>{inline}</dataSource></jdbcPersistenceAdapter>"
+    );
+    refused(&both, "there are two data sources");
+}
+
+#[test]
 fn what_cannot_keep_messages_here_is_refused_by_name() {
     for (store, beans, parts) in [
         ("<levelDB directory='a'/>", "", ["<levelDB>", "kahaDB"]),

@@ -89,7 +89,7 @@ impl<'a> Reader<'a> {
 
     fn child<T: Target>(&mut self, act: &Act<T>, child: Element<'a>, target: &mut T) {
         match act {
-            Act::Read(read) => {
+            Act::Read(read) | Act::ReadHeld(read) => {
                 target.at(&child.place());
                 read(self, child, target);
             }

@@ -37,6 +37,8 @@ pub(crate) struct Draft {
     pub(crate) data_directory: PathBuf,
     /// Whether it said where messages are kept.
     pub(crate) has_store: bool,
+    /// Whether an element said which data source is used.
+    pub(crate) has_source: bool,
     /// Whether it said where clients connect.
     pub(crate) has_connectors: bool,
     /// Those that OpenWire is spoken on.
@@ -54,6 +56,7 @@ impl Draft {
             at,
             data_directory: PathBuf::from("activemq-data"),
             has_store: false,
+            has_source: false,
             has_connectors: false,
             connectors: Vec::new(),
             is_connector_refused: false,

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use super::document::Element;
 use super::draft::Draft;
 use super::lockers;
-use super::reader::Reader;
+use super::reader::{Reader, shown};
 use super::table::{
-    Attribute, Child, Table, Target as _, door_unless, fixed, harmless, id, read, told, used, warned,
+    Attribute, Child, Table, Target as _, door_unless, fixed, harmless, id, read, read_held, told, used,
+    warned,
 };
 use crate::data_source;
 use crate::origin::{PASSWORD, of_store};
@@ -22,20 +23,44 @@ const NO_SOURCE: &str = "it needs a data source: dataSource=\"#mysql-ds\", and a
 /// `<jdbcPersistenceAdapter>`.
 pub(crate) fn adapter<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: &mut Draft) {
     reader.apply(&ADAPTER, element, draft);
-    let Some(name) = element.attribute("dataSource").or_else(|| element.attribute("ds")) else {
-        return reader.say_of(element, Refused, NO_SOURCE);
+    let named = ["dataSource", "ds"].into_iter().find_map(|name| Some((name, element.attribute(name)?)));
+    let Some((name, id)) = named else {
+        if !draft.has_source {
+            reader.say_of(element, Refused, NO_SOURCE);
+        }
+        return;
     };
-    let what = "dataSource of <jdbcPersistenceAdapter>";
-    let Some(name) = reader.resolve(&element.place(), what, name) else { return };
-    let id = name.strip_prefix('#').unwrap_or(&name);
-    let Some(bean) = bean(element.root(), id) else {
-        let advice = "there is no bean of that id in this file: write <bean id=\"…\" class=\"org.apache.commons.dbcp2.BasicDataSource\">";
-        return reader.say(element.place(), what.to_owned(), Refused, advice);
-    };
+    if draft.has_source {
+        return reader.say_of(element, Refused, "there are two data sources: a broker has one store");
+    }
+    if let Some(bean) = reader.referred(element, format!("{name} of <jdbcPersistenceAdapter>"), id) {
+        source(reader, bean, draft);
+    }
+}
+
+/// `<dataSource>`, with a bean in it or a reference to one.
+fn held_source<'a>(reader: &mut Reader<'a>, property: Element<'a>, draft: &mut Draft) {
+    if draft.has_source {
+        return reader.say_of(property, Refused, "there are two data sources: a broker has one store");
+    }
+    draft.has_source = true;
+    if let Some(bean) = reader.held(property) {
+        source(reader, bean, draft);
+    }
+}
+
+/// A data source's bean.
+fn source<'a>(reader: &mut Reader<'a>, bean: Element<'a>, draft: &mut Draft) {
+    if bean.name() != "bean" {
+        let advice = "it is no data source: write <bean class=\"org.apache.commons.dbcp2.BasicDataSource\">";
+        return reader.say_of(bean, Refused, advice);
+    }
+    let id = bean.attribute("id").or_else(|| bean.attribute("name"));
+    let whose = id.map_or_else(|| "<bean>".to_owned(), |id| format!("bean {}", shown(id)));
     let properties = properties(reader, bean);
     let read = data_source::read(bean.attribute("class").unwrap_or_default(), &properties);
     for remark in read.remarks {
-        let what = format!("{} of bean {id}", remark.what);
+        let what = format!("{} of {whose}", remark.what);
         reader.say(bean.place(), what, remark.severity, remark.why);
     }
     if let Some(address) = read.address {
@@ -48,15 +73,6 @@ pub(crate) fn adapter<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: 
             draft.note(PASSWORD);
         }
     }
-}
-
-/// The bean of this id, wherever it stands at the outermost level.
-fn bean<'a>(root: Element<'a>, id: &str) -> Option<Element<'a>> {
-    let is_named = |element: &Element<'a>| {
-        let named = [element.attribute("id"), element.attribute("name")];
-        element.name() == "bean" && named.contains(&Some(id))
-    };
-    root.children().find(is_named)
 }
 
 /// How a bean's password is written: in a property of its own, or in the URL.
@@ -157,8 +173,8 @@ const CHILDREN: &[Child<Draft>] = &[
     told("brokerService", Harmless, JAVA),
     told("dataDirectoryFile", Harmless, "nothing of it lies in files"),
     told("directory", Harmless, "nothing of it lies in files"),
-    told("dataSource", Refused, "write it as an attribute that names a bean: dataSource=\"#mysql-ds\""),
-    told("ds", Refused, "write it as an attribute that names a bean: dataSource=\"#mysql-ds\""),
+    read_held("dataSource", held_source),
+    read_held("ds", held_source),
     told("lockDataSource", Warning, "the lock lies in the database of the messages"),
     told("scheduledThreadPoolExecutor", Harmless, JAVA),
     told("usageManager", Harmless, JAVA),

@@ -13,6 +13,7 @@
 //! | [`broker`], [`draft`] | `<broker>`, and what it comes to |
 //! | [`policy`], [`entry`], [`policy_parts`], [`policy_draft`] | `<destinationPolicy>`, one `<policyEntry>`, what it holds, and what it comes to |
 //! | [`destination`] | a destination as an element |
+//! | [`held`] | what a property holds, in itself or by a reference |
 //! | [`usage`] | `<systemUsage>` |
 //! | [`plugins`] | plugins, interceptors, services: what is not run |
 //! | [`imports`], [`placeholders`] | other files that are read: imported ones, and properties for placeholders |
@@ -30,6 +31,7 @@ mod destination;
 mod document;
 mod draft;
 mod entry;
+mod held;
 mod imports;
 mod jdbc;
 #[cfg(test)]

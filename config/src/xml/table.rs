@@ -87,6 +87,8 @@ pub(crate) struct Child<T: 'static> {
 pub(crate) enum Act<T: 'static> {
     /// It is read by this.
     Read(Read<T>),
+    /// The same, and so is a property of Spring's of this name: what reads it takes beans and references.
+    ReadHeld(Read<T>),
     /// Whatever is in it, this is said.
     Told(Severity, &'static str),
     /// As [`Fate::Door`].
@@ -145,6 +147,11 @@ pub(crate) const fn id<T>() -> Attribute<T> {
 
 pub(crate) const fn read<T>(name: &'static str, read: Read<T>) -> Child<T> {
     Child { name, act: Act::Read(read) }
+}
+
+/// See [`Act::ReadHeld`].
+pub(crate) const fn read_held<T>(name: &'static str, read: Read<T>) -> Child<T> {
+    Child { name, act: Act::ReadHeld(read) }
 }
 
 pub(crate) const fn told<T>(name: &'static str, severity: Severity, why: &'static str) -> Child<T> {
