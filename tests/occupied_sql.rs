@@ -6,7 +6,7 @@ mod support;
 
 use std::path::Path;
 
-use kahawai_adapters::activemq::{Found, Rows};
+use kahawai_adapters::activemq::{Found, Rows, TableNames};
 use kahawai_store::election::{Cancel, ElectionError};
 use support::broker::Instance;
 use support::command::{Done, kahawai};
@@ -27,7 +27,7 @@ trait Server {
     fn store_of_other(&self, prefix: &str) -> String;
     fn sql(&self, sql: &str) -> Vec<String>;
     fn sql_that_may_fail(&self, sql: &str);
-    fn rows(&self, prefix: &str) -> Result<Found, ElectionError>;
+    fn rows(&self, names: TableNames<'_>) -> Result<Found, ElectionError>;
 }
 
 impl Server for postgres::Server {
@@ -55,9 +55,9 @@ impl Server for postgres::Server {
         ));
     }
 
-    fn rows(&self, prefix: &str) -> Result<Found, ElectionError> {
+    fn rows(&self, names: TableNames<'_>) -> Result<Found, ElectionError> {
         let database = kahawai_adapters::postgres::Database::parse(&self.url()).expect("is a URL");
-        kahawai_adapters::postgres::activemq_rows(&database, prefix, &Cancel::default())
+        kahawai_adapters::postgres::activemq_rows(&database, names, &Cancel::default())
     }
 }
 
@@ -86,16 +86,22 @@ impl Server for support::mariadb::Server {
         self.try_sql(sql);
     }
 
-    fn rows(&self, prefix: &str) -> Result<Found, ElectionError> {
+    fn rows(&self, names: TableNames<'_>) -> Result<Found, ElectionError> {
         let database = kahawai_adapters::mysql::Database::parse(&self.url()).expect("is a URL");
-        kahawai_adapters::mysql::activemq_rows(&database, prefix, &Cancel::default())
+        kahawai_adapters::mysql::activemq_rows(&database, names, &Cancel::default())
     }
 }
 
 /// Tries to serve a store, which must be refused without a table of ours being made; gives what is said.
 #[track_caller]
 fn refused<S: Server>(server: &S, store: &str, prefix: &str) -> String {
-    let Done { code, err, .. } = kahawai(&["serve", "--store", store, "--bind", "127.0.0.1:0"]);
+    refused_with(server, &["--store", store], prefix)
+}
+
+/// The same with these options.
+#[track_caller]
+fn refused_with<S: Server>(server: &S, options: &[&str], prefix: &str) -> String {
+    let Done { code, err, .. } = kahawai(&[&["serve", "--bind", "127.0.0.1:0"], options].concat());
     assert_eq!(code, Some(3), "{err}");
     let made = format!("SELECT table_name FROM information_schema.tables WHERE table_name LIKE '{prefix}%'");
     assert!(server.sql(&made).is_empty(), "something was made");
@@ -172,11 +178,29 @@ fn rows_of_activemq_are_refused<S: Server>(server: &S) {
     // With ActiveMQ's tablePrefix: by its own name only.
     make_tables(server, "old_");
     server.sql("INSERT INTO old_ACTIVEMQ_MSGS (ID, CONTAINER) VALUES (1, 'queue://A')");
-    assert_eq!(server.rows("").expect("an answer"), Found::Nothing);
-    let Found::Alone(Rows { destinations, .. }) = server.rows("old_").expect("an answer") else {
+    let old = TableNames { messages: "old_activemq_msgs", acks: "OLD_ACTIVEMQ_ACKS" };
+    assert_eq!(server.rows(TableNames::default()).expect("an answer"), Found::Nothing);
+    let Found::Alone(Rows { destinations, .. }) = server.rows(old).expect("an answer") else {
         panic!("rows are not found");
     };
     assert_eq!(destinations, [("queue://A".to_owned(), 1)]);
+    // As the file says that its tables are called, so they are looked for.
+    let folder = support::directory();
+    let file = folder.path().join("activemq.xml");
+    let text = "<beans xmlns='http://www.springframework.org/schema/beans'><broker xmlns='http://activemq.apache.org/schema/core'>\
+                <persistenceAdapter><jdbcPersistenceAdapter><dataSource>\
+                <bean xmlns='http://www.springframework.org/schema/beans' class='org.apache.commons.dbcp2.BasicDataSource'>\
+                <property name='url' value='jdbc:mysql://nowhere/mq'/></bean></dataSource>\
+                <statements><statements tablePrefix='old_'/></statements></jdbcPersistenceAdapter></persistenceAdapter>\
+                <transportConnectors><transportConnector uri='tcp://127.0.0.1:0'/></transportConnectors></broker></beans>";
+    std::fs::write(&file, text).expect("written");
+    let store = server.store("fourth_");
+    let with = ["--config", file.to_str().expect("UTF-8"), "--store", &store];
+    let told = refused_with(server, &with, "fourth_");
+    assert!(
+        told.to_lowercase().contains("(old_activemq_msgs) hold 1 message in 1 destination (queue://a 1)"),
+        "{told}"
+    );
 }
 
 #[test]

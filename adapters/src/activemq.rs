@@ -14,6 +14,22 @@ const NAP: Duration = Duration::from_millis(100);
 /// More destinations than are counted one by one.
 const DESTINATIONS_MAX: usize = 100_000;
 
+/// How ActiveMQ's tables are called, in any case of their letters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TableNames<'a> {
+    /// That of messages (`tablePrefix` and `messageTableName`).
+    pub messages: &'a str,
+    /// That of the places of durable subscriptions (`tablePrefix` and `durableSubAcksTableName`).
+    pub acks: &'a str,
+}
+
+/// As they are where nobody says anything.
+impl Default for TableNames<'_> {
+    fn default() -> Self {
+        Self { messages: "ACTIVEMQ_MSGS", acks: "ACTIVEMQ_ACKS" }
+    }
+}
+
 /// Rows of ActiveMQ's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rows {
@@ -103,10 +119,10 @@ pub(crate) trait Catalog {
     async fn number(&mut self, sql: &str) -> Result<u64, Self::Error>;
 }
 
-/// Looks for rows in the tables whose names begin with ActiveMQ's `tablePrefix`.
-pub(crate) async fn look<C: Catalog>(catalog: &mut C, prefix: &str) -> Result<Found, C::Error> {
-    let messages = catalog.tables(&format!("{prefix}ACTIVEMQ_MSGS")).await?;
-    let subscriptions = catalog.tables(&format!("{prefix}ACTIVEMQ_ACKS")).await?;
+/// Looks for rows in the tables of these names.
+pub(crate) async fn look<C: Catalog>(catalog: &mut C, names: TableNames<'_>) -> Result<Found, C::Error> {
+    let messages = catalog.tables(names.messages).await?;
+    let subscriptions = catalog.tables(names.acks).await?;
     let mut rows = Rows::default();
     for table in messages.iter().chain(&subscriptions) {
         let quoted = &table.quoted;

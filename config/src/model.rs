@@ -29,6 +29,11 @@ pub struct StoreConfig {
     pub address: StoreAddress,
     /// The password of a database, unless the address has it.
     pub password: Option<Secret>,
+    /// The table where ActiveMQ would have its messages in a database (`tablePrefix` and `messageTableName` of its `<statements>`): looked for before a
+    /// store is begun there, and never read or written otherwise.
+    pub message_table_name: String,
+    /// The same of the places of durable subscriptions (`durableSubAcksTableName`).
+    pub durable_sub_acks_table_name: String,
     /// How a journal works; of no meaning to other stores.
     pub journal: JournalOptions,
     /// How a journal's segments are written; by what file system it is where this says nothing.
@@ -45,6 +50,8 @@ impl Default for Configuration {
             store: StoreConfig {
                 address: StoreAddress::Journal(PathBuf::from("./data")),
                 password: None,
+                message_table_name: "ACTIVEMQ_MSGS".to_owned(),
+                durable_sub_acks_table_name: "ACTIVEMQ_ACKS".to_owned(),
                 journal: JournalOptions::default(),
                 segment_io: None,
             },

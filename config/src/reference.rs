@@ -132,6 +132,7 @@ pub fn of_store(name: &str) -> Option<String> {
         "address" => {
             Some("`<kahaDB directory>`, or the data source of `<jdbcPersistenceAdapter>`".to_owned())
         }
+        "messageTableName" | "durableSubAcksTableName" => Some(format!("`<statements tablePrefix {name}>`")),
         "leaseDuration" => Some("`<lease-database-locker lockAcquireSleepInterval>`".to_owned()),
         _ => xml::used_by_store(name),
     }

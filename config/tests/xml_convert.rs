@@ -164,6 +164,13 @@ const ALL: &str = "<broker xmlns='http://activemq.apache.org/schema/core' broker
   </transportConnectors>
 </broker>";
 
+/// What it can say only of a database.
+const DATABASE: &str = "<broker xmlns='http://activemq.apache.org/schema/core'><persistenceAdapter><jdbcPersistenceAdapter>
+  <dataSource><bean xmlns='http://www.springframework.org/schema/beans' class='com.zaxxer.hikari.HikariDataSource'>
+    <property name='jdbcUrl' value='jdbc:postgresql://db/mq'/><property name='password' value='in clear'/></bean></dataSource>
+  <statements><statements tablePrefix='OLD_' durableSubAcksTableName='ACKS'/></statements></jdbcPersistenceAdapter></persistenceAdapter>
+  <transportConnectors><transportConnector uri='tcp://:1'/></transportConnectors></broker>";
+
 #[test]
 fn no_setting_that_the_xml_can_say_is_lost() {
     let read = read_with("given.xml", ALL, &BTreeSet::new()).expect("it is XML");
@@ -176,7 +183,12 @@ fn no_setting_that_the_xml_can_say_is_lost() {
     assert_eq!(of_the_second, [""; 0]);
     // The test itself says all of them.
     let usual = show::rows(&Effective::default());
-    let said = show::rows(&Effective { configuration: read.configuration, ..Effective::default() });
+    let rows = |configuration| show::rows(&Effective { configuration, ..Effective::default() });
+    let mut said = rows(read.configuration);
+    let read = read_with("given.xml", DATABASE, &BTreeSet::new()).expect("it is XML");
+    assert!(!read.report.is_refused(), "{}", read.report);
+    assert!(self::converted("given.xml", &read).is_secret);
+    said.extend(rows(read.configuration));
     for row in usual {
         let in_xml = match &row.part {
             show::Part::Broker => {

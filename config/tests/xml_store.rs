@@ -104,6 +104,82 @@ fn a_data_source_is_read_wherever_it_stands() {
 }
 
 #[test]
+fn how_activemqs_tables_are_called_is_read_wherever_it_stands() {
+    const BEANS: &str = "xmlns='http://www.springframework.org/schema/beans'";
+    const CORE: &str = "xmlns='http://activemq.apache.org/schema/core'";
+    let adapter = |attributes: &str, inner: &str| {
+        format!(
+            "<jdbcPersistenceAdapter dataSource='#mysql-ds' {attributes}>{inner}</jdbcPersistenceAdapter>"
+        )
+    };
+    let bean = |id: &str, properties: &str| {
+        format!("<bean {BEANS} {id} class='org.apache.activemq.store.jdbc.Statements'>{properties}</bean>")
+    };
+    let prefix = "<property name='tablePrefix' value='P_'/>";
+    for (store, beans, messages, acks) in [
+        (adapter("", ""), String::new(), "ACTIVEMQ_MSGS", "ACTIVEMQ_ACKS"),
+        (
+            adapter("", "<statements><statements tablePrefix='P_${site}_'/></statements>"),
+            String::new(),
+            "P_eu_ACTIVEMQ_MSGS",
+            "P_eu_ACTIVEMQ_ACKS",
+        ),
+        (
+            adapter(
+                "",
+                "<statements><statements messageTableName='M' durableSubAcksTableName='A' tablePrefix='P_'/></statements>",
+            ),
+            String::new(),
+            "P_M",
+            "P_A",
+        ),
+        (
+            adapter("", "<statements><statements messageTableName='M'/></statements>"),
+            String::new(),
+            "M",
+            "ACTIVEMQ_ACKS",
+        ),
+        (adapter("statements='#s'", ""), bean("id='s'", prefix), "P_ACTIVEMQ_MSGS", "P_ACTIVEMQ_ACKS"),
+        (
+            adapter("statements='#s'", ""),
+            format!("<statements {CORE} id='s' tablePrefix='P_'/>"),
+            "P_ACTIVEMQ_MSGS",
+            "P_ACTIVEMQ_ACKS",
+        ),
+        (
+            adapter("", &format!("<statements>{}</statements>", bean("", prefix))),
+            String::new(),
+            "P_ACTIVEMQ_MSGS",
+            "P_ACTIVEMQ_ACKS",
+        ),
+    ] {
+        let (made, found) = with_beans(&store, &(POOL.to_owned() + &beans));
+        assert_eq!(found, [""; 0], "{store}");
+        let names = (made.store.message_table_name.as_str(), made.store.durable_sub_acks_table_name.as_str());
+        assert_eq!(names, (messages, acks), "{store}");
+    }
+    for (store, expected) in [
+        (
+            adapter("statements='#gone'", ""),
+            "statements of <jdbcPersistenceAdapter>: there is no bean of that id",
+        ),
+        (adapter("statements='#mysql-ds'", ""), "it may have messages in tables"),
+        (adapter("", "<statements><statements tablePrefixe='P_'/></statements>"), "is tablePrefix meant?"),
+        (
+            adapter("", &format!("<statements><statements tablePrefix='{}'/></statements>", "p".repeat(200))),
+            "needs the name of a table",
+        ),
+    ] {
+        let (_, found) = with_beans(&store, POOL);
+        assert!(
+            !found.is_empty()
+                && found.iter().all(|one| one.contains(": refused: ") && one.contains(expected)),
+            "{found:#?}"
+        );
+    }
+}
+
+#[test]
 fn what_cannot_keep_messages_here_is_refused_by_name() {
     for (store, beans, parts) in [
         ("<levelDB directory='a'/>", "", ["<levelDB>", "kahaDB"]),

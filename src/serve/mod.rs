@@ -113,7 +113,7 @@ async fn acquire(
         let (cancel, status) = (cancel.clone(), status.clone());
         tokio::task::spawn_blocking(move || {
             if is_first {
-                place.refuse_occupied(&cancel)?;
+                place.refuse_occupied(&config.store, &cancel)?;
             }
             let mut look = None;
             place.acquire(&config, &watch, &cancel, &mut |holder| {

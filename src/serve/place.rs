@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
+use kahawai_adapters::activemq::TableNames;
+#[cfg(any(feature = "postgres", feature = "mysql"))]
 use kahawai_adapters::election::{LeaseOptions, Mastership, hold::RowHold};
 #[cfg(feature = "mysql")]
 use kahawai_adapters::mysql::{self, Mysql};
@@ -150,18 +152,18 @@ impl Place {
 
     /// Refuses a database where no store of ours has been served and rows of ActiveMQ's lie, before anything is made there. Blocks. For the
     /// first time only: once a mastership was had, a fail-over may lead through servers that do not know us yet, which are waited for.
-    pub(super) fn refuse_occupied(&self, cancel: &Cancel) -> Result<(), ElectionError> {
+    pub(super) fn refuse_occupied(&self, store: &StoreConfig, cancel: &Cancel) -> Result<(), ElectionError> {
         match self {
             #[cfg(feature = "postgres")]
             Self::Postgres(database) => {
-                occupied::refuse_rows(database, postgres::activemq_rows(database, "", cancel)?)
+                occupied::refuse_rows(database, postgres::activemq_rows(database, tables(store), cancel)?)
             }
             #[cfg(feature = "mysql")]
             Self::Mysql(database) => {
-                occupied::refuse_rows(database, mysql::activemq_rows(database, "", cancel)?)
+                occupied::refuse_rows(database, mysql::activemq_rows(database, tables(store), cancel)?)
             }
             _ => {
-                let _ = cancel;
+                let _ = (store, cancel);
                 Ok(())
             }
         }
@@ -302,6 +304,12 @@ fn not_opened(error: StoreError) -> NotOpened {
         StoreError::Failed(why) => NotOpened::Failed(Failure::new(Exit::Store, why)),
         error => NotOpened::Failed(Failure::new(Exit::Store, error)),
     }
+}
+
+/// Where ActiveMQ's rows would be.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn tables(store: &StoreConfig) -> TableNames<'_> {
+    TableNames { messages: &store.message_table_name, acks: &store.durable_sub_acks_table_name }
 }
 
 fn directory(path: &Path, io: Option<SegmentIo>) -> Result<StoreDirectory, Failure> {

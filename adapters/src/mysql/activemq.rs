@@ -9,24 +9,24 @@ use mysql_async::Params;
 
 use super::connection::{Database, Session, column};
 use super::error::Result;
-use crate::activemq::{Catalog, Found, Table, ask, look};
+use crate::activemq::{Catalog, Found, Table, TableNames, ask, look};
 use crate::election::RowError;
 use crate::fault::Fault;
 
-/// Looks for rows of ActiveMQ's JDBC store with this `tablePrefix`, in the connection's database. Waits for a server that is away. Blocks;
+/// Looks for rows of ActiveMQ's JDBC store in the tables of these names, in the connection's database. Waits for a server that is away. Blocks;
 /// not to be called from within a runtime.
 ///
 /// # Errors
 /// [`ElectionError::Cancelled`], and [`ElectionError::Failed`] where the server refuses us or a question.
 pub fn activemq_rows(
     database: &Database,
-    prefix: &str,
+    names: TableNames<'_>,
     cancel: &Cancel,
 ) -> std::result::Result<Found, ElectionError> {
     ask(&database.to_string(), cancel, async || {
         let looked = async {
             let mut session = Session::connect(database, Duration::from_secs(60)).await?;
-            look(&mut Tables { session: &mut session, prefix: database.prefix() }, prefix).await
+            look(&mut Tables { session: &mut session, prefix: database.prefix() }, names).await
         };
         looked.await.map_err(|fault| match fault {
             Fault::Full(why) | Fault::Passing(why) => RowError::Away(why),

@@ -8,23 +8,23 @@ use super::connection::{Database, Session};
 use super::error::{Error, Meaning, Result};
 use super::schema;
 use super::value::unsigned;
-use crate::activemq::{Catalog, Found, Table, ask, look};
+use crate::activemq::{Catalog, Found, Table, TableNames, ask, look};
 use crate::election::RowError;
 
-/// Looks for rows of ActiveMQ's JDBC store with this `tablePrefix`, in the schemas of the connection's `search_path`. Waits for a
+/// Looks for rows of ActiveMQ's JDBC store in the tables of these names, in the schemas of the connection's `search_path`. Waits for a
 /// database that is away. Blocks; not to be called from within a runtime.
 ///
 /// # Errors
 /// [`ElectionError::Cancelled`], and [`ElectionError::Failed`] where the database refuses us or a question.
 pub fn activemq_rows(
     database: &Database,
-    prefix: &str,
+    names: TableNames<'_>,
     cancel: &Cancel,
 ) -> std::result::Result<Found, ElectionError> {
     ask(&database.to_string(), cancel, async || {
         let looked = async {
             let session = Session::connect(database, Duration::from_secs(60), "look").await?;
-            look(&mut Tables { session: &session }, prefix).await
+            look(&mut Tables { session: &session }, names).await
         };
         looked.await.map_err(|error| match error.meaning() {
             Meaning::Full | Meaning::Passing if !matches!(error, Error::Refused(_)) => {

@@ -39,6 +39,20 @@ pub static SETTINGS: &[Setting<Configuration>] = &[
         show: |config| Some(show_time(config.lock_acquire_sleep_interval)),
     },
     Setting {
+        name: "messageTableName",
+        about: "the table of ActiveMQ's messages, with its tablePrefix, that is looked for in a database before a store is begun there",
+        kind: Kind::Text,
+        set: |config, text| table(text).map(|name| config.store.message_table_name = name),
+        show: |config| Some(config.store.message_table_name.clone()),
+    },
+    Setting {
+        name: "durableSubAcksTableName",
+        about: "the same of its durable subscriptions",
+        kind: Kind::Text,
+        set: |config, text| table(text).map(|name| config.store.durable_sub_acks_table_name = name),
+        show: |config| Some(config.store.durable_sub_acks_table_name.clone()),
+    },
+    Setting {
         name: "journalMaxFileLength",
         about: "the length of a journal's segments, from 64 kb to 1 gb",
         kind: Kind::Size { least: 64 << 10, most: 1 << 30 },
@@ -116,6 +130,16 @@ pub static SETTINGS: &[Setting<Configuration>] = &[
         },
     },
 ];
+
+/// The name of a table. It is given to servers as a value, and never part of a statement.
+fn table(text: &str) -> Result<String, String> {
+    const MOST: usize = 128;
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > MOST || text.chars().any(char::is_control) {
+        return Err(format!("needs the name of a table, of {MOST} letters at most"));
+    }
+    Ok(text.to_owned())
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,14 @@
 //! `<jdbcPersistenceAdapter>`: the store in a database, whose data source is a bean of the file.
 
-use std::collections::BTreeMap;
-
+use super::bean::{properties, texts};
 use super::document::Element;
 use super::draft::Draft;
-use super::lockers;
 use super::reader::{Reader, shown};
 use super::table::{
     Attribute, Child, Table, Target as _, door_unless, fixed, harmless, id, read, read_held, told, used,
     warned,
 };
+use super::{lockers, statements};
 use crate::data_source;
 use crate::origin::{PASSWORD, of_store};
 use crate::remark::Severity::{Harmless, Refused, Warning};
@@ -23,6 +22,7 @@ const NO_SOURCE: &str = "it needs a data source: dataSource=\"#mysql-ds\", and a
 /// `<jdbcPersistenceAdapter>`.
 pub(crate) fn adapter<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: &mut Draft) {
     reader.apply(&ADAPTER, element, draft);
+    statements::referred(reader, element, draft);
     let named = ["dataSource", "ds"].into_iter().find_map(|name| Some((name, element.attribute(name)?)));
     let Some((name, id)) = named else {
         if !draft.has_source {
@@ -90,35 +90,6 @@ fn written<'a>(reader: &Reader<'a>, bean: Element<'a>, password: &str) -> Writte
     }
 }
 
-/// A bean's properties as they stand there: their names, their texts where they have plain ones, and themselves.
-fn texts<'a>(bean: Element<'a>) -> impl Iterator<Item = (&'a str, Option<String>, Element<'a>)> {
-    bean.children().filter(|child| child.name() == "property").filter_map(|property| {
-        let inner = || property.children().find(|child| child.name() == "value").map(|value| value.text());
-        Some((
-            property.attribute("name")?,
-            property.attribute("value").map(str::to_owned).or_else(inner),
-            property,
-        ))
-    })
-}
-
-/// What a bean's properties say, with their placeholders replaced.
-fn properties<'a>(reader: &mut Reader<'a>, bean: Element<'a>) -> BTreeMap<String, String> {
-    let mut found = BTreeMap::new();
-    for (name, text, property) in texts(bean) {
-        let Some(text) = text else {
-            let what = format!("property {name} of <bean>");
-            reader.say(property.place(), what, Warning, "it has no plain value, and is not read");
-            continue;
-        };
-        let what = format!("property {name} of <bean>");
-        if let Some(text) = reader.resolve(&property.place(), &what, &text) {
-            found.insert(name.to_owned(), text);
-        }
-    }
-    found
-}
-
 pub(crate) static ADAPTER: Table<Draft> =
     Table { element: "jdbcPersistenceAdapter", attributes: &[ATTRIBUTES], children: &[CHILDREN] };
 
@@ -132,7 +103,8 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
     door_unless("useLock", "true", "without the lock two brokers would serve one database at once"),
     fixed("createTablesOnStartup", "true", "tables are made where there are none"),
     harmless("adapter", OWN),
-    harmless("statements", OWN),
+    // Read as that.
+    used("statements", |_, _| Ok(())),
     harmless("databaseLocker", "the election goes with the store: by a row in its database"),
     harmless("locker", "the election goes with the store: by a row in its database"),
     harmless(
@@ -169,7 +141,7 @@ const CHILDREN: &[Child<Draft>] = &[
     read("locker", lockers::locker),
     read("databaseLocker", lockers::locker),
     told("adapter", Harmless, OWN),
-    told("statements", Warning, OWN),
+    read_held("statements", statements::held),
     told("brokerService", Harmless, JAVA),
     told("dataDirectoryFile", Harmless, "nothing of it lies in files"),
     told("directory", Harmless, "nothing of it lies in files"),

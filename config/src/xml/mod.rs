@@ -13,11 +13,12 @@
 //! | [`broker`], [`draft`] | `<broker>`, and what it comes to |
 //! | [`policy`], [`entry`], [`policy_parts`], [`policy_draft`] | `<destinationPolicy>`, one `<policyEntry>`, what it holds, and what it comes to |
 //! | [`destination`] | a destination as an element |
+//! | [`bean`] | what a bean says |
 //! | [`held`] | what a property holds, in itself or by a reference |
 //! | [`usage`] | `<systemUsage>` |
 //! | [`plugins`] | plugins, interceptors, services: what is not run |
 //! | [`imports`], [`placeholders`] | other files that are read: imported ones, and properties for placeholders |
-//! | [`persistence`], [`jdbc`], [`lockers`] | where messages are kept: `<kahaDB>`, a database; how the master is elected |
+//! | [`persistence`], [`jdbc`], [`statements`], [`lockers`] | where messages are kept: `<kahaDB>`, a database, with which tables of ActiveMQ's; how the master is elected |
 //! | [`connectors`] | where clients connect |
 //! | [`spring`] | what stands around the broker |
 //! | [`uses`] | where it says which setting |
@@ -25,6 +26,7 @@
 
 mod apply;
 mod as_spring;
+mod bean;
 mod broker;
 mod connectors;
 mod destination;
@@ -46,6 +48,7 @@ mod policy_parts;
 mod reader;
 mod sources;
 mod spring;
+mod statements;
 mod table;
 mod usage;
 mod uses;

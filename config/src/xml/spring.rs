@@ -3,7 +3,7 @@
 use super::document::Element;
 use super::draft::Made;
 use super::reader::{Reader, tag};
-use super::{broker, placeholders};
+use super::{broker, placeholders, statements};
 use crate::data_source;
 use crate::remark::Severity;
 
@@ -55,6 +55,8 @@ fn core<'a>(reader: &mut Reader<'a>, element: Element<'a>, made: &mut Option<Mad
         "broker" if made.is_some() => {
             reader.say_of(element, Severity::Refused, "there is a broker already: one process runs one");
         }
+        // It is read where a store refers to it.
+        "statements" => {}
         "broker" => *made = Some(broker::broker(reader, element)),
         "commandAgent" => {
             let advice = "nobody answers on ActiveMQ.Agent yet: the commands are those of kahawai --help";
@@ -94,7 +96,7 @@ const HARMLESS: [(&str, &str); 7] = [
 fn bean<'a>(reader: &mut Reader<'a>, element: Element<'a>) {
     let class = element.attribute("class").unwrap_or_default();
     // They are read where a store refers to them.
-    if data_source::is_known(class) {
+    if data_source::is_known(class) || statements::is_class(class) {
         return;
     }
     if let Some((_, why)) = HARMLESS.iter().find(|(begin, _)| class.starts_with(begin)) {
