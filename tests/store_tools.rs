@@ -99,6 +99,55 @@ fn each_command_tells_of_a_running_brokers_store_in_words_and_in_json() {
     assert_eq!(json(&["info", at], 0)["master"]["state"], "released");
 }
 
+/// The level, and the bytes that were answered at risk: by the running broker, by its store while it runs, and after it died.
+#[test]
+fn how_durable_what_was_answered_is_is_told_by_stats_and_by_info_also_of_a_master_that_died() {
+    let folder = directory();
+    let at = folder.path().join("store");
+    let instance = Instance::new("weak", &at).with(&["--journal-disk-sync-strategy", "never"]);
+    let mut broker = instance.serve();
+    let at = path(&at);
+    let durability = |info: &Value| {
+        let durability = &info["durability"];
+        assert_eq!(durability["journalDiskSyncStrategy"], "never", "{info}");
+        durability["bytes_at_risk"].as_u64().expect("a number")
+    };
+    send(&instance.address(), "orders", 30, 5000);
+    let uri = instance.uri();
+    let stats = support::command::kahawai(&["stats", "--url", &uri, "--json"]).json().remove(0);
+    assert_eq!(stats["source"], "advisories", "{stats}");
+    assert_eq!(
+        (&stats["broker"]["name"], &stats["broker"]["journal_disk_sync_strategy"]),
+        (&"weak".into(), &"never".into())
+    );
+    assert!(stats["broker"]["bytes_at_risk"].as_u64() > Some(150_000), "{stats}");
+    let said = support::command::kahawai(&["stats", "--url", &uri]).ok();
+    assert!(said.starts_with("journalDiskSyncStrategy never: 15"), "{said}");
+    assert!(said.contains("lost if its machine fails now") && said.contains("queue://orders"), "{said}");
+
+    // As of its last sign of life.
+    until("the beat tells of them", || durability(&json(&["info", at], 0)) > 150_000);
+    let said = text(&["info", at], 0);
+    assert!(said.contains("durability: journalDiskSyncStrategy never; 15"), "{said}");
+    assert!(said.contains("answered that are lost if the machine fails now"), "{said}");
+    broker.0.kill();
+    assert!(durability(&json(&["info", at], 0)) > 150_000);
+    assert!(text(&["info", at], 0).contains("lost if the machine failed then"));
+
+    let sound = Instance::new("sound", Path::new(at));
+    let broker = sound.serve();
+    until("the new master's beat tells", || {
+        json(&["info", at], 0)["durability"]["journalDiskSyncStrategy"] == "always"
+    });
+    let said = text(&["info", at], 0);
+    assert!(
+        said.contains("durability: journalDiskSyncStrategy always; all that was answered is on the disk"),
+        "{said}"
+    );
+    assert!(!support::command::kahawai(&["stats", "--url", &sound.uri()]).ok().contains("journalDiskSync"));
+    broker.stop();
+}
+
 #[test]
 fn what_is_no_store_is_refused_and_not_touched() {
     let folder = directory();

@@ -10,11 +10,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kahawai_store::batch::{Batch, Durability};
+use kahawai_store::batch::{Batch, Durability, DurabilityState};
 use kahawai_store::codec;
 use kahawai_store::contract::{
-    Bell, Committed, Completion, DurabilityState, Limits, Page, ReadRequest, Recovered, Store, StoreError,
-    StoredMessage,
+    Bell, Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError, StoredMessage,
 };
 use kahawai_store::election::{Hold, Lost};
 
@@ -113,8 +112,15 @@ impl Journal {
             );
         }
         let pauses = Pauses { idle: options.idle_interval, flush: options.journal_disk_sync_interval };
-        let mut writer = Writer::begin(Arc::clone(store.disk()), hold, store.id(), options, true)?;
+        let mut writer =
+            Writer::begin(Arc::clone(store.disk()), Arc::clone(&hold), store.id(), options, true)?;
         let shared = Arc::clone(writer.shared());
+        // The hold outlives the store; what was closed has nothing at risk.
+        let shown = Arc::downgrade(&shared);
+        hold.show_durability(Box::new(move || DurabilityState {
+            level,
+            bytes_at_risk: shown.upgrade().map_or(0, |shared| shared.at_risk()),
+        }));
         let failed = |error: io::Error| OpenError::Failed(format!("cannot start a thread: {error}"));
 
         let taken = Arc::clone(&queue);

@@ -1,7 +1,7 @@
 //! `kahawai stats`: what there is on a broker, and how much of it.
 //!
-//! Where the broker answers on ActiveMQ's statistics destinations (its StatisticsBrokerPlugin) it is asked there. Any other tells by
-//! its advisories what there is and who consumes, and a queue's depth is counted by looking through it.
+//! Where the broker counts messages and tells on ActiveMQ's statistics destinations (its StatisticsBrokerPlugin) it is asked there. Any other
+//! tells by its advisories what there is and who consumes, and a queue's depth is counted by looking through it.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -79,6 +79,18 @@ struct Statistics {
     producer_count: Option<u64>,
 }
 
+/// What a broker says of itself. What is not told is none.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+struct BrokerLine {
+    name: Option<String>,
+    memory_usage: Option<u64>,
+    memory_limit: Option<u64>,
+    /// How durable what is sent is when it is answered, where no policy says otherwise.
+    journal_disk_sync_strategy: Option<String>,
+    /// Bytes that were answered and are lost if its machine fails now.
+    bytes_at_risk: Option<u64>,
+}
+
 #[derive(Debug, Serialize)]
 struct Line<'a> {
     destination: &'a str,
@@ -92,6 +104,7 @@ struct Line<'a> {
 struct Told<'a> {
     /// `statistics` or `advisories`.
     source: &'static str,
+    broker: Option<&'a BrokerLine>,
     destinations: Vec<Line<'a>>,
 }
 
@@ -104,26 +117,62 @@ type Found = BTreeMap<String, Statistics>;
 pub(crate) async fn run(options: StatsOptions) -> Result<(), Failure> {
     let connection = options.broker.connect().await?;
     let session = connection.session().await?;
-    let answers = ask(&connection, &session, &Destination::topic(BROKER_QUESTION)).await?;
-    let has_statistics = !answers.is_empty();
+    let mut broker = ask_broker(&connection, &session).await?;
+    let has_statistics = broker.as_ref().is_some_and(has_counts);
     let mut before: Option<(Instant, Found)> = None;
     loop {
+        let about = broker.as_ref().map(broker_line);
         let found = if has_statistics {
             by_statistics(&connection, &session, options.destination.as_ref()).await?
         } else {
             by_advisories(&connection, &session, &options).await?
         };
         let now = Instant::now();
-        tell(&options, has_statistics, before.as_ref(), now, &found)?;
+        tell(&options, has_statistics, about.as_ref(), before.as_ref(), now, &found)?;
         let Some(interval) = options.watch else { break };
         before = Some((now, found));
         tokio::select! {
             () = tokio::time::sleep(interval) => {}
             _ = tokio::signal::ctrl_c() => break,
         }
+        if broker.is_some() {
+            broker = ask_broker(&connection, &session).await?;
+        }
     }
     connection.close().await?;
     Ok(())
+}
+
+/// What the broker says of itself, if it says anything.
+async fn ask_broker(connection: &Connection, session: &Session) -> Result<Option<PrimitiveMap>, Failure> {
+    Ok(ask(connection, session, &Destination::topic(BROKER_QUESTION)).await?.pop())
+}
+
+/// Whether a broker that says this of itself counts messages: then it can be asked of its destinations too.
+fn has_counts(broker: &PrimitiveMap) -> bool {
+    broker.get("enqueueCount").is_some()
+}
+
+fn broker_line(map: &PrimitiveMap) -> BrokerLine {
+    let text = |name: &str| match map.get(name) {
+        Some(Value::Text(text)) => Some(text.to_string()),
+        _ => None,
+    };
+    BrokerLine {
+        name: text("brokerName"),
+        memory_usage: count(map, "memoryUsage"),
+        memory_limit: count(map, "memoryLimit"),
+        journal_disk_sync_strategy: text("journalDiskSyncStrategy"),
+        bytes_at_risk: count(map, "bytesAtRisk"),
+    }
+}
+
+fn count(map: &PrimitiveMap, name: &str) -> Option<u64> {
+    match map.get(name) {
+        Some(Value::Long(value)) => u64::try_from(*value).ok(),
+        Some(Value::Integer(value)) => u64::try_from(*value).ok(),
+        _ => None,
+    }
 }
 
 /// Sends a question, gives the answers: maps.
@@ -180,11 +229,7 @@ async fn by_statistics(
 }
 
 fn statistics_of(map: &PrimitiveMap) -> Statistics {
-    let count = |name: &str| match map.get(name) {
-        Some(Value::Long(value)) => u64::try_from(*value).ok(),
-        Some(Value::Integer(value)) => u64::try_from(*value).ok(),
-        _ => None,
-    };
+    let count = |name| count(map, name);
     Statistics {
         size: count("size"),
         is_at_least: false,
@@ -273,6 +318,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 fn tell(
     options: &StatsOptions,
     has_statistics: bool,
+    broker: Option<&BrokerLine>,
     before: Option<&(Instant, Found)>,
     now: Instant,
     found: &Found,
@@ -293,7 +339,10 @@ fn tell(
         .collect();
     if options.json {
         let source = if has_statistics { "statistics" } else { "advisories" };
-        return output::json(&Told { source, destinations: lines });
+        return output::json(&Told { source, broker, destinations: lines });
+    }
+    if let Some(line) = broker.and_then(durability_line) {
+        output::write(&line)?;
     }
     if lines.is_empty() {
         return output::write("no such destinations\n");
@@ -333,6 +382,19 @@ fn tell(
         text.push('\n');
     }
     output::write(&text)
+}
+
+/// What a failure of the machine costs; none where the broker does not tell, or nothing is at risk and everybody expects that.
+fn durability_line(broker: &BrokerLine) -> Option<String> {
+    let strategy = broker.journal_disk_sync_strategy.as_deref()?;
+    let risk = match broker.bytes_at_risk.unwrap_or_default() {
+        0 if strategy == "always" => return None,
+        0 => "all that was answered is on the disk".to_owned(),
+        at_risk => {
+            format!("{} bytes answered that are lost if its machine fails now", grouped(at_risk as f64))
+        }
+    };
+    Some(format!("journalDiskSyncStrategy {strategy}: {risk}\n\n"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use kahawai_journal::inspect::{
     Usage, look,
 };
 use kahawai_journal::options::JournalOptions;
+use kahawai_store::batch::DurabilityState;
 use serde_json::{Value, json};
 
 use super::options::Common;
@@ -113,6 +114,22 @@ impl Facts {
             HoldingState::Dead => format!("nobody; {who} died without giving it up"),
         }
     }
+
+    /// What a failure of the machine costs of what was answered; none where the master has not said.
+    fn durability(&self) -> Option<String> {
+        let DurabilityState { level, bytes_at_risk } = self.holding.durability?;
+        let risk = match (self.holding.state, bytes_at_risk) {
+            (_, 0) => "all that was answered is on the disk".to_owned(),
+            (HoldingState::Held, at_risk) => {
+                format!("{} answered that are lost if the machine fails now", bytes(at_risk))
+            }
+            (_, at_risk) => format!(
+                "{} were answered and not on the disk at its last sign of life: lost if the machine failed then",
+                bytes(at_risk)
+            ),
+        };
+        Some(format!("journalDiskSyncStrategy {level}; {risk}"))
+    }
 }
 
 fn state_name(state: HoldingState) -> &'static str {
@@ -199,6 +216,10 @@ fn report(facts: &Facts) -> Value {
             "epoch": facts.holding.epoch.0,
             "since": facts.holding.since.and_then(time),
         },
+        "durability": facts.holding.durability.map(|durability| json!({
+            "journalDiskSyncStrategy": durability.level.to_string(),
+            "bytes_at_risk": durability.bytes_at_risk,
+        })),
         "epochs": found.epochs.iter().map(|epoch| epoch.0).collect::<Vec<_>>(),
         "segments": segments,
         "live_bytes": facts.usage.live(),
@@ -229,6 +250,9 @@ fn text(facts: &Facts, out: &mut dyn Write) -> Result<(), Trouble> {
     let id = found.id.map_or("unknown".to_owned(), |id| hex(&id));
     writeln!(out, "store: {} ({}), format {FORMAT_VERSION}, id {id}", facts.path, facts.filesystem)?;
     writeln!(out, "master: {}", facts.holder())?;
+    if let Some(durability) = facts.durability() {
+        writeln!(out, "durability: {durability}")?;
+    }
     let epochs: Vec<_> = found.epochs.iter().map(ToString::to_string).collect();
     writeln!(out, "epochs: {} claimed; logs of {}", found.epoch_claimed, or_none(epochs.join(", ")))?;
     let length = found.segments.iter().map(|segment| segment.length).sum();

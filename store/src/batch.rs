@@ -183,6 +183,16 @@ impl std::fmt::Display for Durability {
     }
 }
 
+/// How durable what a store completed is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DurabilityState {
+    /// The level of batches that name none.
+    pub level: Durability,
+    /// How many bytes of the log were completed and are not on the disk: lost if the machine died now. Zero where no batch asked for
+    /// less than [`Durability::Always`].
+    pub bytes_at_risk: u64,
+}
+
 /// Whether somebody waits for a batch to be durable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Urgency {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use thiserror::Error;
 
-use crate::batch::{Batch, Destination, Durability, Operation, Subscription};
+use crate::batch::{Batch, Destination, Durability, DurabilityState, Operation, Subscription};
 use crate::catalog::Rejection;
 use crate::codec::batch_size;
 use crate::message::Message;
@@ -78,16 +78,6 @@ pub trait Store: Send + Sync {
 
 /// See [`Store::ring`].
 pub type Bell = Arc<dyn Fn() + Send + Sync>;
-
-/// How durable what a store completed is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DurabilityState {
-    /// The level of batches that name none.
-    pub level: Durability,
-    /// How many bytes of the log were completed and are not on the disk: lost if the machine died now. Zero at the level
-    /// [`Durability::Always`].
-    pub bytes_at_risk: u64,
-}
 
 /// What an engine can take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

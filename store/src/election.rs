@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::batch::DurabilityState;
 use crate::names::Epoch;
 
 /// A candidate for the mastership of one store.
@@ -53,6 +54,12 @@ pub trait Hold: Send + Sync {
 
     /// Calls `notice` once when the mastership is lost, at once if it already is. Not called after `release`.
     fn on_lost(&self, notice: Box<dyn FnOnce(Lost) + Send>);
+
+    /// Where signs of life are shown, shows with each how durable what the store completed is, for whoever looks from outside. `state` is
+    /// called often and must be cheap. By default nothing is shown.
+    fn show_durability(&self, state: Box<dyn Fn() -> DurabilityState + Send + Sync>) {
+        let _ = state;
+    }
 
     /// Gives the mastership up in good order, so that a slave may follow at once. The store must be closed before.
     /// May be called twice.

@@ -67,6 +67,11 @@ impl Core {
         std::mem::take(&mut self.effects)
     }
 
+    /// The broker's name.
+    pub fn broker_name(&self) -> &str {
+        &self.settings.broker_name
+    }
+
     /// What bounds the broker's memory.
     pub fn limits(&self) -> &Limits {
         &self.limits

@@ -8,4 +8,5 @@ mod not_yet;
 pub mod outgoing;
 pub mod session;
 pub mod stage;
+pub mod statistics;
 pub mod translate;

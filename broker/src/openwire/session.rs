@@ -21,6 +21,7 @@ use super::message::to_stored;
 use super::not_yet::{tell_of_consumer, tell_of_message};
 use super::outgoing::Outgoing;
 use super::stage::Stage;
+use super::statistics::{self, Durable};
 use super::translate::{address, string};
 use crate::core::Core;
 use crate::core::address::Address;
@@ -54,10 +55,10 @@ const CAUSE_BYTES_MAX: usize = 4096;
 const MESSAGE_OVERHEAD: usize = 1024;
 
 /// One connection's state, as far as OpenWire has any.
-#[derive(Debug)]
 pub struct Session {
     key: ConnectionKey,
     remote: ByteString,
+    durable: Durable,
     stage: Stage,
     sessions: HashSet<i64>,
     consumers: HashMap<ConsumerId, ConsumerKey>,
@@ -68,11 +69,12 @@ pub struct Session {
 type Push<'a> = &'a mut dyn FnMut(Outgoing);
 
 impl Session {
-    /// A session of a connection from this address.
-    pub fn new(key: ConnectionKey, remote: impl Into<ByteString>) -> Self {
+    /// A session of a connection from this address; `durable` is asked when its client asks for statistics.
+    pub fn new(key: ConnectionKey, remote: impl Into<ByteString>, durable: Durable) -> Self {
         Self {
             key,
             remote: remote.into(),
+            durable,
             stage: Stage::Opening,
             sessions: HashSet::from([CONNECTION_SESSION]),
             consumers: HashMap::new(),
@@ -292,6 +294,13 @@ impl Session {
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
         let destination = message.destination.as_ref().ok_or_else(|| missing("message", "destination"))?;
+        if statistics::is_question(destination) {
+            if let Some(sending) = statistics::answer(core, &self.durable, message, now) {
+                core.send(self.key, sending, None);
+            }
+            core.answer(self.key, request, Ok(()));
+            return Ok(());
+        }
         let id = message.message_id.as_ref().ok_or_else(|| missing("message", "message id"))?;
         let transaction = message.transaction_id.as_deref().map(local_transaction).transpose()?;
         let producer = message.producer_id.as_ref().map(|id| match self.producers.get(&**id) {

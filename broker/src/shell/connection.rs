@@ -77,7 +77,7 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
     hub.register(&outbox);
     let mut connection = Connection {
         peer,
-        session: Session::new(key, format!("tcp://{peer}")),
+        session: Session::new(key, format!("tcp://{peer}"), hub.durable()),
         decoder,
         received: BytesMut::new(),
         negotiated,

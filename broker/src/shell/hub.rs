@@ -24,6 +24,7 @@ use crate::core::effects::{Effects, StoreCall};
 use crate::core::keys::{CommitToken, ConnectionKey, ReadToken};
 use crate::openwire::advisory::Origin;
 use crate::openwire::outgoing::Outgoing;
+use crate::openwire::statistics::Durable;
 
 /// How many answers of the store one turn takes.
 const ANSWERS_PER_TURN: usize = 1024;
@@ -110,6 +111,12 @@ impl Hub {
         hub.rings.store(hub.store.ring(Arc::new(bell)), Ordering::Release);
         hub.turn(|_| ());
         hub
+    }
+
+    /// What tells how durable what the store completed is.
+    pub(crate) fn durable(&self) -> Durable {
+        let store = Arc::clone(&self.store);
+        Arc::new(move || store.durability())
     }
 
     pub(crate) fn new_key(&self) -> ConnectionKey {

@@ -36,8 +36,8 @@ struct State {
     durable_names: BTreeMap<FileName, Arc<Inode>>,
     inode_next: u64,
     lock: Weak<()>,
-    /// How many bytes of segments may be created; `None` without limit.
-    room: Option<u64>,
+    /// How many bytes all segments together may have, prepared ones too; `None` without limit.
+    capacity: Option<u64>,
     /// Shared by every segment that is open.
     open: Arc<()>,
 }
@@ -74,7 +74,7 @@ impl MemoryDisk {
     /// for each name changed and not synced whether the change made it.
     pub fn crash(&self, keep: &mut dyn FnMut() -> bool) -> Self {
         let state = locked(&self.state);
-        let mut after = State { inode_next: state.inode_next, room: state.room, ..State::default() };
+        let mut after = State { inode_next: state.inode_next, capacity: state.capacity, ..State::default() };
         let mut names: Vec<FileName> =
             state.names.keys().chain(state.durable_names.keys()).copied().collect();
         names.sort_unstable();
@@ -95,7 +95,8 @@ impl MemoryDisk {
 
     /// Limits the bytes of segments that may still be created.
     pub fn set_room(&self, room: Option<u64>) {
-        locked(&self.state).room = room;
+        let mut state = locked(&self.state);
+        state.capacity = room.map(|room| state.in_segments() + room);
     }
 
     /// How many bytes all files have together.
@@ -158,11 +159,29 @@ impl MemoryDisk {
         if state.names.contains_key(&name) {
             return Err(io::Error::new(ErrorKind::AlreadyExists, format!("{name} is there")));
         }
+        if let Some(capacity) = state.capacity
+            && is_segment(name)
+            && state.in_segments() + content.now.len() as u64 > capacity
+        {
+            return Err(ErrorKind::StorageFull.into());
+        }
         state.inode_next += 1;
         let inode = Arc::new(Inode { number: state.inode_next, bytes: Mutex::new(content) });
         state.names.insert(name, Arc::clone(&inode));
         Ok(inode)
     }
+}
+
+impl State {
+    /// How many bytes all segments together have: after a crash too, whatever came back or went.
+    fn in_segments(&self) -> u64 {
+        let segments = self.names.iter().filter(|(name, _)| is_segment(**name));
+        segments.map(|(_, inode)| locked(&inode.bytes).now.len() as u64).sum()
+    }
+}
+
+fn is_segment(name: FileName) -> bool {
+    matches!(name, FileName::Segment { .. } | FileName::Spare { .. })
 }
 
 impl Inode {
@@ -182,12 +201,6 @@ impl Inode {
 
 impl Disk for MemoryDisk {
     fn create_segment(&self, name: FileName, length: u64) -> io::Result<Arc<dyn SegmentFile>> {
-        {
-            let mut state = locked(&self.state);
-            if let Some(room) = state.room {
-                state.room = Some(room.checked_sub(length).ok_or(ErrorKind::StorageFull)?);
-            }
-        }
         let zeros = vec![0; length as usize];
         let inode = self.insert(name, Content { now: zeros.clone(), synced: zeros })?;
         Ok(self.opened(inode, length))
@@ -207,13 +220,7 @@ impl Disk for MemoryDisk {
     }
 
     fn remove(&self, name: FileName) -> io::Result<()> {
-        let mut state = locked(&self.state);
-        if let Some(inode) = state.names.remove(&name)
-            && let Some(room) = state.room
-            && matches!(name, FileName::Segment { .. } | FileName::Spare { .. })
-        {
-            state.room = Some(room + locked(&inode.bytes).now.len() as u64);
-        }
+        locked(&self.state).names.remove(&name);
         Ok(())
     }
 

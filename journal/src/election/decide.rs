@@ -107,7 +107,7 @@ mod tests {
 
     fn beat(epoch: u64, counter: u64, boot: RandomId, lock_inode: u64) -> Beat {
         let holder = Holder { epoch: Epoch(epoch), name: "first".into(), ..Holder::default() };
-        Beat { counter, released: false, lock_inode, boot, holder }
+        Beat { counter, released: false, lock_inode, boot, durability: None, holder }
     }
 
     fn seen(seconds: f64, lock: Option<u64>, beat: Option<Beat>) -> Sighting {

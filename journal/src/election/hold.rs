@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use kahawai_store::batch::DurabilityState;
 use kahawai_store::election::{Hold, Holder, Lost};
 use kahawai_store::names::Epoch;
 
@@ -36,7 +37,11 @@ struct State {
     notices: Vec<Box<dyn FnOnce(Lost) + Send>>,
     lock: Option<Box<dyn LockGuard>>,
     beat: Beat,
+    durability: Option<Durable>,
 }
+
+/// Tells how durable what the store completed is.
+type Durable = Box<dyn Fn() -> DurabilityState + Send + Sync>;
 
 impl fmt::Debug for FileHold {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,7 +67,7 @@ impl FileHold {
             address: options.address.clone(),
         };
         let lock_inode = lock.as_ref().map_or(0, |lock| lock.inode());
-        let beat = Beat { counter: 1, released: false, lock_inode, boot, holder };
+        let beat = Beat { counter: 1, released: false, lock_inode, boot, durability: None, holder };
         disk.overwrite(FileName::Beat(epoch), &encode_beat(&beat))?;
         let hold = Arc::new(Self {
             disk,
@@ -71,7 +76,14 @@ impl FileHold {
             started: Instant::now(),
             proven_at: AtomicU64::new(0),
             ended: AtomicBool::new(false),
-            state: Mutex::new(State { lost: None, released: false, notices: Vec::new(), lock, beat }),
+            state: Mutex::new(State {
+                lost: None,
+                released: false,
+                notices: Vec::new(),
+                lock,
+                beat,
+                durability: None,
+            }),
             wake: Condvar::new(),
         });
         let interval = options.lease_duration / 4;
@@ -111,6 +123,7 @@ impl FileHold {
         }
         state.beat.lock_inode = state.lock.as_ref().map_or(0, |lock| lock.inode());
         state.beat.counter += 1;
+        state.beat.durability = state.durability.as_ref().map(|now| now());
         let written = self.disk.overwrite(FileName::Beat(self.epoch), &encode_beat(&state.beat));
         drop(state);
         if let Err(error) = written {
@@ -176,6 +189,10 @@ impl Hold for FileHold {
         }
     }
 
+    fn show_durability(&self, state: Durable) {
+        self.state().durability = Some(state);
+    }
+
     fn release(&self) {
         let mut state = self.state();
         if state.released || state.lost.is_some() {
@@ -185,6 +202,7 @@ impl Hold for FileHold {
         state.notices.clear();
         state.beat.counter += 1;
         state.beat.released = true;
+        state.beat.durability = state.durability.as_ref().map(|now| now());
         // Only our own beat is written, which nobody reads once a younger claim is there. If it cannot be written, the slave
         // waits for the lease: nothing is lost but time.
         if let Err(error) = self.disk.overwrite(FileName::Beat(self.epoch), &encode_beat(&state.beat)) {

@@ -319,7 +319,8 @@ impl Copy {
             epoch: claimed,
             ..Holder::default()
         };
-        let beat = Beat { counter: 1, released: true, lock_inode: 0, boot: [0; 16], holder };
+        let beat =
+            Beat { counter: 1, released: true, lock_inode: 0, boot: [0; 16], durability: None, holder };
         self.write_small(FileName::Beat(claimed), &encode_beat(&beat))?;
         let directory = File::open(&self.into).map_err(io())?;
         directory.sync_all().map_err(io())?;

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::{Duration, Instant, SystemTime};
 
+use kahawai_store::batch::DurabilityState;
 use kahawai_store::election::Holder;
 use kahawai_store::names::Epoch;
 
@@ -19,6 +20,8 @@ pub struct Holding {
     pub state: HoldingState,
     /// Who had it last, as it said itself; nobody where nobody ever did or its sign of life cannot be read.
     pub holder: Option<Holder>,
+    /// How durable what it completed was at its last sign of life; none where it had no journal open by then.
+    pub durability: Option<DurabilityState>,
     /// The highest epoch claimed.
     pub epoch: Epoch,
     /// When that epoch was claimed, by the clock of whoever wrote the file.
@@ -64,7 +67,8 @@ pub fn look(directory: &ReadOnlyDirectory, lease: Duration) -> io::Result<Holdin
         _ if beats(directory, epoch, &beat, lease)? => HoldingState::Held,
         _ => HoldingState::Dead,
     };
-    Ok(Holding { state, holder: beat.map(|beat| beat.holder), epoch, since })
+    let durability = beat.as_ref().and_then(|beat| beat.durability);
+    Ok(Holding { state, holder: beat.map(|beat| beat.holder), durability, epoch, since })
 }
 
 /// Whether the holder had this very lock on this machine since its last start, and has it no more.

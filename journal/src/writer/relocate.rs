@@ -202,12 +202,21 @@ impl Writer {
     /// Whether a record of this length would take from the room that the cleaner needs to give up the head, when that wins
     /// something. An eighth of a segment more, since nobody knows which message is the largest.
     pub(super) fn is_for_the_cleaner(&mut self, record_length: u64) -> bool {
-        let Some(needed) = self.cleaner_needs() else { return false };
+        self.cleaner_needs().is_some() && self.is_of_the_cleaners_room(record_length)
+    }
+
+    /// The same, whether or not there is something to win now.
+    pub(super) fn is_of_the_cleaners_room(&self, record_length: u64) -> bool {
+        let Some(head) = self.shared.segments().keys().next().copied() else { return false };
+        let (room, needed) = (self.room(), self.room_to_move(head, 0));
+        if room < needed {
+            return false;
+        }
         let lost = match self.active.has_room_for(record_length + RELEASE_LENGTH) {
             true => 0,
             false => self.active.left() + self.active.start(),
         };
-        let room = self.room().saturating_sub(lost + record_length);
+        let room = room.saturating_sub(lost + record_length);
         room < needed + self.options.journal_max_file_length / 8
     }
 

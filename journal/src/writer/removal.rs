@@ -102,6 +102,15 @@ impl Removals {
         self.remover.as_ref().is_some_and(|remover| *remover.left.count() > 0)
     }
 
+    /// Waits until one file more is gone, for whoever needs its room; `false` at once where none is left.
+    pub(super) fn wait_for_one(&self) -> bool {
+        let Some(remover) = &self.remover else { return false };
+        let count = remover.left.count();
+        let before = *count;
+        drop(remover.left.fewer.wait_while(count, |count| *count > 0 && *count >= before));
+        before > 0
+    }
+
     /// Whether room was made since last asked.
     pub(super) fn made_room(&self) -> bool {
         self.remover.as_ref().is_some_and(|remover| remover.left.made_room.swap(false, Ordering::Relaxed))
@@ -244,6 +253,20 @@ mod tests {
         let removals = waiting.join().expect("no panic");
         (0..2).for_each(|_| allow.send(()).expect("it is waited for"));
         drop(removals);
+    }
+
+    #[test]
+    fn whoever_needs_room_waits_for_one_file_after_another_until_none_is_left() {
+        let (disk, segments, _shared, mut removals, allow) = some(2);
+        for segment in segments {
+            removals.remove(segment, false).expect("it is taken");
+        }
+        for left in [1, 0] {
+            allow.send(()).expect("it is waited for");
+            assert!(removals.wait_for_one());
+            assert_eq!(disk.list().expect("a list").len(), left);
+        }
+        assert!(!removals.wait_for_one());
     }
 
     #[test]

@@ -18,7 +18,15 @@ impl Writer {
     /// does not. On a full disk senders get nothing, what makes room gets all but what the cleaner needs, and the cleaner all.
     pub(super) fn make_room(&mut self, length: usize, access: Access) -> Result<(), Refusal> {
         let record_length = record::record_length(length - HEADER_LENGTH);
-        let counts = access < Access::Cleaner && self.spares.is_lacking(self.active_is_reserve);
+        // A store that has just been opened may be on a full disk: before what the cleaner needs is taken, it is found out.
+        let may_be_full = self.spares.is_untried() && self.is_of_the_cleaners_room(record_length);
+        let in_use = self.active_is_reserve || may_be_full;
+        let mut counts = access < Access::Cleaner && self.spares.is_lacking(in_use);
+        // Nobody is told that the disk is full while files are on their way out of it.
+        while counts && self.removals.wait_for_one() {
+            self.spares.room_was_made();
+            counts = self.spares.is_lacking(in_use);
+        }
         if counts && access == Access::Freeing && self.is_for_the_cleaner(record_length) {
             return Err(Refusal::Wait);
         }

@@ -57,6 +57,8 @@ pub(super) struct Spares {
     short: bool,
     /// Whether there was no room since all reserves were there.
     lacking: bool,
+    /// Whether nobody knows yet if there is room for the reserves: none was made or found wanting since the start.
+    is_untried: bool,
     /// Whether that was said since there was room last.
     short_said: bool,
     maker: Option<Maker>,
@@ -119,6 +121,7 @@ impl Spares {
             has_opening: false,
             short: false,
             lacking: false,
+            is_untried: threaded,
             short_said: false,
             maker,
         })
@@ -203,6 +206,11 @@ impl Spares {
             }
         }
         self.reserves.len() < RESERVES && (in_use || self.lacking)
+    }
+
+    /// Whether nobody knows yet if there is room for the reserves.
+    pub(super) fn is_untried(&self) -> bool {
+        self.is_untried
     }
 
     /// Whether there was no room since all reserves were there.
@@ -336,11 +344,17 @@ impl Spares {
     /// Takes a recycled segment.
     pub(super) fn give(&mut self, spare: Spare) {
         if self.maker.is_some() && self.reserves.len() < RESERVES {
-            self.reserves.push(spare);
-            self.lacking &= self.reserves.len() < RESERVES;
+            self.take_in_reserve(spare);
         } else {
             self.ready = Some(spare);
         }
+    }
+
+    fn take_in_reserve(&mut self, spare: Spare) {
+        self.reserves.push(spare);
+        let is_lacking = self.reserves.len() < RESERVES;
+        self.lacking &= is_lacking;
+        self.is_untried &= is_lacking;
     }
 
     fn make(&mut self, length: u64) -> io::Result<Spare> {
@@ -372,8 +386,7 @@ impl Spares {
                 self.disk.remove(name)?;
             }
             Ok(spare) if self.reserves.len() < RESERVES => {
-                self.reserves.push(spare);
-                self.lacking &= self.reserves.len() < RESERVES;
+                self.take_in_reserve(spare);
             }
             Ok(spare) if self.ready.is_none() => self.ready = Some(spare),
             // A segment was recycled meanwhile.
@@ -381,6 +394,7 @@ impl Spares {
             // It is tried again and again, and said once.
             Err(error) if is_full(&error) => {
                 self.lacking |= self.reserves.len() < RESERVES;
+                self.is_untried = false;
                 if !was_said {
                     tracing::warn!(%error, "no room to prepare another segment of the journal; free disk space or consume messages");
                 }

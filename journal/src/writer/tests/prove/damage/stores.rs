@@ -80,7 +80,7 @@ impl Making {
             epoch: Epoch(self.epoch),
             address: "tcp://host:1".into(),
         };
-        let beat = Beat { counter: 1, released, lock_inode: 1, boot: [3; 16], holder };
+        let beat = Beat { counter: 1, released, lock_inode: 1, boot: [3; 16], durability: None, holder };
         let written = self.disk.overwrite(FileName::Beat(Epoch(self.epoch)), &encode_beat(&beat));
         written.expect("a sound disk");
     }
