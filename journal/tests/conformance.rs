@@ -57,11 +57,12 @@ struct OnDisk {
     directory: tempfile::TempDir,
     segment_io: SegmentIo,
     epoch: u64,
+    hold: Option<Arc<FixedHold>>,
 }
 
 impl OnDisk {
     fn new(segment_io: SegmentIo) -> Self {
-        Self { directory: tempfile::tempdir().expect("a directory"), segment_io, epoch: 0 }
+        Self { directory: tempfile::tempdir().expect("a directory"), segment_io, epoch: 0, hold: None }
     }
 }
 
@@ -71,12 +72,16 @@ impl Engine for OnDisk {
         let path = self.directory.path().join("store");
         let store = StoreDirectory::open(&path, Some(self.segment_io)).expect("a store directory");
         let hold = Arc::new(FixedHold::new(Epoch(self.epoch)));
+        self.hold = Some(Arc::clone(&hold));
         Arc::new(Journal::open(&store, hold, options()).expect("the journal opens"))
     }
 
     fn crash(&mut self, store: Arc<dyn Store>) -> Result<(), &'static str> {
         // The next epoch opens the directory while this one still has it: as after a SIGSTOP, whose effects are harder to
-        // bear than a SIGKILL's.
+        // bear than a SIGKILL's. Whatever its threads do yet, they cannot prove themselves: as if the next claim were there.
+        if let Some(hold) = self.hold.take() {
+            hold.lose("killed");
+        }
         std::mem::forget(store);
         Ok(())
     }
