@@ -27,6 +27,7 @@ mod commit;
 pub mod election;
 #[cfg(feature = "server")]
 mod fault;
+#[cfg(any(feature = "sqlite", feature = "server"))]
 mod known;
 #[cfg(feature = "server")]
 mod look;
@@ -38,6 +39,7 @@ mod pause;
 mod plan;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "sqlite", feature = "server"))]
 mod worker;
 
 #[cfg(feature = "sqlite")]

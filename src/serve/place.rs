@@ -1,6 +1,8 @@
 //! Which engine, and which election: the one place that knows.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+#[cfg(feature = "sqlite")]
+use std::path::PathBuf;
 use std::sync::Arc;
 
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -22,7 +24,9 @@ use kahawai_journal::journal::{Journal, OpenError};
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::steps::Watch;
 use kahawai_store::batch::Durability;
-use kahawai_store::contract::{Store, StoreError, StoreWait as _};
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+use kahawai_store::contract::StoreError;
+use kahawai_store::contract::{Store, StoreWait as _};
 use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold, Holder};
 
 use crate::exit::{Exit, Failure};
@@ -79,6 +83,10 @@ pub(super) enum NotOpened {
     /// Another has claimed it.
     Lost(String),
     /// The caller asked to stop.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "others wait for nothing while they are opened")
+    )]
     Cancelled,
     /// Anything else.
     Failed(Failure),

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::sync::Arc;
+#[cfg(feature = "sqlite")]
 use std::time::Duration;
 
 use clap::ValueEnum;
+#[cfg(feature = "sqlite")]
 use kahawai_adapters::sqlite::{Options as SqliteOptions, Sqlite};
 use kahawai_journal::directory::StoreDirectory;
 use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
@@ -13,13 +15,20 @@ use kahawai_journal::election::candidate::FileElection;
 use kahawai_journal::journal::Journal;
 use kahawai_journal::options::JournalOptions;
 use kahawai_store::contract::Store;
-use kahawai_store::election::{Cancel, Election as _, Hold, Lost};
+#[cfg(feature = "sqlite")]
+use kahawai_store::election::Lost;
+use kahawai_store::election::{Cancel, Election as _, Hold};
+#[cfg(feature = "sqlite")]
 use kahawai_store::names::Epoch;
 
 use crate::exit::{Exit, Failure};
 
 /// A storage engine with the way it is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[cfg_attr(
+    not(feature = "sqlite"),
+    expect(clippy::enum_variant_names, reason = "without SQLite all of them are the journal")
+)]
 pub(crate) enum EngineName {
     /// The journal as it is by default: small rounds by pwrite, large ones through the mapping; fdatasync.
     JournalMapped,
@@ -28,6 +37,7 @@ pub(crate) enum EngineName {
     /// The journal on plain files, as on network file systems; pwrite and fdatasync.
     JournalPlain,
     /// SQLite with a write-ahead log, synced at each commit.
+    #[cfg(feature = "sqlite")]
     Sqlite,
 }
 
@@ -38,6 +48,7 @@ impl EngineName {
             Self::JournalMapped => "journal-mapped",
             Self::JournalMappedOnly => "journal-mapped-only",
             Self::JournalPlain => "journal-plain",
+            #[cfg(feature = "sqlite")]
             Self::Sqlite => "sqlite",
         }
     }
@@ -48,6 +59,7 @@ impl EngineName {
             Self::JournalMapped | Self::JournalMappedOnly | Self::JournalPlain => {
                 "fdatasync before each answer, mastership proven after it"
             }
+            #[cfg(feature = "sqlite")]
             Self::Sqlite => "synchronous=FULL: the log synced before each answer",
         }
     }
@@ -69,6 +81,7 @@ impl Engine {
             EngineName::JournalMapped => SegmentIo::Mixed,
             EngineName::JournalMappedOnly => SegmentIo::Mapped(FlushCall::Fdatasync),
             EngineName::JournalPlain => SegmentIo::Plain,
+            #[cfg(feature = "sqlite")]
             EngineName::Sqlite => return Self::sqlite(directory),
         };
         let failed = |error: &dyn std::fmt::Display| Failure::new(Exit::Unwritable, error);
@@ -83,6 +96,7 @@ impl Engine {
         Ok(Self { store, hold })
     }
 
+    #[cfg(feature = "sqlite")]
     fn sqlite(directory: &Path) -> Result<Self, Failure> {
         let hold: Arc<dyn Hold> = Arc::new(Alone);
         let path = directory.join("bench.sqlite");
@@ -103,8 +117,10 @@ impl Engine {
 }
 
 /// A mastership that nobody else wants: the database is a new one in a directory of our own.
+#[cfg(feature = "sqlite")]
 struct Alone;
 
+#[cfg(feature = "sqlite")]
 impl Hold for Alone {
     fn epoch(&self) -> Epoch {
         Epoch(1)
