@@ -146,3 +146,28 @@ fn destinations_at_the_start_are_single_ones() {
         is_one(&found, &["conf/a.xml:1:", expected]);
     }
 }
+
+#[test]
+fn a_slip_in_what_is_told_of_as_a_whole_is_told_as_that_is() {
+    let said = |elements: &str| findings("", elements);
+    let connector = |attributes: &str| {
+        format!(
+            "<networkConnectors><networkConnector uri='static:(tcp://a:1)' {attributes}/></networkConnectors>"
+        )
+    };
+    is_one(&said(&connector("duplex='true' id='a'")), &["not yet: <networkConnectors>"]);
+    let found = said(&connector("duplexx='true'"));
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(
+        found[1].contains("not yet: duplexx of <networkConnector>: ")
+            && found[1].contains("is duplex meant?"),
+        "{found:#?}"
+    );
+    let found = said("<plugins><loggingBrokerPlugin logAl='true'/></plugins>");
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[1].contains("harmless: logAl of <loggingBrokerPlugin>: "), "{found:#?}");
+    // What opens a door may be left out, and then it is to be known what was in it.
+    let door = broker("", "<plugins><simpleAuthenticationPlugin anonymousAccessAllowe='true'/></plugins>");
+    let (_, found) = read_with(&door, &["simpleAuthenticationPlugin"]);
+    assert!(found.iter().any(|one| one.contains("warning: anonymousAccessAllowe of")), "{found:#?}");
+}

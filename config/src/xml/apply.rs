@@ -93,8 +93,14 @@ impl<'a> Reader<'a> {
                 target.at(&child.place());
                 read(self, child, target);
             }
-            Act::Told(severity, why) => self.say_of(child, *severity, *why),
-            Act::Door(why) => self.door(child.place(), child.name(), tag(child.name()), why),
+            Act::Told(severity, why) => {
+                self.say_of(child, *severity, *why);
+                self.within(child, *severity);
+            }
+            Act::Door(why) => {
+                self.door(child.place(), child.name(), tag(child.name()), why);
+                self.within(child, Severity::Warning);
+            }
         }
     }
 

@@ -4,8 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use super::table::{Child, Table};
-use super::{broker, connectors, entry, jdbc, lockers, persistence, plugins, policy, policy_parts, usage};
+use super::table::{Act, Child, Table};
+use super::within::{ELEMENTS, attributes_of};
+use super::{
+    broker, connectors, entry, jdbc, lockers, persistence, plugins, policy, policy_parts, statements, usage,
+};
+use crate::remark::Severity;
 
 const JAR: &str = "/usr/share/java/activemq-spring.jar";
 const SCHEMA: &str = "http://www.w3.org/2001/XMLSchema";
@@ -57,6 +61,18 @@ fn known(text: &str) -> Known {
     made
 }
 
+/// By element the attributes alone.
+fn attributes(text: &str) -> Known {
+    let document = roxmltree::Document::parse(text).expect("it is XML");
+    let is = |node: roxmltree::Node<'_, '_>, name: &str| node.has_tag_name((SCHEMA, name));
+    let elements = document.root_element().children().filter(|node| is(*node, "element"));
+    let own = |element: roxmltree::Node<'_, '_>| {
+        let nodes = element.descendants().filter(|node| is(*node, "attribute"));
+        nodes.filter_map(|node| node.attribute("name")).map(str::to_owned).collect()
+    };
+    elements.map(|element| (element.attribute("name").expect("a name").to_owned(), own(element))).collect()
+}
+
 #[test]
 fn whatever_activemq_knows_is_in_a_table() {
     let Some(text) = schema() else {
@@ -76,6 +92,8 @@ fn whatever_activemq_knows_is_in_a_table() {
         names(&lockers::SHARED_FILE),
         names(&lockers::DATABASE),
         names(&lockers::LEASE),
+        ("transact-database-locker", names(&lockers::DATABASE).1),
+        names(&statements::STATEMENTS),
         names(&policy::POLICY_MAP),
         names(&entry::POLICY_ENTRY),
         names(&policy_parts::SHARED),
@@ -111,7 +129,54 @@ fn whatever_activemq_knows_is_in_a_table() {
             theirs.iter().filter(|name| !ours.contains(name.as_str())).map(|name| format!("{place}: {name}")),
         );
     }
+    // What is told of as a whole has attributes only, and whatever is in a list and has no table is one of these.
+    let attributes = attributes(&text);
+    for (element, ours) in ELEMENTS {
+        let theirs = attributes.get(*element).unwrap_or_else(|| panic!("ActiveMQ knows no {element}"));
+        let ours: BTreeSet<&str> = ours.iter().copied().chain(["id"]).collect();
+        missing.extend(
+            theirs
+                .iter()
+                .filter(|name| !ours.contains(name.as_str()))
+                .map(|name| format!("{element}: {name}")),
+        );
+        let too_many = ours.iter().filter(|name| !theirs.contains(**name));
+        missing.extend(too_many.map(|name| format!("{element} has no {name}")));
+    }
     assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn whatever_is_told_of_as_a_whole_has_its_attributes_listed() {
+    fn without<T>(children: &'static [Child<T>]) -> impl Iterator<Item = &'static str> {
+        let told = children.iter().filter(|one| match one.act {
+            Act::Told(severity, _) => severity != Severity::Refused,
+            Act::Door(_) => true,
+            Act::Read(_) | Act::ReadHeld(_) => false,
+        });
+        told.map(|one| one.name).filter(|name| attributes_of(name).is_none())
+    }
+    let lists: [&[Child<_>]; 9] = [
+        policy_parts::EVICTION_STRATEGIES,
+        entry::DISPATCH_POLICIES,
+        entry::RECOVERY_POLICIES,
+        entry::SLOW_CONSUMERS,
+        entry::QUEUE_CURSORS,
+        entry::DURABLE_CURSORS,
+        entry::TOPIC_CURSORS,
+        entry::GROUPS,
+        entry::BRIDGE_FILTERS,
+    ];
+    let of_entries = lists.into_iter().flat_map(without);
+    let of_brokers =
+        [plugins::PLUGINS, plugins::INTERCEPTORS, plugins::VIRTUAL].into_iter().flat_map(without);
+    let missing: Vec<_> = of_entries.chain(of_brokers).collect();
+    assert_eq!(missing, [""; 0]);
+    for property in
+        ["networkConnector", "ldapNetworkConnector", "multicastNetworkConnector", "proxyConnector"]
+    {
+        assert!(attributes_of(property).is_some(), "{property}");
+    }
 }
 
 #[test]
@@ -131,6 +196,7 @@ fn no_table_has_a_name_twice_in_one_role() {
     twice(&lockers::SHARED_FILE);
     twice(&lockers::DATABASE);
     twice(&lockers::LEASE);
+    twice(&statements::STATEMENTS);
     twice(&entry::POLICY_ENTRY);
     twice(&usage::SYSTEM_USAGE);
     twice(&usage::MEMORY_USAGE);

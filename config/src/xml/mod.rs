@@ -21,6 +21,7 @@
 //! | [`persistence`], [`jdbc`], [`statements`], [`lockers`] | where messages are kept: `<kahaDB>`, a database, with which tables of ActiveMQ's; how the master is elected |
 //! | [`connectors`] | where clients connect |
 //! | [`spring`] | what stands around the broker |
+//! | [`within`] | attributes of what is told of as a whole |
 //! | [`uses`] | where it says which setting |
 //! | [`sources`] | definitions and files that are given in |
 
@@ -52,6 +53,7 @@ mod statements;
 mod table;
 mod usage;
 mod uses;
+mod within;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -36,7 +36,7 @@ pub(crate) const PLUGINS: &[Child<Draft>] = &[
     told(
         "destinationsPlugin",
         NotYet,
-        "no list of destinations is read or written: they are made when somebody uses them",
+        "no list of destinations is read or written: write <destinations> for those that are to be there from the start on",
     ),
     told(
         "discardingDLQBrokerPlugin",
@@ -58,7 +58,11 @@ pub(crate) const PLUGINS: &[Child<Draft>] = &[
         NotYet,
         "what a client gave back to the end becomes a dead letter: kahawai dlq replay sends it again",
     ),
-    told("runtimeConfigurationPlugin", NotYet, "the file is not read again while the broker runs"),
+    told(
+        "runtimeConfigurationPlugin",
+        Warning,
+        "the file is read again when the broker is asked to (SIGHUP), and policies alone are taken from it",
+    ),
     told(
         "statisticsBrokerPlugin",
         NotYet,
