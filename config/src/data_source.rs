@@ -19,12 +19,18 @@ pub struct Read {
     pub remarks: Vec<Remark>,
 }
 
+/// A pool that may be given its configuration as a bean.
+pub(crate) const HIKARI: &str = "com.zaxxer.hikari.HikariDataSource";
+/// That configuration: its properties are the pool's.
+pub(crate) const HIKARI_CONFIGURATION: &str = "com.zaxxer.hikari.HikariConfig";
+
 /// Pools whose properties are known. They hold sessions; this program has as many as it needs.
-const POOLS: [&str; 9] = [
+const POOLS: [&str; 10] = [
     "org.apache.commons.dbcp.BasicDataSource",
     "org.apache.commons.dbcp2.BasicDataSource",
     "org.apache.tomcat.jdbc.pool.DataSource",
-    "com.zaxxer.hikari.HikariDataSource",
+    HIKARI,
+    HIKARI_CONFIGURATION,
     "com.mchange.v2.c3p0.ComboPooledDataSource",
     "com.alibaba.druid.pool.DruidDataSource",
     "com.jolbox.bonecp.BoneCPDataSource",
@@ -94,6 +100,7 @@ pub fn read(class: &str, properties: &BTreeMap<String, String>) -> Read {
         match fate(name) {
             Property::Means(meaning) => drop(said.insert(meaning, text.as_str())),
             Property::Pool => {}
+            Property::Tls => refuse_tls(&mut read, name, text),
             Property::Unknown => {
                 let why = "this program knows no such property of a data source, and ignores it";
                 read.remarks.push(Remark::new(Severity::Warning, name, why));
@@ -115,7 +122,7 @@ pub fn read(class: &str, properties: &BTreeMap<String, String>) -> Read {
             return read;
         }
     };
-    match read_url(&url, said.get("user").copied(), said.get("password").copied()) {
+    match read_url(&url, &said) {
         Ok(found) => {
             read.remarks.extend(found.remarks);
             (read.address, read.password) = (found.address, found.password);
@@ -127,6 +134,7 @@ pub fn read(class: &str, properties: &BTreeMap<String, String>) -> Read {
 
 enum Property {
     Means(&'static str),
+    Tls,
     Pool,
     Unknown,
 }
@@ -139,6 +147,8 @@ fn fate(name: &str) -> Property {
         "serverName" | "serverNames" => Property::Means("host"),
         "portNumber" | "port" | "portNumbers" => Property::Means("port"),
         "databaseName" => Property::Means("database"),
+        "connectionProperties" => Property::Means("parameters"),
+        _ if TLS.contains(&name) => Property::Tls,
         "driverClassName" | "driverClass" | "driver" | "dataSourceName" | "poolName" | "description" => {
             Property::Pool
         }
@@ -178,8 +188,18 @@ fn is_of_a_pool(name: &str) -> bool {
     BEGINNINGS.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// Reads a JDBC URL.
-fn read_url(url: &str, user: Option<&str>, password: Option<&str>) -> Result<Read, String> {
+/// How drivers are told to speak TLS, in a URL or besides.
+const TLS: [&str; 5] = ["useSSL", "ssl", "requireSSL", "sslMode", "sslmode"];
+
+fn refuse_tls(read: &mut Read, name: &str, text: &str) {
+    if asks_for_tls(text) {
+        let why = "no TLS is spoken to databases yet: where the network to it can be trusted, leave this out";
+        read.remarks.push(Remark::new(Severity::Refused, name, why));
+    }
+}
+
+/// Reads a JDBC URL, with what is said besides it.
+fn read_url(url: &str, said: &BTreeMap<&str, &str>) -> Result<Read, String> {
     let Some(rest) = url.trim().strip_prefix("jdbc:") else {
         return Err("no JDBC URL: jdbc:mysql://HOST:PORT/DATABASE".to_owned());
     };
@@ -218,25 +238,32 @@ fn read_url(url: &str, user: Option<&str>, password: Option<&str>) -> Result<Rea
         return Err("several servers of MySQL are not supported: name the one that takes writes".to_owned());
     }
     let mut read = Read::default();
-    let (mut user, mut password) = (user.map(str::to_owned), password.map(str::to_owned));
-    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-        let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
-        match name {
-            "user" => user = Some(text.to_owned()),
-            "password" => password = Some(text.to_owned()),
-            "useSSL" | "ssl" | "requireSSL" | "sslMode" | "sslmode" if asks_for_tls(text) => {
-                let why = "no TLS is spoken to databases yet: where the network to it can be trusted, leave this out";
-                read.remarks.push(Remark::new(Severity::Refused, name, why));
-            }
-            // The driver's own: how it speaks, remembers and shows values.
-            _ => {}
-        }
+    let parameters = said.get("parameters").copied().unwrap_or_default();
+    let in_url: Vec<_> = query.split('&').map(pair).collect();
+    let besides: Vec<_> = parameters.split([';', '\n']).map(pair).collect();
+    // Others are the driver's own: how it speaks, remembers and shows values.
+    for (name, text) in in_url.iter().chain(&besides).filter(|(name, _)| TLS.contains(name)) {
+        refuse_tls(&mut read, name, text);
     }
+    let last = |pairs: &[(&str, &str)], wanted: &str| {
+        pairs.iter().rfind(|(name, _)| *name == wanted).map(|(_, text)| (*text).to_owned())
+    };
+    // As drivers have it: the URL counts more than a property, and that more than the parameters.
+    let of = |name: &str| {
+        let property = || said.get(name).map(|text| (*text).to_owned());
+        last(&in_url, name).or_else(property).or_else(|| last(&besides, name))
+    };
+    let (user, password) = (of("user"), of("password"));
     let user = user.filter(|user| !user.is_empty());
     let user = user.map_or(String::new(), |user| format!("{}@", encode(&user)));
     read.address = Some(StoreAddress::parse(&format!("{scheme}://{user}{hosts}/{database}"))?);
     read.password = password.filter(|password| !password.is_empty()).map(Secret);
     Ok(read)
+}
+
+fn pair(text: &str) -> (&str, &str) {
+    let (name, value) = text.split_once('=').unwrap_or((text, ""));
+    (name.trim(), value)
 }
 
 fn asks_for_tls(text: &str) -> bool {
@@ -322,6 +349,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_besides_a_url_is_read_too() {
+        let read = bean(
+            DBCP2,
+            &[
+                ("url", "jdbc:mysql://a/mq"),
+                ("connectionProperties", "useUnicode=true; user=other;password=p;useSSL=false"),
+                ("username", "u"),
+            ],
+        );
+        assert_eq!((url_of(&read), &read.password), ("mysql://u@a/mq", &Some(Secret("p".into()))));
+        assert_eq!(read.remarks, vec![]);
+        for tls in [("connectionProperties", "useSSL=true;requireSSL=true"), ("sslMode", "VERIFY_CA")] {
+            let read = bean(DBCP2, &[("url", "jdbc:mysql://a/mq"), tls]);
+            let refused =
+                |remark: &Remark| remark.severity == Severity::Refused && remark.why.contains("TLS");
+            assert!(!read.remarks.is_empty() && read.remarks.iter().all(refused), "{:?}", read.remarks);
+        }
+        assert_eq!(bean(DBCP2, &[("url", "jdbc:mysql://a/mq"), ("useSSL", "false")]).remarks, vec![]);
+    }
+
+    #[test]
     fn what_leads_nowhere_is_refused_and_no_remark_tells_a_secret() {
         for (class, url, word) in [
             (DBCP2, "jdbc:oracle:thin:@localhost:1521:AMQDB", "Oracle"),
@@ -330,6 +378,7 @@ mod tests {
             (DBCP2, "jdbc:mysql://a", "no database"),
             (DBCP2, "mysql://a/mq", "JDBC"),
             (DBCP2, "jdbc:postgresql://a/mq?ssl=true&password=hidden", "TLS"),
+            ("com.mysql.cj.jdbc.MysqlDataSource", "jdbc:mysql://a/mq?sslMode=REQUIRED", "TLS"),
             ("org.apache.derby.jdbc.EmbeddedDataSource", "", "Derby"),
             ("com.example.Evil", "jdbc:mysql://a/mq", "no data source"),
         ] {

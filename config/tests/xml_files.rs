@@ -144,6 +144,30 @@ fn files_that_import_each_other_without_end_are_refused() {
 }
 
 #[test]
+fn a_bean_may_stand_in_an_imported_file() {
+    struct Two;
+    impl Files for Two {
+        fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+            const BEANS: &str = "<beans xmlns='http://www.springframework.org/schema/beans'>";
+            let inner = if path == Path::new("a.xml") {
+                "<import resource='b.xml'/><broker xmlns='http://activemq.apache.org/schema/core'><persistenceAdapter>\
+                 <jdbcPersistenceAdapter dataSource='#ds'/></persistenceAdapter><transportConnectors>\
+                 <transportConnector uri='tcp://a:1'/></transportConnectors></broker>"
+            } else {
+                "<bean id='ds' class='org.apache.commons.dbcp2.BasicDataSource'>\
+                 <property name='url' value='jdbc:mysql://h/db'/><property name='nothing' value=''/></bean>"
+            };
+            Ok(format!("{BEANS}{inner}</beans>").into())
+        }
+    }
+    let found = report(Path::new("a.xml"), &Two);
+    assert!(
+        found.lines().count() == 1 && found.starts_with("b.xml:1:60: warning: nothing of bean ds"),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_text_that_is_no_unicode_is_refused_with_its_place_unless_it_says_latin_1() {
     struct Bytes(&'static [u8]);
     impl Files for Bytes {

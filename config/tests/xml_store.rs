@@ -104,6 +104,69 @@ fn a_data_source_is_read_wherever_it_stands() {
 }
 
 #[test]
+fn what_a_bean_says_besides_its_properties_is_read_or_refused() {
+    const P: &str =
+        "xmlns:p='http://www.springframework.org/schema/p' xmlns:c='http://www.springframework.org/schema/c'";
+    let adapter = "<jdbcPersistenceAdapter dataSource='#ds'/>";
+    let dbcp = |attributes: &str, inner: &str| {
+        format!(
+            "<bean id='ds' {P} class='org.apache.commons.dbcp2.BasicDataSource' {attributes}>\
+             <property name='url' value='jdbc:mysql://h/db'/>{inner}</bean>"
+        )
+    };
+    let (made, found) = with_beans(adapter, &dbcp("p:username='root' p:password='${site}'", ""));
+    assert_eq!(found, [""; 0]);
+    assert_eq!(made.store.address.to_string(), "mysql://root@h/db");
+    assert_eq!(made.store.password, Some(Secret("eu".into())));
+    for (bean, parts) in [
+        (dbcp("parent='other'", ""), ["refused: parent of <bean>", "write the other's properties"]),
+        (dbcp("c:url='x'", ""), ["refused: url of <bean>", "a constructor"]),
+        (dbcp("", "<constructor-arg value='x'/>"), ["refused: <constructor-arg>", "as a property"]),
+        (dbcp("", "<property value='x'/>"), ["refused: <property>", "a name"]),
+        (dbcp("p:driver-ref='x'", ""), ["warning: property driver of <bean>", "no plain value"]),
+        (dbcp("", "<lookup-method/>"), ["warning: <lookup-method> in <bean>", "not read"]),
+    ] {
+        is_one(&with_beans(adapter, &bean).1, &parts);
+    }
+}
+
+#[test]
+fn hikaris_configuration_may_be_a_bean_of_its_own() {
+    let adapter = "<jdbcPersistenceAdapter dataSource='#ds'/>";
+    let configuration = |id: &str| {
+        format!(
+            "<bean {id} class='com.zaxxer.hikari.HikariConfig'><property name='jdbcUrl' value='jdbc:mysql://h/db'/>\
+             <property name='username' value='root'/><property name='password' value='${{site}}'/></bean>"
+        )
+    };
+    let pool = |argument: &str| {
+        format!(
+            "<bean id='ds' class='com.zaxxer.hikari.HikariDataSource' destroy-method='close'>{argument}</bean>"
+        )
+    };
+    for beans in [
+        pool("<constructor-arg ref='c'/>") + &configuration("id='c'"),
+        pool(&format!("<constructor-arg>{}</constructor-arg>", configuration(""))),
+    ] {
+        let (made, found) = with_beans(adapter, &beans);
+        assert_eq!(found, [""; 0]);
+        assert_eq!(made.store.address.to_string(), "mysql://root@h/db");
+        assert_eq!(made.store.password, Some(Secret("eu".into())));
+    }
+    for (beans, expected) in [
+        (pool("<constructor-arg ref='ds'/>"), "refused: <constructor-arg>: it needs a bean of the class"),
+        (pool("<constructor-arg ref='gone'/>"), "no bean of that id"),
+        (
+            pool("<property name='password' value='x'/><constructor-arg ref='c'/>")
+                + &configuration("id='c'"),
+            "property password of <bean>: write it in the configuration",
+        ),
+    ] {
+        is_one(&with_beans(adapter, &beans).1, &[expected]);
+    }
+}
+
+#[test]
 fn how_activemqs_tables_are_called_is_read_wherever_it_stands() {
     const BEANS: &str = "xmlns='http://www.springframework.org/schema/beans'";
     const CORE: &str = "xmlns='http://activemq.apache.org/schema/core'";

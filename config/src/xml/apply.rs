@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
 
     /// Only what says where schemas are belongs to no bean.
     fn foreign_attributes(&mut self, element: Element<'a>) {
-        for (space, name, place) in element.foreign_attributes() {
+        for (space, name, _, place) in element.foreign_attributes() {
             if space != INSTANCE && space != XML {
                 let what = format!("{} of {}", shown(name), tag(element.name()));
                 self.say(

@@ -264,10 +264,10 @@ impl<'a> Element<'a> {
         plain.map(move |one| (one.name(), one.value(), self.at(one.range().start)))
     }
 
-    /// Its attributes of other namespaces: those, names, and where they stand.
-    pub(crate) fn foreign_attributes(self) -> impl Iterator<Item = (&'a str, &'a str, Place)> {
+    /// Its attributes of other namespaces: those, names, values, and where they stand.
+    pub(crate) fn foreign_attributes(self) -> impl Iterator<Item = (&'a str, &'a str, &'a str, Place)> {
         let foreign = self.node.attributes().filter_map(|one| one.namespace().map(|space| (space, one)));
-        foreign.map(move |(space, one)| (space, one.name(), self.at(one.range().start)))
+        foreign.map(move |(space, one)| (space, one.name(), one.value(), self.at(one.range().start)))
     }
 
     /// An attribute's value.

@@ -40,15 +40,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What stands at the outermost level under this id, with or without `#` before it; `what` is what names it, for a finding.
+    /// What stands at the outermost level of a file under this id, with or without `#` before it: first of the file that names it, then of those that
+    /// are read with it. `what` is what names it, for a finding.
     pub(crate) fn referred(&mut self, element: Element<'a>, what: String, id: &str) -> Option<Element<'a>> {
         let id = self.resolve(&element.place(), &what, id)?;
         let id = id.strip_prefix('#').unwrap_or(&id);
         let is_named = |one: &Element<'a>| [one.attribute("id"), one.attribute("name")].contains(&Some(id));
-        let found = element.root().children().find(is_named);
+        let own = std::iter::once(element.root());
+        let found = own.chain(self.roots.iter().copied()).find_map(|root| root.children().find(is_named));
         if found.is_none() {
             let advice = format!(
-                "there is no bean of that id in this file: write <bean id=\"{}\" class=\"…\">",
+                "there is no bean of that id in this file, nor in those it imports: write <bean id=\"{}\" class=\"…\">",
                 shown(id)
             );
             self.say(element.place(), what, Refused, advice);

@@ -55,6 +55,12 @@ fn source<'a>(reader: &mut Reader<'a>, bean: Element<'a>, draft: &mut Draft) {
         let advice = "it is no data source: write <bean class=\"org.apache.commons.dbcp2.BasicDataSource\">";
         return reader.say_of(bean, Refused, advice);
     }
+    let argument = || bean.children().find(|child| child.name() == "constructor-arg");
+    if bean.attribute("class") == Some(data_source::HIKARI)
+        && let Some(argument) = argument()
+    {
+        return configured(reader, bean, argument, draft);
+    }
     let id = bean.attribute("id").or_else(|| bean.attribute("name"));
     let whose = id.map_or_else(|| "<bean>".to_owned(), |id| format!("bean {}", shown(id)));
     let properties = properties(reader, bean);
@@ -73,6 +79,20 @@ fn source<'a>(reader: &mut Reader<'a>, bean: Element<'a>, draft: &mut Draft) {
             draft.note(PASSWORD);
         }
     }
+}
+
+/// HikariCP's, which is given its configuration as a bean.
+fn configured<'a>(reader: &mut Reader<'a>, bean: Element<'a>, argument: Element<'a>, draft: &mut Draft) {
+    for (name, _, place) in texts(bean) {
+        let advice = "write it in the configuration that the constructor is given: here it is not read";
+        reader.say(place, format!("property {} of <bean>", shown(name)), Refused, advice);
+    }
+    let Some(configuration) = reader.held(argument) else { return };
+    if configuration.attribute("class") == Some(data_source::HIKARI_CONFIGURATION) {
+        return source(reader, configuration, draft);
+    }
+    let advice = format!("it needs a bean of the class {}", data_source::HIKARI_CONFIGURATION);
+    reader.say_of(argument, Refused, advice);
 }
 
 /// How a bean's password is written: in a property of its own, or in the URL.

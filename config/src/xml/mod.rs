@@ -98,9 +98,9 @@ pub fn read(path: &Path, sources: &Sources<'_>) -> Result<Read, Failure> {
         loaded.iter().map(|one| Document::parse(&one.file, &one.text)).collect();
     let documents = documents?;
     placeholders::extend(&mut definitions, &documents, sources, &mut findings);
-    let mut reader = Reader::new(&definitions, &sources.without);
     let roots: Vec<_> = documents.iter().map(Document::root).collect();
-    let made = spring::contexts(&mut reader, &roots);
+    let mut reader = Reader::new(&definitions, &roots, &sources.without);
+    let made = spring::contexts(&mut reader);
     let not_there: Vec<_> = reader.not_there().collect();
     for name in not_there {
         let place = Place { file: path.display().to_string(), line: 1, column: 1 };

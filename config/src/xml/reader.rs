@@ -32,14 +32,20 @@ impl Element<'_> {
 pub(crate) struct Reader<'a> {
     pub(crate) report: Report,
     pub(crate) definitions: &'a Definitions,
+    /// The outermost elements of all files, the main one first.
+    pub(crate) roots: &'a [Element<'a>],
     /// What may be left out though that opens a door, and whether it was there.
     without: BTreeMap<&'a str, bool>,
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(definitions: &'a Definitions, without: &'a BTreeSet<String>) -> Self {
+    pub(crate) fn new(
+        definitions: &'a Definitions,
+        roots: &'a [Element<'a>],
+        without: &'a BTreeSet<String>,
+    ) -> Self {
         let without = without.iter().map(|name| (name.as_str(), false)).collect();
-        Self { report: Report::default(), definitions, without }
+        Self { report: Report::default(), definitions, roots, without }
     }
 
     /// What was to be left out and is in no file.

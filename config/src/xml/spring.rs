@@ -8,8 +8,9 @@ use crate::data_source;
 use crate::remark::Severity;
 
 /// All files, the main one first: `<beans>` with a broker in it, or a `<broker>` itself.
-pub(crate) fn contexts<'a>(reader: &mut Reader<'a>, roots: &[Element<'a>]) -> Option<Made> {
+pub(crate) fn contexts(reader: &mut Reader<'_>) -> Option<Made> {
     let mut made = None;
+    let roots = reader.roots;
     for root in roots {
         one(reader, *root, &mut made);
     }
