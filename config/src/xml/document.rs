@@ -101,6 +101,23 @@ fn problem(error: &roxmltree::Error) -> String {
             "only &amp; &lt; &gt; &quot; &apos; and character numbers are known: write the text itself"
                 .to_owned()
         }
+        Error::UnexpectedCloseTag(open, closing, _) => format!(
+            "</{1}> closes <{0}>, which is still open: write </{0}> before it, or end <{0} …/> with a slash",
+            short(open),
+            short(closing)
+        ),
+        Error::MalformedEntityReference(_) => "write &amp; for an &, in a uri too".to_owned(),
+        // A value that goes on to the next tag, or has one in it.
+        Error::InvalidAttributeValue(_) | Error::InvalidChar(b'"' | b'\'', b'<', _) => {
+            "write &lt; for a < in a value; or the quotes of the value before it are not closed".to_owned()
+        }
+        Error::UnknownNamespace(prefix, _) => {
+            format!("nothing says what the prefix {0} stands for: write xmlns:{0}=\"…\"", short(prefix))
+        }
+        Error::NoRootNode => {
+            "there is nothing in it: write <broker xmlns=\"http://activemq.apache.org/schema/core\">"
+                .to_owned()
+        }
         other => {
             let text = other.to_string();
             // The place is said already.
@@ -110,6 +127,11 @@ fn problem(error: &roxmltree::Error) -> String {
             format!("it is no XML: {text}")
         }
     }
+}
+
+/// A name as there is room for it in a line.
+fn short(name: &str) -> String {
+    name.chars().take(80).collect()
 }
 
 /// Looks over the text as far as bounds need it: what is no XML is left to the parser.
@@ -293,12 +315,15 @@ mod tests {
     #[test]
     fn what_is_no_xml_is_named_with_its_place() {
         for (text, expected) in [
-            ("<a>\n  <b>\n</a>", "a.xml:3:1: "),
+            ("<a>\n  <b>\n</a>", "a.xml:3:1: </a> closes <b>, which is still open: write </b> before it"),
+            ("<a b='c?d=1&e=2'/>", "a.xml:1:12: write &amp; for an &"),
+            ("<a b='<'/>", "a.xml:1:7: write &lt; for a <"),
+            ("<amq:a/>", "a.xml:1:2: nothing says what the prefix amq stands for: write xmlns:amq="),
             ("<a>\n  <b/>", "a.xml:2:7: the file ends before"),
             ("<a>\n  <b", "a.xml:2:5: the file ends before"),
             ("<a b='1' b='2'/>", "a.xml:1:10: "),
             ("<a>&unknown;</a>", "a.xml:1:4: only &amp;"),
-            ("", "a.xml:1:1: "),
+            ("", "a.xml:1:1: there is nothing in it"),
         ] {
             assert!(failure(text).starts_with(expected), "{text:?}: {}", failure(text));
         }
