@@ -81,6 +81,18 @@ fn nothing_is_passed_over() {
         ("", "words", &["refused: <broker>", "text"]),
         ("xmlns:x='urn:x' x:y='1'", "", &["warning: y of <broker>"]),
         ("", "<x xmlns='urn:x'/>", &["warning: <x>", "not run"]),
+        // Of its own accord ActiveMQ takes these too: a door would be open, and the messages would lie elsewhere.
+        (
+            "",
+            "<plugins xmlns='http://www.springframework.org/schema/beans'><simpleAuthenticationPlugin/></plugins>",
+            &["refused: <plugins>", "it needs ActiveMQ's namespace"],
+        ),
+        ("", "<persistenceAdapter xmlns=''/>", &["refused: <persistenceAdapter>", "the prefix of <broker>"]),
+        (
+            "maxPurgedDestinationsPerSweep='${site}'",
+            "",
+            &["refused: maxPurged", "needs a whole number", "; ${site} stands for \"eu\""],
+        ),
         (
             "",
             "<bean xmlns='http://www.springframework.org/schema/beans' class='a.B'/>",
@@ -89,6 +101,7 @@ fn nothing_is_passed_over() {
     ] {
         is_one(&findings(attributes, elements), parts);
     }
+    assert!(!findings("advisorySupport='maybe'", "")[0].contains("stands for"));
     for fine in
         ["persistent='TRUE'", "advisorySupport='true'", "schedulerSupport='false'", "start='true'", "id='x'"]
     {
@@ -170,4 +183,24 @@ fn a_slip_in_what_is_told_of_as_a_whole_is_told_as_that_is() {
     let door = broker("", "<plugins><simpleAuthenticationPlugin anonymousAccessAllowe='true'/></plugins>");
     let (_, found) = read_with(&door, &["simpleAuthenticationPlugin"]);
     assert!(found.iter().any(|one| one.contains("warning: anonymousAccessAllowe of")), "{found:#?}");
+}
+
+#[test]
+fn a_broker_or_beans_without_their_namespaces_are_told_of_them() {
+    const BEANS: &str = "http://www.springframework.org/schema/beans";
+    for (text, expected) in [
+        (
+            format!("<beans xmlns='{BEANS}'><broker/></beans>"),
+            "<broker>: it needs xmlns=\"http://activemq.apache.org",
+        ),
+        (
+            format!("<beans xmlns='{BEANS}'><broker xmlns=''/></beans>"),
+            "<broker>: it needs xmlns=\"http://activemq.ap",
+        ),
+        ("<beans/>".to_owned(), "<beans>: it needs xmlns=\"http://www.springframework.org/schema/beans\""),
+    ] {
+        let found = read_with(&text, &[]).1;
+        assert!(found.iter().any(|one| one.contains("refused: ") && one.contains(expected)), "{found:#?}");
+        assert!(found.iter().all(|one| !one.contains("remove it")), "{found:#?}");
+    }
 }

@@ -30,6 +30,16 @@ impl<'a> Reader<'a> {
                 self.property(table, child, &mut seen, target);
                 continue;
             }
+            let is_springs = matches!(child.name(), "bean" | "description" | "meta");
+            if child.is_beans() && !is_springs || child.namespace().is_empty() {
+                // ActiveMQ takes it for a property of its own: it may be the store, or what guards the broker.
+                let advice = format!(
+                    "it needs ActiveMQ's namespace: write it with the prefix of <{}>, which it stands in",
+                    element.name()
+                );
+                self.say_of(child, Severity::Refused, advice);
+                continue;
+            }
             if !child.is_core() {
                 self.say_of(
                     child,
@@ -143,6 +153,7 @@ impl<'a> Reader<'a> {
         let Some(found) = table.attribute(name) else {
             return self.unknown(table, place, what, name);
         };
+        let written = text.trim();
         let Some(text) = self.resolve(&place, &what, text) else { return };
         target.at(&place);
         let said = match &found.fate {
@@ -163,7 +174,13 @@ impl<'a> Reader<'a> {
             Fate::Name => Ok(()),
         };
         if let Err(said) = said {
-            self.say(place, what, said.severity, said.advice);
+            let mut advice = said.advice.into_owned();
+            // What is wrong with it stands elsewhere.
+            if said.severity == Severity::Refused && text != written && !matches!(found.fate, Fate::Told(..))
+            {
+                advice += &format!("; {} stands for {:?}", shown(written), shown(&text));
+            }
+            self.say(place, what, said.severity, advice);
         }
     }
 

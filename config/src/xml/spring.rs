@@ -2,7 +2,7 @@
 
 use super::document::Element;
 use super::draft::Made;
-use super::reader::{Reader, tag};
+use super::reader::{BEANS, CORE, Reader, tag};
 use super::{broker, placeholders, statements};
 use crate::data_source;
 use crate::remark::Severity;
@@ -47,6 +47,7 @@ fn one<'a>(reader: &mut Reader<'a>, element: Element<'a>, made: &mut Option<Made
         "bean" => bean(reader, element),
         // Imports were read before.
         "import" | "description" | "alias" => {}
+        "broker" => no_namespace(reader, element, CORE),
         _ => reader.say_of(element, Severity::Refused, "Spring knows no such thing here: remove it"),
     }
 }
@@ -68,9 +69,10 @@ fn core<'a>(reader: &mut Reader<'a>, element: Element<'a>, made: &mut Option<Mad
 }
 
 fn foreign<'a>(reader: &mut Reader<'a>, element: Element<'a>) {
-    if element.name() == "broker" && element.namespace().is_empty() {
-        let advice = "it needs xmlns=\"http://activemq.apache.org/schema/core\", as ActiveMQ does";
-        return reader.say_of(element, Severity::Refused, advice);
+    match (element.name(), element.namespace()) {
+        ("broker", "") => return no_namespace(reader, element, CORE),
+        ("beans", "") => return no_namespace(reader, element, BEANS),
+        _ => {}
     }
     if element.namespace().contains("camel") {
         let advice = "CAMEL ROUTES ARE NOT RUN: what they move, change or answer stays where it is; run them in a Camel of their \
@@ -78,6 +80,10 @@ fn foreign<'a>(reader: &mut Reader<'a>, element: Element<'a>) {
         return reader.say_of(element, Severity::Warning, advice);
     }
     reader.say_of(element, Severity::Warning, "it is not read: nothing but the broker runs here");
+}
+
+fn no_namespace<'a>(reader: &mut Reader<'a>, element: Element<'a>, namespace: &str) {
+    reader.say_of(element, Severity::Refused, format!("it needs xmlns=\"{namespace}\", as for ActiveMQ"));
 }
 
 /// Beans that change nothing for a broker where they are not made, by how the names of their classes begin.
