@@ -68,7 +68,7 @@ fn each_entry_is_for_its_own_and_the_default_for_the_rest() {
 #[test]
 fn an_entry_that_is_for_nothing_or_for_two_or_there_twice_is_told() {
     let entries = |inner: &str| policies(&format!("<policyEntries>{inner}</policyEntries>")).1;
-    is_one(&entries("<policyEntry maxPageSize='1'/>"), &["refused: <policyEntry>: it says for which"]);
+    is_one(&entries("<policyEntry maxPageSize='1'/>"), &["refused: <policyEntry>: it must say for which"]);
     is_one(&entries("<policyEntry queue='a' topic='a'/>"), &["refused: topic of <policyEntry>", "already"]);
     is_one(
         &entries("<policyEntry queue='a,b'/><policyEntry queue='b'/>"),

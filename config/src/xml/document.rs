@@ -118,6 +118,7 @@ fn problem(error: &roxmltree::Error) -> String {
             "there is nothing in it: write <broker xmlns=\"http://activemq.apache.org/schema/core\">"
                 .to_owned()
         }
+        Error::UnknownToken(_) => "it is no XML: an element begins with <; or, where this is TOML, the name of its file ends with .toml".to_owned(),
         other => {
             let text = other.to_string();
             // The place is said already.
@@ -324,6 +325,7 @@ mod tests {
             ("<a b='1' b='2'/>", "a.xml:1:10: "),
             ("<a>&unknown;</a>", "a.xml:1:4: only &amp;"),
             ("", "a.xml:1:1: there is nothing in it"),
+            ("brokerName = 'a'", "a.xml:1:1: it is no XML: an element begins with <; or, where this is TOML"),
         ] {
             assert!(failure(text).starts_with(expected), "{text:?}: {}", failure(text));
         }

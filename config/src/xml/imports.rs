@@ -47,7 +47,8 @@ pub(crate) fn load(
         let bytes = match (sources.files.read(&path), from) {
             (Ok(bytes), _) => bytes,
             (Err(problem), Some(place)) => {
-                findings.push(of_import(place, Severity::Refused, problem));
+                // By the working directory or beside another file: it is not seen in what is written there.
+                findings.push(of_import(place, Severity::Refused, format!("{file}: {problem}")));
                 continue;
             }
             (Err(problem), None) => {

@@ -121,11 +121,11 @@ impl<'a> One<'a> {
         let path = file_of(&definitions.resolve(name)?, from, definitions)?;
         let bytes = match sources.files.read(&path) {
             Ok(bytes) if bytes.len() > super::document::LENGTH_MAX => {
-                return Err("the file is too long".to_owned());
+                return Err(format!("{}: the file is too long", path.display()));
             }
             Ok(bytes) => bytes,
             Err(_) if self.may_be_missing => return Ok(()),
-            Err(problem) => return Err(problem),
+            Err(problem) => return Err(format!("{}: {problem}", path.display())),
         };
         let mut read = properties::parse(&bytes);
         let before = read.len();

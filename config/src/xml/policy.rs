@@ -74,8 +74,7 @@ fn entries<'a>(reader: &mut Reader<'a>, element: Element<'a>, map: &mut Map) {
     for child in element.children() {
         let Some(made) = entry(reader, child) else { continue };
         let Some(address) = made.address.clone() else {
-            let advice =
-                "it says for which destinations: write queue=\"…\" or topic=\"…\", which may be a pattern";
+            let advice = "it must say for which destinations: write queue=\"…\" or topic=\"…\", which may be a pattern";
             reader.say_of(child, Severity::Refused, advice);
             continue;
         };
