@@ -16,7 +16,7 @@
 //! | [`environment`] | settings in the environment |
 //! | [`origin`] | where each value comes from |
 //! | [`show`] | a configuration as rows, and as TOML, with where each value comes from |
-//! | [`reference`] | the reference of all settings |
+//! | [`mod@reference`] | the reference of all settings |
 //! | [`remark`] | what there is to say of what is not done just so |
 //! | [`placeholder`], [`properties`] | what `${…}` stands for; Java's properties files |
 //! | [`report`] | what became of each thing that a file says |
