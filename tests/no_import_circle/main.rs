@@ -17,7 +17,7 @@ use imports::{Arrows, name, read_crate, read_file};
 use known::GOING_UP;
 
 /// Each crate's name, and where its root module is.
-const CRATES: [(&str, &str); 8] = [
+const CRATES: [(&str, &str); 9] = [
     ("adapters", "adapters/src"),
     ("broker", "broker/src"),
     ("client", "client/src"),
@@ -25,6 +25,7 @@ const CRATES: [(&str, &str); 8] = [
     ("journal", "journal/src"),
     ("kahawai", "src"),
     ("openwire", "openwire/src"),
+    ("replication", "replication/src"),
     ("store", "store/src"),
 ];
 
