@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crate::secret::Secret;
+use crate::value;
 
 /// Where a store is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,15 +46,14 @@ impl StoreAddress {
     /// What is wrong with it, without the text, which may hold a password.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(path) = text.strip_prefix("journal:") {
-            return Ok(Self::Journal(path.into()));
+            return value::directory(path).map(Self::Journal);
         }
         if let Some(path) = text.strip_prefix("sqlite:") {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err("sqlite: needs a file".into())
-            } else {
-                Ok(Self::Sqlite(path.into()))
-            };
+            if path.is_empty() {
+                return Err("sqlite: needs a file".into());
+            }
+            return value::directory(path).map(Self::Sqlite);
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Postgres(Secret(text.to_owned())));
@@ -66,7 +66,7 @@ impl StoreAddress {
                 "this program knows no '{scheme}' stores; there are DIR, sqlite:FILE, postgres://… and mysql://…"
             ));
         }
-        Ok(Self::Journal(text.into()))
+        value::directory(text).map(Self::Journal)
     }
 }
 
@@ -89,6 +89,11 @@ mod tests {
             Ok("postgres://me@one:5432/mine".to_owned())
         );
         assert_eq!(parse("./data").map(|address| address.to_string()), Ok("journal:./data".to_owned()));
+        // A strange relative directory would be made of it.
+        for windows in ["E:/data", "journal:E:/data", "sqlite:c:\\a.db", "\\\\host\\share"] {
+            assert!(parse(windows).is_err_and(|problem| problem.contains("Windows")), "{windows}");
+        }
+        assert!(parse("").is_err() && parse("journal:").is_err());
         let unknown = parse("oracle://me:secret@one/mine").expect_err("is not known");
         assert!(unknown.contains("oracle") && !unknown.contains("secret"), "{unknown}");
     }

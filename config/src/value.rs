@@ -56,7 +56,7 @@ pub fn directory(text: &str) -> Result<PathBuf, String> {
         return Err("needs a directory".to_owned());
     }
     if (has_drive || text.contains('\\')) && !cfg!(windows) {
-        return Err("is a directory of Windows: write the one of this system".to_owned());
+        return Err("is a path of Windows: write the one of this system".to_owned());
     }
     if text.contains("://") || text.contains('\0') {
         return Err("needs a directory, not an address".to_owned());
