@@ -74,6 +74,9 @@ fn a_toml_file_is_checked_with_the_same_codes_and_what_is_dangerous_is_a_warning
     );
     let (code, text) = check("brokername = \"a\"\n[store]\npasswordFile = \"gone\"", &[]);
     assert!(code == Some(2) && text.lines().count() == 2 && text.contains("was brokerName meant?"), "{text}");
+    // The file that was looked for: it is named as seen from the settings.
+    let gone = folder.path().join("gone").display().to_string();
+    assert!(text.contains(&format!("passwordFile {gone}: No such file")), "{text}");
     let (code, text) = check("[store]\njournalDiskSyncStrategy = \"never\"", &["--json"]);
     let told: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((code, &told["worst"], &told["findings"][0]["line"]), (Some(1), &"warning".into(), &2.into()));

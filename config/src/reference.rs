@@ -33,7 +33,7 @@ Short names of variables: `KAHAWAI_NAME` for the broker's name, `KAHAWAI_STORE` 
 const PASSWORDS: &str = "
 The password of a database is not written into the address: `passwordFile = \"FILE\"` names a file whose first line it is (as seen from the file of
 settings), with `passwordProperty = \"NAME\"` a file of Java's properties; `passwordVariable = \"NAME\"` a variable of the environment. `password = \"…\"` in clear is
-taken, and warned of. `KAHAWAI_STORE_PASSWORD_FILE` and `KAHAWAI_STORE_PASSWORD` count more.
+taken, and warned of, as one in the address is. `KAHAWAI_STORE_PASSWORD_FILE` and `KAHAWAI_STORE_PASSWORD` count more.
 ";
 
 const POLICIES: &str = "

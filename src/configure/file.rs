@@ -106,11 +106,15 @@ pub(super) fn variables() -> BTreeMap<String, String> {
 pub(crate) fn referred(settings: &Path, reference: &Reference) -> Result<Secret, String> {
     let beside = settings.parent().unwrap_or(Path::new("."));
     match reference {
-        Reference::File(name) => secret(&beside.join(name)),
+        Reference::File(name) => {
+            let path = beside.join(name);
+            secret(&path).map_err(|problem| format!("{}: {problem}", path.display()))
+        }
         Reference::Property { file, name } => {
-            let bytes = fs::read(beside.join(file)).map_err(|error| error.to_string())?;
+            let path = beside.join(file);
+            let bytes = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
             let found = properties::parse(&bytes).remove(name).filter(|secret| !secret.is_empty());
-            found.map(Secret).ok_or_else(|| format!("has no property {name}"))
+            found.map(Secret).ok_or_else(|| format!("{} has no property {name}", path.display()))
         }
         Reference::Variable(name) => match std::env::var(name) {
             Ok(secret) if !secret.is_empty() => Ok(Secret(secret)),

@@ -12,6 +12,7 @@ pub(super) static RULES: &[Rule] = &[
     Rule { name: "answered before it is on the disk", find: at_risk },
     Rule { name: "settings of a journal for a database", find: useless },
     Rule { name: "a database on each broker's own host", find: own_database },
+    Rule { name: "a password in an address", find: open_password },
     Rule { name: "a lock that is looked at less often than it is given up", find: late },
 ];
 
@@ -75,6 +76,19 @@ fn own_database(configuration: &Configuration) -> Vec<Danger> {
     vec![Danger::new(of_store("address"), format!("the store {shown}"), advice)]
 }
 
+fn open_password(configuration: &Configuration) -> Vec<Danger> {
+    let address = &configuration.store.address;
+    let (StoreAddress::Postgres(url) | StoreAddress::Mysql(url)) = address else { return Vec::new() };
+    // It is shown without its password.
+    let shown = address.to_string();
+    if shown == url.0 {
+        return Vec::new();
+    }
+    let advice = "its password stands in the address, for all who read the file or the list of processes: take it out, and write \
+                  passwordFile = \"FILE\" in [store], or KAHAWAI_STORE_PASSWORD_FILE";
+    vec![Danger::new(of_store("address"), format!("the store {shown}"), advice)]
+}
+
 fn late(configuration: &Configuration) -> Vec<Danger> {
     let (often, lease) = (configuration.lock_acquire_sleep_interval, configuration.broker.lease);
     if often <= lease {
@@ -91,7 +105,7 @@ fn late(configuration: &Configuration) -> Vec<Danger> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rule::finds;
+    use super::super::rule::{finds, found};
     use super::*;
 
     #[test]
@@ -131,6 +145,15 @@ mod tests {
             &fine,
         );
         finds(own_database, &said("postgres://u@a,127.0.0.1/d"), &["two masters"], &[]);
+    }
+
+    #[test]
+    fn a_password_in_an_address_is_told_of_and_not_shown() {
+        let said = |address: &str| format!("[store]\naddress = \"{address}\"");
+        let fine = [said("mysql://u@db/d"), said("mariadb://u@db/d"), said("/a:b@c")];
+        let fine: Vec<&str> = fine.iter().map(String::as_str).collect();
+        finds(open_password, &said("postgres://u:hush@db/d"), &["postgres://u@db/d", "passwordFile"], &fine);
+        assert!(!found(open_password, &said("mysql://u:hush@db/d"))[0].contains("hush"));
     }
 
     #[test]
