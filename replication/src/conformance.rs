@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use kahawai_store::names::Term;
+
 use crate::arbiter::{Arbiter, Held, StepError, Version, step};
 use crate::record::{Member, Record, Refused};
 
@@ -47,7 +49,7 @@ pub fn a_version_of_long_ago_changes_nothing(open: Open<'_>) {
 /// Of many that promote themselves at once, each term has one master.
 pub fn each_term_has_one_master_whoever_tries_at_once(open: Open<'_>) {
     const EACH: u64 = 25;
-    let begun = Record::begin(PAIR, A).admit(A, crate::record::Term(1), B).expect("it is the master");
+    let begun = Record::begin(PAIR, A).admit(A, Term(1), B).expect("it is the master");
     assert_eq!(open().replace(Version(0), &begun), Ok(true));
     let masters: Mutex<BTreeMap<_, Vec<Member>>> = Mutex::default();
     thread::scope(|scope| {

@@ -15,4 +15,4 @@ pub mod directory;
 pub mod record;
 
 pub use arbiter::{Arbiter, ArbiterError, Held, Version};
-pub use record::{Member, Record, Refused, Term};
+pub use record::{Member, Record, Refused};

@@ -15,22 +15,13 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use kahawai_store::names::Term;
 use thiserror::Error;
 
 const MAGIC: &[u8; 8] = b"KAHAPAI\n";
 const FORMAT_VERSION: u16 = 1;
 /// More are not taken for a record: a set is of two, or a few.
 const MEMBERS_MAX: usize = 64;
-
-/// Numbers the masterships of a pair: each is greater than all before it. It is the pair's, not the epoch of any member's directory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Term(pub u64);
-
-impl fmt::Display for Term {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
-    }
-}
 
 /// Names a member for life: random, made with its store.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

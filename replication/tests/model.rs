@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-use kahawai_replication::record::{Member, Record, Term};
+use kahawai_replication::record::{Member, Record};
+use kahawai_store::names::Term;
 
 const BATCHES: u8 = 4;
 const TERMS: u64 = 5;

@@ -34,6 +34,35 @@ number! {
     Epoch
 }
 
+number! {
+    /// Numbers the masterships of one log, whatever copies of it there are: each is greater than all before it. It is written into each batch. Where
+    /// a store has no other copy it is the epoch; an epoch guards one directory or database, and counts for that alone.
+    Term
+}
+
+/// What names a batch, in the order in which they were taken: the same in each copy of one log, whichever record of whichever epoch holds it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchName {
+    /// Under which mastership it was taken.
+    pub term: Term,
+    /// Its number: one more with each batch of the log, through all terms. The first of a log is number 1; 0 is none.
+    pub number: u64,
+}
+
+impl BatchName {
+    /// The name of the batch after this one.
+    #[must_use]
+    pub fn next(self, term: Term) -> Self {
+        Self { term, number: self.number + 1 }
+    }
+}
+
+impl fmt::Display for BatchName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.term, self.number)
+    }
+}
+
 /// Where a message stands in its destination. Cursors order by rank, then by arrival; reading goes upward.
 ///
 /// A cursor is assigned when a batch commits and stays until the message moves or goes. To a caller it is

@@ -89,7 +89,9 @@ mod tests {
     use kahawai_store::names::Xid;
 
     use super::*;
-    use crate::format::record::{BatchName, Trailer};
+    use kahawai_store::names::BatchName;
+
+    use crate::format::record::Trailer;
 
     fn enqueue(id: u64) -> Operation {
         let message = Message { body: vec![7; 40].into(), ..Message::default() };

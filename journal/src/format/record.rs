@@ -15,7 +15,7 @@
 //! left behind never verifies. The body has one of its own, made where the batch is encoded, away from the thread that writes; and
 //! where a body alone is damaged, the header still says how long it was and which sequence is lost.
 
-use kahawai_store::names::Epoch;
+use kahawai_store::names::{BatchName, Epoch, Term};
 
 use super::RandomId;
 
@@ -113,20 +113,6 @@ pub(crate) struct Trailer<D> {
     pub(crate) name: BatchName,
 }
 
-/// What names a batch, in the order in which they were taken. The first of a store is number 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct BatchName {
-    pub(crate) term: Epoch,
-    pub(crate) number: u64,
-}
-
-impl BatchName {
-    /// The name of the batch after this one.
-    pub(crate) fn next(self, term: Epoch) -> Self {
-        Self { term, number: self.number + 1 }
-    }
-}
-
 const TRAILER_END_LENGTH: usize = 32;
 
 impl<D: AsRef<[u8]>> Trailer<D> {
@@ -153,7 +139,7 @@ impl<'a> Trailer<&'a [u8]> {
     pub(crate) fn split(body: &'a [u8]) -> Option<(&'a [u8], Self)> {
         let (body, numbers) = body.split_last_chunk::<24>()?;
         let ([arrival, term, number], _) = numbers.as_chunks::<8>() else { return None };
-        let name = BatchName { term: Epoch(u64::from_le_bytes(*term)), number: u64::from_le_bytes(*number) };
+        let name = BatchName { term: Term(u64::from_le_bytes(*term)), number: u64::from_le_bytes(*number) };
         let (body, length) = body.split_last_chunk()?;
         let (body, count) = body.split_last_chunk()?;
         let chunks_length = (u32::from_le_bytes(*count) as usize).checked_mul(4)?;

@@ -18,9 +18,7 @@
 
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::codec::{self, Span};
-use kahawai_store::names::Epoch;
-
-use super::record::BatchName;
+use kahawai_store::names::{BatchName, Term};
 
 const NUMBERS_LENGTH: usize = 56;
 
@@ -75,7 +73,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Option<(Snapshot, Vec<Operation<Span>>)> {
         message_id_next: u64_at(8)?,
         destination_id_next: u64_at(16)?,
         subscription_id_next: u64_at(24)?,
-        batch_last: BatchName { term: Epoch(u64_at(32)?), number: u64_at(40)? },
+        batch_last: BatchName { term: Term(u64_at(32)?), number: u64_at(40)? },
         starts: u64s(starts),
         prepared: places.as_chunks().0.iter().map(|&[segment, offset]| (segment, offset)).collect(),
         operations: Vec::new(),

@@ -16,10 +16,10 @@ use kahawai_store::catalog::{Catalog, Rejection};
 use kahawai_store::codec::Span;
 use kahawai_store::contract::{Prepared, TableEntry};
 use kahawai_store::message::Message;
-use kahawai_store::names::{Cursor, SubscriptionId, Xid};
+use kahawai_store::names::{BatchName, Cursor, SubscriptionId, Xid};
 
 use super::location::{Change, Location, RecordAt};
-use crate::format::record::{BatchName, Trailer};
+use crate::format::record::Trailer;
 use crate::format::snapshot::Snapshot;
 
 /// What exists, but for messages.

@@ -2,7 +2,7 @@
 
 use kahawai_store::batch::Operation;
 use kahawai_store::codec::Span;
-use kahawai_store::names::Epoch;
+use kahawai_store::names::{Epoch, Term};
 
 use super::examine::{InspectError, Inspection, OnProgress};
 use super::finding::Finding;
@@ -46,7 +46,7 @@ pub enum Content {
         /// The arrival number of its first message.
         arrival_first: u64,
         /// The epoch that numbered it.
-        term: Epoch,
+        term: Term,
         /// Its number: it rises by one with each batch of the store.
         number: u64,
     },

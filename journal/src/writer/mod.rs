@@ -43,6 +43,7 @@ use kahawai_store::batch::{Batch, Durability, Operation};
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
 use kahawai_store::election::Hold;
+use kahawai_store::names::Term;
 
 use crate::compact::pace::Pace;
 use crate::disk::Disk;
@@ -299,7 +300,7 @@ impl Writer {
                 state.decided_by(operations),
                 state.chunk_numbers(operations),
                 state.arrival_next(),
-                state.batch_last().next(self.hold.epoch()),
+                state.batch_last().next(Term(self.hold.epoch().0)),
             )
         };
         let mut encoded = Vec::new();

@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use kahawai_store::batch::DestinationKind;
 use kahawai_store::contract::{Store, StoreWait};
-use kahawai_store::names::{DestinationId, Epoch};
+use kahawai_store::names::{BatchName, DestinationId, Term};
 
 use super::driver::{Driven, options, without_checkpoints};
 use super::script::{acknowledge, create, enqueue};
 use crate::disk::Disk;
 use crate::disk::memory::MemoryDisk;
-use crate::format::record::BatchName;
 use crate::inspect::{Content, Inspection};
 use crate::options::JournalOptions;
 
 const QUEUE: DestinationId = DestinationId(1);
 
 fn named(term: u64, number: u64) -> BatchName {
-    BatchName { term: Epoch(term), number }
+    BatchName { term: Term(term), number }
 }
 
 fn last(store: &Driven) -> BatchName {
