@@ -212,7 +212,7 @@ fn what_is_dangerous_is_told_where_it_acts() {
     for words in [
         "dangerous: --journal-disk-sync-strategy: journalDiskSyncStrategy = never: ",
         "dangerous: KAHAWAI_STORE_LOCK_ACQUIRE_SLEEP_INTERVAL: lockAcquireSleepInterval: ",
-        &format!("{toml}5: the policy of queue://FIRST*: "),
+        &format!("{toml}3: the policy of queue://FIRST*: "),
     ] {
         assert!(found.iter().any(|line| line.contains(words)), "not '{words}': {found:#?}");
     }
@@ -226,6 +226,6 @@ fn what_is_dangerous_is_told_where_it_acts() {
     write(&format!("[[policy]]\nqueue = \"SECOND*\"\nmaxPageSize = 5\n{FIRST}"));
     let found = again("reload: policies are others");
     assert_eq!(found.len(), 1, "{found:#?}");
-    assert!(found[0].contains(&format!("{toml}5: the policy of queue://SECOND*: ")), "{found:#?}");
+    assert!(found[0].contains(&format!("{toml}3: the policy of queue://SECOND*: ")), "{found:#?}");
     broker.stop();
 }

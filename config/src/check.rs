@@ -96,7 +96,7 @@ mod tests {
         let found = of(text);
         let lines: Vec<&str> = found.lines().collect();
         assert_eq!(lines.len(), 2, "{found}");
-        assert!(lines[0].starts_with("a.toml:7:1: warning: the policy of queue://B*: "), "{found}");
+        assert!(lines[0].starts_with("a.toml:4:1: warning: the policy of queue://B*: "), "{found}");
         assert!(lines[1].starts_with("a.toml:9:1: warning: journalDiskSyncStrategy = never: "), "{found}");
     }
 }

@@ -50,7 +50,7 @@ pub fn of_store(name: &str) -> String {
     format!("store.{name}")
 }
 
-/// The key of a setting of the policy for a destination, or of the one for all others.
+/// The key of a setting of the policy for a destination, or of the one for all others; with no name that of the policy itself.
 pub fn of_policy(address: Option<&Address>, name: &str) -> String {
     match address {
         Some(address) => format!("{POLICY}{address}].{name}"),

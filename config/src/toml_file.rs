@@ -293,6 +293,9 @@ impl Reader<'_> {
                 destination.as_ref().map_or(vec![None], |all| all.parts().into_iter().map(Some).collect());
             let keys: Vec<_> = parts.iter().map(|part| |name: &str| of_policy(part.as_ref(), name)).collect();
             let keys: Vec<&dyn Fn(&str) -> String> = keys.iter().map(|key| key as _).collect();
+            for key in &keys {
+                self.say(key(""), value);
+            }
             let mut policy = Policy::default();
             self.settings(&keys, policy::SETTINGS, &mut policy, table, &DESTINATIONS);
             match destination {

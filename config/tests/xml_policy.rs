@@ -2,9 +2,13 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::policy::{DeadLetterPlace, PendingMessageLimit, Policy};
-use kahawai_config::Configuration;
+use kahawai_config::secret::Reference;
+use kahawai_config::xml::{Disk, Sources};
+use kahawai_config::{Configuration, check};
 use support::{broker, is_one, read_with};
 
 /// Of these entries.
@@ -20,6 +24,26 @@ fn policy(attributes: &str, elements: &str) -> (Policy, Vec<String>) {
     );
     let (made, found) = policies(&entry);
     (Policy::clone(made.broker.policies.of(&Address::queue("a"))), found)
+}
+
+#[test]
+fn a_danger_of_an_entry_that_sets_nothing_is_told_where_it_stands() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("activemq.xml");
+    let entry = "\n<policyEntries><policyEntry queue='A.>.B'/></policyEntries>";
+    let map = format!("<destinationPolicy><policyMap>{entry}</policyMap></destinationPolicy>");
+    std::fs::write(&file, broker("", &map)).expect("written");
+    let sources = Sources {
+        definitions: BTreeMap::new(),
+        environment: BTreeMap::new(),
+        without: BTreeSet::new(),
+        files: &Disk,
+    };
+    let report = check::of_xml(&file, &sources).to_string();
+    assert!(report.contains("activemq.xml:2:16: warning: the policy of queue://A.>.B"), "{report}");
+    let none = |_: &Reference| Err("there is none".to_owned());
+    let report = check::of_toml("a.toml", "\n\n[[policy]]\nqueue = \"A.>.B\"", &none).to_string();
+    assert!(report.contains("a.toml:3:1: warning: the policy of queue://A.>.B"), "{report}");
 }
 
 #[test]

@@ -100,6 +100,8 @@ fn entry<'a>(reader: &mut Reader<'a>, element: Element<'a>) -> Option<Entry> {
         return None;
     }
     let mut entry = Entry::default();
+    // One that sets nothing stands somewhere too.
+    entry.said.insert("", element.place());
     reader.apply(&POLICY_ENTRY, element, &mut entry);
     Some(entry)
 }
