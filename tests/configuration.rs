@@ -6,7 +6,7 @@ use std::fs;
 
 use support::broker::{Broker, Instance};
 use support::directory;
-use support::process::{Process, Stream};
+use support::process::{Process, Stream, until};
 
 fn run(arguments: &[&str]) -> Process {
     Process::start("kahawai", Broker::command().args(arguments))
@@ -98,7 +98,9 @@ fn activemqs_own_file_is_a_broker_and_a_slave_waits_on_the_same_directory() {
     let broker = instance.serve();
     let said = broker.0.said_on(Stream::Out).join("\n");
     assert!(said.contains(&folder.path().join("kahadb").display().to_string()), "{said}");
-    let warned = broker.0.said_on(Stream::Err).join("\n");
+    let warned = || broker.0.said_on(Stream::Err).join("\n");
+    until("STOMP is told of", || warned().contains("STOMP is not spoken yet"));
+    let warned = warned();
     assert!(warned.contains("activemq.xml:10:") && warned.contains("STOMP is not spoken yet"), "{warned}");
     let send = ["send", "ORDERS.EU", "late", "--url", &instance.uri(), "--time-to-live", "1ms"];
     assert_eq!(run(&send).wait_end().code(), Some(0));
@@ -206,6 +208,8 @@ fn what_is_dangerous_is_told_where_it_acts() {
         let said = broker.0.said_since(from).into_iter();
         said.filter(|line| line.contains("WARN") && line.contains("dangerous: ")).collect()
     };
+    // The log and what is said come by two pipes, of which either may be the slower.
+    until("the dangers are told", || told(0).len() >= 3);
     let found = told(0);
     assert_eq!(found.len(), 3, "{found:#?}");
     let toml = format!("dangerous: {}:", file.display());
@@ -220,11 +224,14 @@ fn what_is_dangerous_is_told_where_it_acts() {
         let from = broker.0.here();
         broker.0.signal(rustix::process::Signal::HUP);
         broker.0.wait_line(from, expected);
-        told(from)
+        from
     };
-    assert_eq!(again("reload: policies are as before"), [""; 0]);
+    let from = again("reload: policies are as before");
+    assert_eq!(told(from), [""; 0]);
     write(&format!("[[policy]]\nqueue = \"SECOND*\"\nmaxPageSize = 5\n{FIRST}"));
-    let found = again("reload: policies are others");
+    let from = again("reload: policies are others");
+    until("the new danger is told", || !told(from).is_empty());
+    let found = told(from);
     assert_eq!(found.len(), 1, "{found:#?}");
     assert!(found[0].contains(&format!("{toml}3: the policy of queue://SECOND*: ")), "{found:#?}");
     broker.stop();
