@@ -102,13 +102,14 @@ impl Removals {
         self.remover.as_ref().is_some_and(|remover| *remover.left.count() > 0)
     }
 
-    /// Waits until one file more is gone, for whoever needs its room; `false` at once where none is left.
+    /// Waits until a file is gone that was not when [`Removals::made_room`] was asked last, for whoever needs its room; `false` where there is none,
+    /// and none is left.
     pub(super) fn wait_for_one(&self) -> bool {
         let Some(remover) = &self.remover else { return false };
+        let made_room = &remover.left.made_room;
         let count = remover.left.count();
-        let before = *count;
-        drop(remover.left.fewer.wait_while(count, |count| *count > 0 && *count >= before));
-        before > 0
+        drop(remover.left.fewer.wait_while(count, |count| *count > 0 && !made_room.load(Ordering::Relaxed)));
+        made_room.swap(false, Ordering::Relaxed)
     }
 
     /// Whether room was made since last asked.
