@@ -3,7 +3,7 @@
 //! Version N is the file `pair-N.record`, written beside, synced, and linked to its name, which fails where the name is taken: that is the comparison.
 //! It never changes. A link that failed may have been made all the same (a file server's answer can be lost): by its inode a file is known as one's own.
 //! Old versions are removed, the lowest first and never the highest; so whoever links a name that was there before, and was removed, finds a higher
-//! one, and has not made a change.
+//! one, and has not made a change. What was written beside by one that was killed (`.new`) is read by nobody, and stays.
 //!
 //! **A directory that is not there is not made**: an empty one where a mount is missing would be a second arbiter.
 
@@ -115,7 +115,10 @@ impl Arbiter for DirectoryArbiter {
 
     fn replace(&self, version: Version, record: &Record) -> Result<bool, ArbiterError> {
         let unreachable = |error: io::Error| self.unreachable(&error);
-        let next = version.0 + 1;
+        let Some(next) = version.0.checked_add(1) else {
+            let why = format!("{}: no version comes after {}", self.path.display(), version.0);
+            return Err(ArbiterError::Damaged(why));
+        };
         if !self.publish(next, &record.encode()).map_err(unreachable)? {
             return Ok(false);
         }

@@ -178,7 +178,9 @@ impl Record {
         let (members, []) = rest.as_chunks::<16>() else { return Err(NoRecord::Damaged) };
         let in_sync: BTreeSet<_> = members.iter().copied().map(Member).collect();
         let record = Self { pair, term, master, in_sync };
+        // The last term has no next: nobody gets there by steps.
         let is_one = members.len() == count
+            && (1..u64::MAX).contains(&term.0)
             && count <= MEMBERS_MAX
             && record.in_sync.contains(&record.master)
             && record.encode() == bytes;
@@ -244,6 +246,12 @@ mod tests {
         assert_eq!(sealed(|content| content[8] = 2), Err(NoRecord::Newer(2)));
         assert_eq!(sealed(|content| content[50] = 3), Err(NoRecord::Damaged), "one more than there are");
         assert_eq!(sealed(|content| content.push(0)), Err(NoRecord::Damaged));
+        assert_eq!(
+            sealed(|content| content[26..34].fill(0xff)),
+            Err(NoRecord::Damaged),
+            "a term without a next"
+        );
+        assert_eq!(sealed(|content| content[26..34].fill(0)), Err(NoRecord::Damaged), "nobody's term");
         assert_eq!(sealed(|content| content[34] = 9), Err(NoRecord::Damaged), "a master out of the set");
         assert_eq!(sealed(|content| content[52..].rotate_left(16)), Err(NoRecord::Damaged), "another order");
         assert_eq!(sealed(|_| ()), Ok(record));

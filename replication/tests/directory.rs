@@ -56,6 +56,14 @@ fn a_directory_that_is_not_there_is_not_made_and_one_that_is_damaged_gives_nothi
         matches!(&error, ArbiterError::Damaged(why) if why.contains("pair-0000000002.record")),
         "{error}"
     );
+    let last = directory.path().join(format!("pair-{}.record", u64::MAX));
+    fs::write(&last, record.encode()).unwrap();
+    let version = arbiter.read().unwrap().version;
+    let error = arbiter.replace(version, &record).unwrap_err();
+    assert!(
+        matches!(&error, ArbiterError::Damaged(why) if why.contains("no version comes after")),
+        "{error}"
+    );
     // Nothing is left of what was written beside.
     let names = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| !name.to_string_lossy().ends_with(".new")));
