@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use kahawai_store::batch::{Batch, Operation, Outcome as Decision};
 use kahawai_store::contract::{Committed, Limits, StoreError};
-use kahawai_store::names::{DestinationId, SubscriptionId, Xid};
+use kahawai_store::names::{BatchName, DestinationId, SubscriptionId, Xid};
 use tokio::runtime::Runtime;
 
 use crate::election::Mastership;
@@ -190,7 +190,7 @@ impl<B: Backend> Committer<B> {
             let checked = limits.check(&batch.operations);
             match checked.and_then(|()| known.catalog.admit(&batch.operations)) {
                 Ok(()) => {
-                    outcomes.push(Ok(Committed { arrival_first: 0 }));
+                    outcomes.push(Ok(Committed { arrival_first: 0, name: BatchName::default() }));
                     operations.extend(batch.operations.iter().map(|operation| (at, operation.clone())));
                 }
                 Err(rejection) => outcomes.push(Err(rejection.into())),

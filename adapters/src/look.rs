@@ -13,7 +13,7 @@ use kahawai_store::contract::{
     SubscriptionState, TableEntry,
 };
 use kahawai_store::message::Message;
-use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 use tokio::runtime::Runtime;
 
 use crate::fault::Fault;
@@ -266,6 +266,8 @@ impl<S: Snapshot> Look<'_, S> {
             message_id_next: MessageId(next.message_id),
             destination_id_next: DestinationId(next.destination_id),
             subscription_id_next: SubscriptionId(next.subscription_id),
+            batch_last: BatchName::default(),
+            arrival_next: next.arrival,
             damage: Vec::new(),
         })
     }

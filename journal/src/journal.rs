@@ -5,23 +5,27 @@
 //! fault holds up neither the callers nor the flushes.
 
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use kahawai_store::batch::{Batch, Durability, DurabilityState};
+use kahawai_store::batch::{Batch, Durability, DurabilityState, Operation};
 use kahawai_store::codec;
 use kahawai_store::contract::{
     Bell, Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError, StoredMessage,
 };
 use kahawai_store::election::{Hold, Lost};
+use kahawai_store::names::{BatchName, Term, Xid};
+use kahawai_store::replica::{Copied, Replica, Tap};
 
 use crate::compact::cleaner;
 use crate::compact::to_end;
 pub use crate::compact::to_end::Compacted;
 use crate::directory::StoreDirectory;
 use crate::options::JournalOptions;
+use crate::prepared;
 use crate::queue::Queue;
 use crate::shared::Shared;
 use crate::submission::{EncodedBatch, Submission};
@@ -63,8 +67,11 @@ pub struct Journal {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// A page that was asked for.
-type Read = (ReadRequest, Completion<Page>);
+/// What was asked for.
+enum Read {
+    Page(ReadRequest, Completion<Page>),
+    Prepared(Xid, Completion<Vec<Vec<Operation>>>),
+}
 
 /// Abandons the queue when its thread ends, by a panic too, so that every caller gets an answer.
 struct AbandonOnExit {
@@ -172,16 +179,18 @@ impl Journal {
         to_end::compact(&self.shared, || self.recover(Completion::new(drop)), told)
     }
 
-    fn ended(&self) -> StoreError {
-        self.shared.ended().cloned().unwrap_or(StoreError::Closed)
+    /// Leaves something to be read; gives it back where nothing is read any more.
+    fn submit_read(&self, read: Read) -> Result<(), Read> {
+        match self.reads.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some(reads) => reads.send(read).map_err(|refused| refused.0),
+            None => Err(read),
+        }
     }
-}
 
-impl Store for Journal {
-    fn commit(&self, batch: Batch, done: Completion<Committed>) {
+    fn submit_batch(&self, batch: Batch, copied: Option<(BatchName, u64)>, done: Completion<Committed>) {
         let submission = match self.limits.check(&batch.operations) {
             Err(rejection) => Submission::Reject(rejection, done),
-            Ok(()) => Submission::Commit(EncodedBatch::of(batch), done),
+            Ok(()) => Submission::Commit(EncodedBatch { copied, ..EncodedBatch::of(batch) }, done),
         };
         match self.queue.push(submission) {
             Err(Submission::Commit(_, done) | Submission::Reject(_, done)) => {
@@ -192,15 +201,19 @@ impl Store for Journal {
         }
     }
 
+    fn ended(&self) -> StoreError {
+        self.shared.ended().cloned().unwrap_or(StoreError::Closed)
+    }
+}
+
+impl Store for Journal {
+    fn commit(&self, batch: Batch, done: Completion<Committed>) {
+        self.submit_batch(batch, None, done);
+    }
+
     fn read(&self, request: ReadRequest, done: Completion<Page>) {
-        let reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match reads {
-            Some(reads) => {
-                if let Err(refused) = reads.send((request, done)) {
-                    refused.0.1.complete(Err(self.ended()));
-                }
-            }
-            None => done.complete(Err(self.ended())),
+        if let Err(Read::Page(_, done)) = self.submit_read(Read::Page(request, done)) {
+            done.complete(Err(self.ended()));
         }
     }
 
@@ -238,6 +251,28 @@ impl Store for Journal {
         if ours.is_empty() {
             // Whoever opens the store next may remove segments, and needs their room.
             self.shared.let_go();
+        }
+    }
+}
+
+impl Replica for Journal {
+    fn begin_term(&self, term: Term) {
+        self.shared.term.store(term.0, Ordering::Release);
+    }
+
+    fn tap(&self, tap: Arc<dyn Tap>) {
+        let is_first = self.shared.tap.set(tap).is_ok();
+        debug_assert!(is_first, "a journal has one tap");
+    }
+
+    fn append(&self, copied: Copied, done: Completion<Committed>) {
+        let Copied { name, arrival_first, batch } = copied;
+        self.submit_batch(batch, Some((name, arrival_first)), done);
+    }
+
+    fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
+        if let Err(Read::Prepared(_, done)) = self.submit_read(Read::Prepared(xid, done)) {
+            done.complete(Err(self.ended()));
         }
     }
 }
@@ -291,8 +326,11 @@ fn write(writer: &mut Writer, queue: &Queue, pauses: Pauses, ring: &impl Fn()) {
 }
 
 fn serve_reads(shared: &Shared, requests: &Receiver<Read>) {
-    while let Ok((request, done)) = requests.recv() {
-        done.complete(read_page(shared, &request));
+    while let Ok(read) = requests.recv() {
+        match read {
+            Read::Page(request, done) => done.complete(read_page(shared, &request)),
+            Read::Prepared(xid, done) => done.complete(prepared::read(shared, &xid)),
+        }
     }
 }
 

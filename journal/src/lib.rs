@@ -27,6 +27,7 @@ pub mod inspect;
 pub mod journal;
 mod log;
 pub mod options;
+mod prepared;
 mod queue;
 mod shared;
 pub mod steps;

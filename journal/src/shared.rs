@@ -7,6 +7,8 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWrite
 
 use kahawai_store::contract::StoreError;
 use kahawai_store::election::{Hold, Lost};
+use kahawai_store::names::{BatchName, Term};
+use kahawai_store::replica::Tap;
 
 use crate::compact::cleaning::Cleaning;
 use crate::index::Index;
@@ -26,6 +28,10 @@ pub(crate) struct Shared {
     pub(crate) relocated: AtomicU64,
     /// What the cleaner is asked for.
     pub(crate) cleaning: Cleaning,
+    /// In which term batches are named; 0 where none was told.
+    pub(crate) term: AtomicU64,
+    /// What is shown each batch that is taken.
+    pub(crate) tap: OnceLock<Arc<dyn Tap>>,
     /// To find out why a file is not there.
     hold: Arc<dyn Hold>,
 }
@@ -40,6 +46,8 @@ impl Shared {
             at_risk: AtomicU64::new(0),
             relocated: AtomicU64::new(0),
             cleaning: Cleaning::default(),
+            term: AtomicU64::new(0),
+            tap: OnceLock::new(),
             hold,
         }
     }
@@ -63,6 +71,14 @@ impl Shared {
     /// Closes the files of the log. To be called when nobody writes or reads any more.
     pub(crate) fn let_go(&self) {
         self.segments_mut().clear();
+    }
+
+    /// The name of the batch after this one, where it is taken here.
+    pub(crate) fn name_after(&self, last: BatchName) -> BatchName {
+        match self.term.load(Ordering::Acquire) {
+            0 => last.next(last.term),
+            term => last.next(Term(term)),
+        }
     }
 
     pub(crate) fn visible(&self) -> u64 {

@@ -4,6 +4,7 @@ use kahawai_store::batch::{Batch, Durability, Operation, Urgency, messages_of};
 use kahawai_store::catalog::Rejection;
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered};
+use kahawai_store::names::BatchName;
 
 use crate::compact::head::Piece;
 use crate::format::record::HEADER_LENGTH;
@@ -53,6 +54,8 @@ pub(crate) struct EncodedBatch {
     pub(crate) crc: u32,
     /// The operations, with their messages as spans of the batch.
     pub(crate) operations: Vec<Operation<Span>>,
+    /// Its name and its first arrival, where another copy of the store gave them.
+    pub(crate) copied: Option<(BatchName, u64)>,
 }
 
 impl EncodedBatch {
@@ -64,6 +67,6 @@ impl EncodedBatch {
         let operations = codec::encode_batch(batch, &mut record);
         let spans = messages_of(&operations).map(|(_, _, span)| *span);
         let crc = codec::skeleton_checksum(&record[HEADER_LENGTH..], spans);
-        Self { record, urgency, durability, crc, operations }
+        Self { record, urgency, durability, crc, operations, copied: None }
     }
 }

@@ -11,8 +11,10 @@ use kahawai_journal::journal::Journal;
 use kahawai_journal::options::JournalOptions;
 use kahawai_store::conformance::Engine;
 use kahawai_store::conformance::hold::FixedHold;
+use kahawai_store::conformance::replica::Copies;
 use kahawai_store::contract::Store;
 use kahawai_store::names::Epoch;
+use kahawai_store::replica::Replica;
 
 /// Small segments, so that every case rolls, releases and recycles.
 fn options() -> JournalOptions {
@@ -31,12 +33,18 @@ impl InMemory {
     }
 }
 
-impl Engine for InMemory {
-    fn open(&mut self) -> Arc<dyn Store> {
+impl InMemory {
+    fn open_journal(&mut self) -> Arc<Journal> {
         self.epoch += 1;
         let store = StoreDirectory::on(Arc::new(self.disk.clone())).expect("a store on the disk in memory");
         let hold = Arc::new(FixedHold::new(Epoch(self.epoch)));
         Arc::new(Journal::open(&store, hold, options()).expect("the journal opens"))
+    }
+}
+
+impl Engine for InMemory {
+    fn open(&mut self) -> Arc<dyn Store> {
+        self.open_journal()
     }
 
     fn crash(&mut self, store: Arc<dyn Store>) -> Result<(), &'static str> {
@@ -66,14 +74,20 @@ impl OnDisk {
     }
 }
 
-impl Engine for OnDisk {
-    fn open(&mut self) -> Arc<dyn Store> {
+impl OnDisk {
+    fn open_journal(&mut self) -> Arc<Journal> {
         self.epoch += 1;
         let path = self.directory.path().join("store");
         let store = StoreDirectory::open(&path, Some(self.segment_io)).expect("a store directory");
         let hold = Arc::new(FixedHold::new(Epoch(self.epoch)));
         self.hold = Some(Arc::clone(&hold));
         Arc::new(Journal::open(&store, hold, options()).expect("the journal opens"))
+    }
+}
+
+impl Engine for OnDisk {
+    fn open(&mut self) -> Arc<dyn Store> {
+        self.open_journal()
     }
 
     fn crash(&mut self, store: Arc<dyn Store>) -> Result<(), &'static str> {
@@ -110,4 +124,23 @@ mod mapped_fdatasync {
 mod plain {
     use super::*;
     kahawai_store::conformance_tests!(OnDisk::new(SegmentIo::Plain));
+}
+
+/// Two journals that are to be copies of each other: one on a disk in memory, one in a directory.
+#[derive(Default)]
+struct Two {
+    engines: Option<(InMemory, OnDisk)>,
+}
+
+impl Copies for Two {
+    fn open(&mut self, copy: usize) -> Arc<dyn Replica> {
+        let (memory, disk) =
+            self.engines.get_or_insert_with(|| (InMemory::new(), OnDisk::new(SegmentIo::Mixed)));
+        if copy == 0 { memory.open_journal() } else { disk.open_journal() }
+    }
+}
+
+mod copies {
+    use super::*;
+    kahawai_store::replica_conformance_tests!(Two::default());
 }

@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use thiserror::Error;
 
 use crate::batch::{Destination, DestinationKind, Operation, Subscription};
-use crate::names::{DestinationId, SubscriptionId, Xid};
+use crate::names::{BatchName, DestinationId, SubscriptionId, Xid};
 
 /// Which rule of the contract a batch or a request breaks.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -67,6 +67,20 @@ pub enum Rejection {
     /// The operation cannot be part of a prepared transaction.
     #[error("{0} cannot be prepared")]
     CannotPrepare(&'static str),
+    /// A copied batch does not follow on the last one.
+    #[error(
+        "batch {name} with arrivals from {arrival_first} does not follow on batch {last} with arrivals below {arrival_next}"
+    )]
+    OutOfOrder {
+        /// Its name.
+        name: BatchName,
+        /// Where its arrivals begin.
+        arrival_first: u64,
+        /// The name of the last batch.
+        last: BatchName,
+        /// The arrival number to come.
+        arrival_next: u64,
+    },
     /// The batch is larger than the engine takes.
     #[error("batch of {size} bytes exceeds the limit of {limit}")]
     TooLarge {

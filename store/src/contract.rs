@@ -13,7 +13,7 @@ use crate::batch::{Batch, Destination, Durability, DurabilityState, Operation, S
 use crate::catalog::Rejection;
 use crate::codec::batch_size;
 use crate::message::Message;
-use crate::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use crate::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 
 /// Where everything durable goes.
 ///
@@ -135,6 +135,9 @@ pub struct Committed {
     /// The arrival number of the batch's first `Enqueue` or `Move` (where it has none, of the next to come); the following ones count up from it, those of
     /// a transaction decided in the batch standing where `Decide` stands.
     pub arrival_first: u64,
+    /// What the batch is called, in each copy of the store. None where the engine names no batches, before it was told a term: see
+    /// [`crate::replica::Replica::begin_term`].
+    pub name: BatchName,
 }
 
 /// What to read.
@@ -264,6 +267,10 @@ pub struct Recovered {
     pub destination_id_next: DestinationId,
     /// Greater than every subscription id the store has ever been given.
     pub subscription_id_next: SubscriptionId,
+    /// The name of the last batch, or of the last that was named; see [`Committed::name`].
+    pub batch_last: BatchName,
+    /// Greater than every arrival number the store has ever given.
+    pub arrival_next: u64,
     /// What recovery found damaged, in words for an operator: place, destination, message ids. Empty when sound.
     pub damage: Vec<String>,
 }

@@ -16,6 +16,7 @@
 //! | [`catalog`] | the small state every engine must know before it accepts a batch: what exists |
 //! | [`contract`] | the `Store` trait: commit, read, recover |
 //! | [`election`] | the `Election` trait: acquire, prove, lost |
+//! | [`replica`] | the `Replica` trait: a store as one of several copies |
 //! | [`model`] | the reference model: the contract in memory, as simply as it can be said |
 //! | `conformance` | the suite that every engine runs, and the mutants it must fail (feature `conformance`) |
 
@@ -29,3 +30,4 @@ pub mod election;
 pub mod message;
 pub mod model;
 pub mod names;
+pub mod replica;

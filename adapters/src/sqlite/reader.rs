@@ -10,7 +10,7 @@ use kahawai_store::contract::{
     Completion, DestinationState, Page, Prepared, ReadRequest, Recovered, StoreError, StoredMessage,
     SubscriptionState, TableEntry,
 };
-use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Result;
@@ -173,6 +173,8 @@ impl Reader {
             message_id_next: MessageId(next.message_id),
             destination_id_next: DestinationId(next.destination_id),
             subscription_id_next: SubscriptionId(next.subscription_id),
+            batch_last: BatchName::default(),
+            arrival_next: next.arrival,
             damage: Vec::new(),
         })
     }

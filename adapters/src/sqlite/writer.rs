@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use kahawai_store::batch::Batch;
 use kahawai_store::contract::{Committed, Limits, StoreError};
 use kahawai_store::election::Hold;
+use kahawai_store::names::BatchName;
 use rusqlite::{Connection, params};
 
 use super::apply::Apply;
@@ -93,7 +94,7 @@ impl Writer {
         for operation in &batch.operations {
             apply.apply(operation.clone())?;
         }
-        Ok(Ok(Committed { arrival_first }))
+        Ok(Ok(Committed { arrival_first, name: BatchName::default() }))
     }
 
     /// Undoes a transaction that found no room.

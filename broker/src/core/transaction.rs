@@ -12,6 +12,7 @@ use std::sync::Arc;
 use kahawai_store::batch::{Operation, Outcome};
 use kahawai_store::contract::Committed;
 use kahawai_store::message::Message;
+use kahawai_store::names::BatchName;
 
 use super::address::Address;
 use super::failure::{Failure, FailureKind};
@@ -234,7 +235,10 @@ impl Core {
                 self.sequence_operations(&producer, sequence, false);
             }
             ending.inflight = 0;
-            self.transaction_ended(ending, Ok(Committed { arrival_first: self.arrival_last }));
+            self.transaction_ended(
+                ending,
+                Ok(Committed { arrival_first: self.arrival_last, name: BatchName::default() }),
+            );
             return Ok(());
         }
         for (producer, sequence) in &ending.sequences {

@@ -127,6 +127,8 @@ impl Index {
             message_id_next: MessageId(message_id_next),
             destination_id_next: DestinationId(destination_id_next),
             subscription_id_next: SubscriptionId(subscription_id_next),
+            batch_last: self.state.batch_last(),
+            arrival_next: self.state.arrival_next(),
             damage,
         }
     }

@@ -152,6 +152,12 @@ impl State {
             .map(|(xid, chunks)| Prepared::of(xid, chunks.iter().flat_map(|chunk| &chunk.operations)))
     }
 
+    /// The chunks of a prepared transaction in their order: where each stands, and what it does. `None` where it is not prepared.
+    pub(crate) fn chunks_of(&self, xid: &Xid) -> Option<Vec<(RecordAt, Vec<Operation<Span>>)>> {
+        let chunks = self.prepared.get(xid)?;
+        Some(chunks.iter().map(|chunk| (chunk.at, chunk.operations.clone())).collect())
+    }
+
     /// Where the chunks of what is prepared stand, in their order.
     pub(crate) fn prepared_at(&self) -> Vec<(Xid, u32, RecordAt)> {
         let chunks = |(xid, chunks): (&Xid, &Vec<PreparedChunk>)| {

@@ -12,7 +12,7 @@ use kahawai_store::batch::{DestinationKind, Operation, Outcome};
 use kahawai_store::catalog::{Catalog, Rejection};
 use kahawai_store::codec::Span;
 use kahawai_store::contract::{DestinationState, Prepared, Recovered, SubscriptionState, TableEntry};
-use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 use roaring::RoaringTreemap;
 
 use super::finding::{Lost, name};
@@ -46,6 +46,7 @@ pub(crate) struct Contents {
     /// Messages whose bytes are not what was written, where they would be read.
     unreadable: RoaringTreemap,
     pub(crate) arrival_next: u64,
+    pub(crate) batch_last: BatchName,
     pub(crate) message_id_next: u64,
     pub(crate) destination_id_next: u64,
     pub(crate) subscription_id_next: u64,
@@ -212,6 +213,7 @@ impl Contents {
         trailer: Trailer<Vec<Operation<Span>>>,
     ) {
         self.arrival_next = self.arrival_next.max(trailer.arrival_first);
+        self.batch_last = self.batch_last.max(trailer.name);
         let mut decided = trailer.decided.into_iter();
         let mut numbers = trailer.chunks.into_iter();
         for operation in operations {
@@ -375,6 +377,7 @@ impl Contents {
 
     fn adopt(&mut self, snapshot: &Snapshot, operations: &[Operation<Span>]) {
         self.arrival_next = self.arrival_next.max(snapshot.arrival_next);
+        self.batch_last = self.batch_last.max(snapshot.batch_last);
         self.message_id_next = self.message_id_next.max(snapshot.message_id_next);
         self.destination_id_next = self.destination_id_next.max(snapshot.destination_id_next);
         self.subscription_id_next = self.subscription_id_next.max(snapshot.subscription_id_next);
@@ -464,6 +467,8 @@ impl Contents {
             message_id_next: MessageId(self.message_id_next),
             destination_id_next: DestinationId(self.destination_id_next),
             subscription_id_next: SubscriptionId(self.subscription_id_next),
+            batch_last: self.batch_last,
+            arrival_next: self.arrival_next,
             damage: Vec::new(),
         }
     }

@@ -39,11 +39,12 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use kahawai_store::batch::{Batch, Durability, Operation};
 use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Committed, Completion, Recovered, StoreError};
 use kahawai_store::election::Hold;
-use kahawai_store::names::Term;
+use kahawai_store::replica::{Taken, check_order};
 
 use crate::compact::pace::Pace;
 use crate::disk::Disk;
@@ -293,15 +294,22 @@ impl Writer {
         if let Some(error) = self.shared.ended() {
             return Ok(Err(error.clone()));
         }
-        let (decided, chunks, arrival_first, name) = {
+        let (decided, chunks, arrival_next, last) = {
             let state = &self.shared.index().state;
             let operations = &batch.operations;
             (
                 state.decided_by(operations),
                 state.chunk_numbers(operations),
                 state.arrival_next(),
-                state.batch_last().next(Term(self.hold.epoch().0)),
+                state.batch_last(),
             )
+        };
+        let (name, arrival_first) = match batch.copied {
+            None => (self.shared.name_after(last), arrival_next),
+            Some((name, arrival_first)) => match check_order(name, arrival_first, last, arrival_next) {
+                Ok(()) => (name, arrival_first),
+                Err(rejection) => return Ok(Err(rejection.into())),
+            },
         };
         let mut encoded = Vec::new();
         let decided = match decided.is_empty() {
@@ -325,9 +333,11 @@ impl Writer {
         decided: Vec<Operation<Span>>,
         trailer: Trailer<Vec<u8>>,
     ) -> Result<Committed, StoreError> {
-        let EncodedBatch { mut record, crc, operations, .. } = batch;
+        let EncodedBatch { mut record, crc, operations, urgency, durability, .. } = batch;
         self.shared.index_mut().state.catalog_mut().admit(&operations)?;
         let batch_end = record.len();
+        let tap = self.shared.tap.get().filter(|tap| tap.wants());
+        let shown = tap.map(|tap| (Arc::clone(tap), Bytes::copy_from_slice(&record[HEADER_LENGTH..])));
         trailer.encode(&mut record);
         let mut hasher = crc32fast::Hasher::new_with_initial(crc);
         hasher.update(&record[batch_end..]);
@@ -336,7 +346,10 @@ impl Writer {
             .map_err(|refusal| self.refused(refusal))?;
         let Trailer { chunks, arrival_first, name, .. } = trailer;
         self.shared.index_mut().apply(operations, at, Trailer { decided, chunks, arrival_first, name });
-        Ok(Committed { arrival_first })
+        if let Some((tap, encoded)) = shown {
+            tap.taken(Taken { name, arrival_first, encoded, urgency, durability });
+        }
+        Ok(Committed { arrival_first, name })
     }
 
     /// Adds a record (with room for its header in front) to the log and gives its place. It is written with the next flush.

@@ -34,6 +34,7 @@ pub mod hold;
 pub mod mutant;
 mod operations;
 pub mod places;
+pub mod replica;
 mod session;
 
 use std::sync::Arc;

@@ -73,6 +73,10 @@ pub(super) fn acknowledge_for(
     Operation::Acknowledge { destination, id, cursor: SOMEWHERE, subscription: Some(subscription) }
 }
 
+pub(super) fn acknowledge_at(id: MessageId, destination: DestinationId, cursor: Cursor) -> Operation {
+    Operation::Acknowledge { destination, id, cursor, subscription: None }
+}
+
 pub(super) fn moved(id: MessageId, from: DestinationId, to: DestinationId) -> Operation {
     moved_ranked(id, from, to, 0)
 }

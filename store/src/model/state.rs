@@ -13,7 +13,8 @@ use crate::contract::{
     TableEntry,
 };
 use crate::message::Message;
-use crate::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use crate::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Term, Xid};
+use crate::replica::{Copied, check_order};
 
 /// What a store holds, and how each operation changes it.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +28,8 @@ pub struct State {
     prepared: BTreeMap<Xid, Vec<Operation>>,
     tables: BTreeMap<(ByteString, Bytes), Bytes>,
     arrival_next: u64,
+    term: Option<Term>,
+    batch_last: BatchName,
     message_id_next: u64,
     destination_id_next: u64,
     subscription_id_next: u64,
@@ -60,12 +63,38 @@ impl State {
     /// # Errors
     /// The first rule that the batch breaks; nothing is changed then.
     pub fn apply(&mut self, batch: Batch) -> Result<Committed, Rejection> {
+        let name = self.batch_last.next(self.term.unwrap_or(self.batch_last.term));
+        self.append(Copied { name, arrival_first: self.arrival_next, batch })
+    }
+
+    /// Applies a batch that another copy took, all of it or nothing.
+    ///
+    /// # Errors
+    /// The first rule that the batch breaks; nothing is changed then.
+    pub fn append(&mut self, copied: Copied) -> Result<Committed, Rejection> {
+        let Copied { name, arrival_first, batch } = copied;
+        check_order(name, arrival_first, self.batch_last, self.arrival_next)?;
         self.catalog.admit(&batch.operations)?;
-        let arrival_first = self.arrival_next;
+        self.batch_last = name;
+        self.arrival_next = arrival_first;
         for operation in batch.operations {
             self.apply_one(operation);
         }
-        Ok(Committed { arrival_first })
+        Ok(Committed { arrival_first, name })
+    }
+
+    /// See [`crate::replica::Replica::begin_term`].
+    pub fn begin_term(&mut self, term: Option<Term>) {
+        self.term = term;
+    }
+
+    /// See [`crate::replica::Replica::prepared`]; chunks are not kept apart here.
+    ///
+    /// # Errors
+    /// Where it is not prepared.
+    pub fn prepared(&self, xid: &Xid) -> Result<Vec<Vec<Operation>>, Rejection> {
+        let operations = self.prepared.get(xid).ok_or_else(|| Rejection::NotPrepared(xid.clone()))?;
+        Ok(vec![operations.clone()])
     }
 
     /// Reads a page.
@@ -131,6 +160,8 @@ impl State {
             message_id_next: MessageId(self.message_id_next),
             destination_id_next: DestinationId(self.destination_id_next),
             subscription_id_next: SubscriptionId(self.subscription_id_next),
+            batch_last: self.batch_last,
+            arrival_next: self.arrival_next,
             damage: Vec::new(),
         }
     }

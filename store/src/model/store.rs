@@ -2,13 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 
 use super::state::State;
-use crate::batch::Batch;
+use crate::batch::{Batch, Operation};
+use crate::catalog::Rejection;
 use crate::contract::{Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError};
-use crate::names::Epoch;
+use crate::names::{Epoch, Term, Xid};
+use crate::replica::{Copied, Replica, Taken, Tap};
 
 /// What outlives a model: its disk, as it were. Clones share it.
 #[derive(Clone, Debug, Default)]
@@ -21,16 +23,25 @@ impl Memory {
 }
 
 /// The reference model as a [`Store`]. What is committed lives as long as its [`Memory`].
-#[derive(Debug)]
 pub struct Model {
     calls: Mutex<Option<Sender<Call>>>,
     worker: Mutex<Option<JoinHandle<()>>>,
     crashed: Arc<AtomicBool>,
+    memory: Memory,
+    tap: Arc<OnceLock<Arc<dyn Tap>>>,
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Model")
+    }
 }
 
 #[derive(Debug)]
 enum Call {
     Commit(Batch, Completion<Committed>),
+    Append(Copied, Completion<Committed>),
+    Prepared(Xid, Completion<Vec<Vec<Operation>>>),
     Read(ReadRequest, Completion<Page>),
     Recover(Completion<Recovered>),
 }
@@ -42,12 +53,16 @@ impl Model {
     /// Opens a model over what an earlier one left, under an epoch.
     pub fn open(memory: &Memory, epoch: Epoch) -> Self {
         let (sender, receiver) = channel();
+        let tap: Arc<OnceLock<Arc<dyn Tap>>> = Arc::default();
+        // What a store was told before it was opened anew is forgotten.
+        memory.lock().begin_term(None);
         let crashed = Arc::new(AtomicBool::new(false));
         let worker = {
-            let (memory, crashed) = (memory.clone(), crashed.clone());
-            std::thread::spawn(move || work(&receiver, &memory, epoch, &crashed))
+            let (memory, crashed, tap) = (memory.clone(), crashed.clone(), Arc::clone(&tap));
+            std::thread::spawn(move || work(&receiver, &memory, epoch, &crashed, &tap))
         };
-        Self { calls: Mutex::new(Some(sender)), worker: Mutex::new(Some(worker)), crashed }
+        let memory = memory.clone();
+        Self { calls: Mutex::new(Some(sender)), worker: Mutex::new(Some(worker)), crashed, memory, tap }
     }
 
     /// Ends as a crash would: calls that were not answered yet come to nothing.
@@ -94,13 +109,46 @@ impl Store for Model {
     }
 }
 
+impl Replica for Model {
+    fn begin_term(&self, term: Term) {
+        self.memory.lock().begin_term(Some(term));
+    }
+
+    fn tap(&self, tap: Arc<dyn Tap>) {
+        let _ = self.tap.set(tap);
+    }
+
+    fn append(&self, copied: Copied, done: Completion<Committed>) {
+        self.submit(Call::Append(copied, done));
+    }
+
+    fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
+        self.submit(Call::Prepared(xid, done));
+    }
+}
+
 impl Drop for Model {
     fn drop(&mut self) {
         self.close();
     }
 }
 
-fn work(calls: &Receiver<Call>, memory: &Memory, epoch: Epoch, crashed: &AtomicBool) {
+fn work(
+    calls: &Receiver<Call>,
+    memory: &Memory,
+    epoch: Epoch,
+    crashed: &AtomicBool,
+    tap: &OnceLock<Arc<dyn Tap>>,
+) {
+    let take = |batch: Batch, apply: &dyn Fn(&mut State, Batch) -> Result<Committed, Rejection>| {
+        let shown = tap.get().filter(|tap| tap.wants()).map(|tap| (tap, batch.clone()));
+        LIMITS.check(&batch.operations)?;
+        let committed = apply(&mut memory.lock(), batch)?;
+        if let Some((tap, batch)) = shown {
+            tap.taken(Taken::of(committed, batch));
+        }
+        Ok::<_, Rejection>(committed)
+    };
     for call in calls {
         if crashed.load(Ordering::Acquire) {
             continue;
@@ -108,8 +156,15 @@ fn work(calls: &Receiver<Call>, memory: &Memory, epoch: Epoch, crashed: &AtomicB
         // Each lock is given back before the answer is.
         match call {
             Call::Commit(batch, done) => {
-                let checked = LIMITS.check(&batch.operations);
-                let result = checked.and_then(|()| memory.lock().apply(batch));
+                let result = take(batch, &|state, batch| state.apply(batch));
+                done.complete(result.map_err(StoreError::from));
+            }
+            Call::Append(Copied { name, arrival_first, batch }, done) => {
+                let result = take(batch, &|state, batch| state.append(Copied { name, arrival_first, batch }));
+                done.complete(result.map_err(StoreError::from));
+            }
+            Call::Prepared(xid, done) => {
+                let result = memory.lock().prepared(&xid);
                 done.complete(result.map_err(StoreError::from));
             }
             Call::Read(request, done) => {

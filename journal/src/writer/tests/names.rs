@@ -39,7 +39,28 @@ fn all(disk: &MemoryDisk) -> Vec<(BatchName, u64)> {
 }
 
 fn open(disk: &MemoryDisk, epoch: u64, options: JournalOptions) -> Driven {
-    Driven::open_with(Arc::new(disk.clone()) as Arc<dyn Disk>, epoch, options).expect("it opens")
+    let store = Driven::open_with(Arc::new(disk.clone()) as Arc<dyn Disk>, epoch, options).expect("it opens");
+    begin_term(&store, epoch);
+    store
+}
+
+fn begin_term(store: &Driven, term: u64) {
+    let writer = store.writer.lock().expect("no panic");
+    writer.shared().term.store(term, std::sync::atomic::Ordering::Release);
+}
+
+/// A store that is told no term, as one without copies is, goes on in the last one's.
+#[test]
+fn without_a_new_term_names_go_on_in_the_last_one() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk, 3, options());
+    store.commit_wait(create(QUEUE, DestinationKind::Queue).into()).expect("it commits");
+    store.close();
+    let store = open(&disk, 4, options());
+    begin_term(&store, 0);
+    store.commit_wait(enqueue(1, QUEUE, 20).into()).expect("it commits");
+    assert_eq!(last(&store), named(3, 2));
+    store.close();
 }
 
 #[test]

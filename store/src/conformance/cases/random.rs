@@ -83,15 +83,15 @@ fn clear(session: &Session<'_>) {
 }
 
 /// Makes batches that mostly keep the rules: it remembers what it made, roughly.
-struct Generator {
+pub(in crate::conformance) struct Generator {
     random: u64,
     id_next: u64,
-    known: Known,
+    pub(in crate::conformance) known: Known,
 }
 
 /// What there is, as far as the generator cares.
 #[derive(Clone, Default)]
-struct Known {
+pub(in crate::conformance) struct Known {
     destinations: Vec<(DestinationId, DestinationKind)>,
     subscriptions: Vec<(SubscriptionId, DestinationId)>,
     messages: Vec<(MessageId, DestinationId)>,
@@ -106,6 +106,11 @@ impl Generator {
             .max(recovered.destination_id_next.0)
             .max(recovered.subscription_id_next.0)
             .max(1);
+        Self::from(seed, id_next)
+    }
+
+    /// Gives ids from beyond this.
+    pub(in crate::conformance) fn from(seed: u64, id_next: u64) -> Self {
         Self { random: seed, id_next, known: Known::default() }
     }
 
@@ -121,7 +126,7 @@ impl Generator {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    fn one_in(&mut self, chance: usize) -> bool {
+    pub(in crate::conformance) fn one_in(&mut self, chance: usize) -> bool {
         self.below(chance) == 0
     }
 
@@ -134,7 +139,7 @@ impl Generator {
         if self.one_in(3) { self.below(4) as u8 } else { 0 }
     }
 
-    fn batch(&mut self) -> Vec<Operation> {
+    pub(in crate::conformance) fn batch(&mut self) -> Vec<Operation> {
         let length = if self.one_in(4) { self.below(12) } else { 1 + self.below(3) };
         let mut batch = Vec::new();
         for _ in 0..length {

@@ -15,7 +15,10 @@ impl Mutant {
         let shift = SHIFT * self.reopened;
         Completion::new(move |result: Result<Committed, _>| {
             done.complete(
-                result.map(|committed| Committed { arrival_first: committed.arrival_first + shift }),
+                result.map(|committed| Committed {
+                    arrival_first: committed.arrival_first + shift,
+                    ..committed
+                }),
             );
         })
     }

@@ -12,6 +12,7 @@ use super::Engine;
 use super::places::Places;
 use crate::batch::{Batch, Subscription};
 use crate::contract::{Committed, Completion, Limits, Page, ReadRequest, Recovered, Store};
+use crate::names::BatchName;
 use held::Held;
 
 /// What is wrong with a mutant.
@@ -135,7 +136,7 @@ impl Mutant {
 impl Store for Mutant {
     fn commit(&self, mut batch: Batch, done: Completion<Committed>) {
         if self.closed.load(Ordering::Acquire) {
-            done.complete(Ok(Committed { arrival_first: 0 }));
+            done.complete(Ok(Committed { arrival_first: 0, name: BatchName::default() }));
             return;
         }
         batch.operations = self.change(batch.operations);

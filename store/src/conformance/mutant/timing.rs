@@ -67,9 +67,10 @@ impl Mutant {
             Some(earlier) if is_sending(&batch.operations) => {
                 let shift = earlier.operations.len() as u64;
                 let done = Completion::new(move |result: Result<Committed, _>| {
-                    done.complete(
-                        result.map(|committed| Committed { arrival_first: committed.arrival_first + shift }),
-                    );
+                    done.complete(result.map(|committed| Committed {
+                        arrival_first: committed.arrival_first + shift,
+                        ..committed
+                    }));
                 });
                 self.inner.commit(batch, done);
                 self.inner.commit(earlier, Completion::new(|_| {}));
