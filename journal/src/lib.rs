@@ -12,6 +12,7 @@
 //! | [`election`] | who may write |
 //! | [`directory`] | a directory that is, or becomes, a store |
 //! | [`journal`] | the engine: threads around writer and readers; `Store` |
+//! | `stepped` | the engine without threads, for simulations (feature `simulation`) |
 //! | [`inspect`] | looking at a store without being its master |
 //! | [`options`], [`steps`] | how it works; the named steps at which tests stop it |
 
@@ -22,6 +23,8 @@ pub mod election;
 mod format;
 #[doc(hidden)]
 pub mod fuzzing;
+#[cfg(any(test, feature = "simulation"))]
+mod in_place;
 mod index;
 pub mod inspect;
 pub mod journal;
@@ -30,6 +33,8 @@ pub mod options;
 mod prepared;
 mod queue;
 mod shared;
+#[cfg(feature = "simulation")]
+pub mod stepped;
 pub mod steps;
 mod submission;
 mod writer;

@@ -21,7 +21,7 @@ pub(crate) fn boot_id() -> Option<RandomId> {
 
 /// 16 bytes from the kernel's random source.
 pub(crate) fn random_id() -> io::Result<RandomId> {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     if let Some(id) = chance::next() {
         return Ok(id);
     }
@@ -38,8 +38,8 @@ pub(super) fn host_name() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-/// Chance that is none, for tests that must write the same bytes each time.
-#[cfg(test)]
+/// Chance that is none, for tests and simulations that must write the same bytes each time.
+#[cfg(any(test, feature = "simulation"))]
 pub(crate) mod chance {
     use std::cell::Cell;
 

@@ -16,7 +16,7 @@ mod machine;
 
 #[cfg(test)]
 pub(crate) use fence::ask;
-#[cfg(test)]
+#[cfg(any(test, feature = "simulation"))]
 pub(crate) use machine::chance;
 pub(crate) use machine::{boot_id, random_id};
 

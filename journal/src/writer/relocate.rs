@@ -283,19 +283,25 @@ impl Writer {
     }
 
     /// How many bytes of the head are to be read before more is taken.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn owed(&self) -> u64 {
         self.pace.owed()
     }
 
     /// Whether there is something to clean, owed or not.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn wants_cleaning(&self) -> bool {
         self.pace.is_wanted()
     }
 
+    /// Whether something waits for the cleaner.
+    #[cfg(any(test, feature = "simulation"))]
+    pub(crate) fn waits(&self) -> bool {
+        self.waiting.is_any()
+    }
+
     /// The number of the segment at the head of the log.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "simulation"))]
     pub(crate) fn head_number(&self) -> Option<u64> {
         self.shared.segments().keys().next().copied()
     }

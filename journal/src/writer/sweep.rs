@@ -49,7 +49,7 @@ impl Writer {
     }
 
     /// Whether something is gone and not taken out.
-    pub(super) fn is_sweeping(&self) -> bool {
+    pub(crate) fn is_sweeping(&self) -> bool {
         self.shared.index().messages.is_sweeping()
     }
 

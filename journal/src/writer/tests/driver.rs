@@ -1,6 +1,6 @@
 //! A store over one writer without threads, and the model as a store.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 
@@ -13,10 +13,10 @@ use kahawai_store::election::Hold;
 use kahawai_store::model::{Contents, State};
 use kahawai_store::names::Epoch;
 
-use crate::compact::cleaner::next_piece;
 use crate::compact::head::HeadReader;
 use crate::directory::StoreDirectory;
 use crate::disk::Disk;
+use crate::in_place;
 use crate::journal::read_page;
 use crate::options::JournalOptions;
 use crate::submission::{EncodedBatch, Submission};
@@ -152,32 +152,9 @@ impl Driven {
     /// Cleans for as long as this is wanted and the head can be read, as the cleaner's thread does.
     pub(super) fn clean(&self, wanted: impl Fn(&Writer) -> bool) {
         let mut writer = self.writer.lock().expect("no panic");
-        let shared = Arc::clone(writer.shared());
         let mut head = self.head.lock().expect("no panic");
-        while shared.ended().is_none() && wanted(&writer) {
-            match next_piece(&mut head, &shared) {
-                Ok(Some(piece)) => {
-                    let found = piece.messages.len() + usize::from(piece.chunk.is_some());
-                    self.found.fetch_add(found as u64, Ordering::Relaxed);
-                    let full = Arc::new(AtomicBool::new(false));
-                    let told = Arc::clone(&full);
-                    let done = Completion::new(move |result: Result<(), StoreError>| {
-                        told.store(result.is_err(), Ordering::SeqCst);
-                    });
-                    writer.round([Submission::Relocate(Box::new(piece), done)]);
-                    if full.load(Ordering::SeqCst) {
-                        *head = HeadReader::default();
-                        break;
-                    }
-                }
-                // Idle moments go by until it is known what lives.
-                Ok(None) if writer.is_sweeping() => writer.round([]),
-                Ok(None) => break,
-                Err(error) => {
-                    shared.end(error);
-                }
-            }
-        }
+        let cleaned = in_place::clean(&mut writer, &mut head, wanted);
+        self.found.fetch_add(cleaned.found, Ordering::Relaxed);
     }
 
     /// Leaves these with the writer for one round; their answers come when they come.
@@ -195,20 +172,13 @@ impl Driven {
 
     /// Whether something waits for the cleaner.
     pub(super) fn waits(&self) -> bool {
-        self.writer.lock().expect("no panic").waiting.is_any()
+        self.writer.lock().expect("no panic").waits()
     }
 
     /// Cleans for as long as something waits, as the cleaner's thread does.
     pub(super) fn clean_for_waiting(&self) {
-        while self.waits() {
-            let head = self.head_number();
-            self.clean(|writer| writer.waiting.is_any());
-            // Where it stopped before its time, it found nothing to do, or no room.
-            if self.waits() && self.head_number() == head {
-                let head = head.unwrap_or_default();
-                self.writer.lock().expect("no panic").round([Submission::NothingToClean(head)]);
-            }
-        }
+        let mut writer = self.writer.lock().expect("no panic");
+        in_place::clean_for_waiting(&mut writer, &mut self.head.lock().expect("no panic"));
     }
 
     pub(super) fn idle(&self) {
