@@ -9,14 +9,17 @@
 //! segment being written, and what is given up.
 
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use kahawai_store::batch::{Batch, Durability, DurabilityState};
+use kahawai_store::batch::{Batch, Durability, DurabilityState, Operation};
 use kahawai_store::contract::{
     Bell, Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
 };
 use kahawai_store::election::Hold;
+use kahawai_store::names::{BatchName, Term, Xid};
+use kahawai_store::replica::{Copied, Replica, Tap};
 
 use crate::compact::head::HeadReader;
 use crate::directory::StoreDirectory;
@@ -25,6 +28,7 @@ use crate::election::chance;
 use crate::in_place;
 use crate::journal::{OpenError, read_page};
 use crate::options::JournalOptions;
+use crate::prepared;
 use crate::shared::Shared;
 use crate::submission::{EncodedBatch, Submission};
 use crate::writer::Writer;
@@ -43,8 +47,14 @@ pub struct Stepped {
 #[derive(Default)]
 struct Submitted {
     submissions: VecDeque<Submission>,
-    reads: VecDeque<(ReadRequest, Completion<Page>)>,
+    reads: VecDeque<Read>,
     closed: bool,
+}
+
+/// What was asked for.
+enum Read {
+    Page(ReadRequest, Completion<Page>),
+    Prepared(Xid, Completion<Vec<Vec<Operation>>>),
 }
 
 struct Engine {
@@ -113,8 +123,11 @@ impl Stepped {
             drop(engine);
             self.rings();
         }
-        for (request, done) in reads {
-            done.complete(read_page(&self.shared, &request));
+        for read in reads {
+            match read {
+                Read::Page(request, done) => done.complete(read_page(&self.shared, &request)),
+                Read::Prepared(xid, done) => done.complete(prepared::read(&self.shared, &xid)),
+            }
         }
         is_any
     }
@@ -155,6 +168,27 @@ impl Stepped {
         }
     }
 
+    fn submit_batch(&self, batch: Batch, copied: Option<(BatchName, u64)>, done: Completion<Committed>) {
+        self.submit(match self.limits.check(&batch.operations) {
+            Err(rejection) => Submission::Reject(rejection, done),
+            Ok(()) => Submission::Commit(EncodedBatch { copied, ..EncodedBatch::of(batch) }, done),
+        });
+    }
+
+    fn submit_read(&self, read: Read) {
+        let mut submitted = locked(&self.submitted);
+        if !submitted.closed {
+            submitted.reads.push_back(read);
+            return;
+        }
+        drop(submitted);
+        let error = self.ended().unwrap_or(StoreError::Closed);
+        match read {
+            Read::Page(_, done) => done.complete(Err(error)),
+            Read::Prepared(_, done) => done.complete(Err(error)),
+        }
+    }
+
     fn submit(&self, submission: Submission) {
         let mut submitted = locked(&self.submitted);
         if !submitted.closed {
@@ -162,7 +196,7 @@ impl Stepped {
             return;
         }
         drop(submitted);
-        let error = self.shared.ended().cloned().unwrap_or(StoreError::Closed);
+        let error = self.ended().unwrap_or(StoreError::Closed);
         match submission {
             Submission::Commit(_, done) | Submission::Reject(_, done) => done.complete(Err(error)),
             Submission::Recover(done) => done.complete(Err(error)),
@@ -174,20 +208,11 @@ impl Stepped {
 
 impl Store for Stepped {
     fn commit(&self, batch: Batch, done: Completion<Committed>) {
-        self.submit(match self.limits.check(&batch.operations) {
-            Err(rejection) => Submission::Reject(rejection, done),
-            Ok(()) => Submission::Commit(EncodedBatch::of(batch), done),
-        });
+        self.submit_batch(batch, None, done);
     }
 
     fn read(&self, request: ReadRequest, done: Completion<Page>) {
-        let mut submitted = locked(&self.submitted);
-        if submitted.closed {
-            drop(submitted);
-            done.complete(Err(self.shared.ended().cloned().unwrap_or(StoreError::Closed)));
-        } else {
-            submitted.reads.push_back((request, done));
-        }
+        self.submit_read(Read::Page(request, done));
     }
 
     fn recover(&self, done: Completion<Recovered>) {
@@ -213,6 +238,26 @@ impl Store for Stepped {
         locked(&self.engine).writer.close();
         self.rings();
         self.shared.let_go();
+    }
+}
+
+impl Replica for Stepped {
+    fn begin_term(&self, term: Term) {
+        self.shared.term.store(term.0, Ordering::Release);
+    }
+
+    fn tap(&self, tap: Arc<dyn Tap>) {
+        let is_first = self.shared.tap.set(tap).is_ok();
+        debug_assert!(is_first, "a journal has one tap");
+    }
+
+    fn append(&self, copied: Copied, done: Completion<Committed>) {
+        let Copied { name, arrival_first, batch } = copied;
+        self.submit_batch(batch, Some((name, arrival_first)), done);
+    }
+
+    fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
+        self.submit_read(Read::Prepared(xid, done));
     }
 }
 
@@ -264,5 +309,25 @@ impl Store for Eager {
 
     fn close(&self) {
         self.0.close();
+    }
+}
+
+impl Replica for Eager {
+    fn begin_term(&self, term: Term) {
+        self.0.begin_term(term);
+    }
+
+    fn tap(&self, tap: Arc<dyn Tap>) {
+        self.0.tap(tap);
+    }
+
+    fn append(&self, copied: Copied, done: Completion<Committed>) {
+        self.0.append(copied, done);
+        self.0.step();
+    }
+
+    fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
+        self.0.prepared(xid, done);
+        self.0.step();
     }
 }

@@ -11,10 +11,12 @@ use kahawai_journal::stepped::Stepped;
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Urgency};
 use kahawai_store::conformance::Engine;
 use kahawai_store::conformance::hold::FixedHold;
+use kahawai_store::conformance::replica::Copies;
 use kahawai_store::contract::{Committed, Completion, Store, StoreError, StoreWait};
 use kahawai_store::message::Message;
 use kahawai_store::model::Contents;
 use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
+use kahawai_store::replica::Replica;
 
 const QUEUE: DestinationId = DestinationId(1);
 
@@ -71,6 +73,25 @@ impl Engine for InMemory {
 mod conformance {
     use super::*;
     kahawai_store::conformance_tests!(InMemory { disk: MemoryDisk::new(), epoch: 0, random: Random(1) });
+}
+
+/// Two stores that are to be copies of each other.
+#[derive(Default)]
+struct Two {
+    disks: [MemoryDisk; 2],
+    epoch: u64,
+}
+
+impl Copies for Two {
+    fn open(&mut self, copy: usize) -> Arc<dyn Replica> {
+        self.epoch += 1;
+        Arc::new(open(&self.disks[copy], self.epoch).eager())
+    }
+}
+
+mod copies {
+    use super::*;
+    kahawai_store::replica_conformance_tests!(Two::default());
 }
 
 fn create() -> Batch {
