@@ -155,9 +155,9 @@ fn postgres() {
         let mut figures = Vec::new();
         for round in 0..8_u64 {
             let ids = (1 + round * 2500)..=(2500 + round * 2500);
-            // Ids and arrivals both count from 1.
+            // Ids count from 1, arrivals from 0.
             let behind = |id: u64| id.saturating_sub(64).max(1);
-            let both = ids.flat_map(|id| [enqueue(id, &body), acknowledge(behind(id), behind(id))]);
+            let both = ids.flat_map(|id| [enqueue(id, &body), acknowledge(behind(id), behind(id) - 1)]);
             figures.push(format!("{:.0}", run(&store, 32, both) / 2.0));
         }
         println!(

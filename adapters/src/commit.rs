@@ -13,11 +13,13 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use kahawai_store::batch::{Batch, Operation, Outcome as Decision};
+use kahawai_store::batch::{Operation, Outcome as Decision};
+use kahawai_store::catalog::Rejection;
 use kahawai_store::contract::{Committed, Limits, StoreError};
-use kahawai_store::names::{BatchName, DestinationId, SubscriptionId, Xid};
+use kahawai_store::names::{DestinationId, SubscriptionId, Xid};
 use tokio::runtime::Runtime;
 
+use crate::copies::{self, Copies, Submitted};
 use crate::election::Mastership;
 use crate::fault::Fault;
 use crate::known::Known;
@@ -90,6 +92,7 @@ pub(crate) struct Committer<B> {
     pub(crate) backend: B,
     pub(crate) mastership: Mastership,
     pub(crate) limits: Limits,
+    pub(crate) copies: Arc<Copies>,
     /// The error that stopped the store.
     pub(crate) stopped: Arc<OnceLock<StoreError>>,
     /// Set when the store is being closed: a database that is away is not waited for any more.
@@ -105,27 +108,34 @@ impl<B: Backend> Committer<B> {
         while let Some(group) = gather(calls) {
             let (batches, completions): (Vec<_>, Vec<_>) = group.into_iter().unzip();
             let outcomes = runtime.block_on(self.commit(&batches));
+            self.copies.show(batches, &outcomes);
             for (completion, outcome) in completions.into_iter().zip(outcomes) {
                 completion.complete(outcome);
             }
         }
     }
 
-    /// Commits batches in one transaction; where there is no room for all, each in one of its own.
-    async fn commit(&mut self, batches: &[Batch]) -> Vec<Outcome> {
-        if let Some(outcomes) = self.commit_group(batches).await {
-            return outcomes;
-        }
+    /// Commits batches, as many as can be in one transaction; where there is no room for those, each in one of its own.
+    async fn commit(&mut self, batches: &[Submitted]) -> Vec<Outcome> {
         let mut outcomes = Vec::with_capacity(batches.len());
-        for batch in batches {
-            let alone = self.commit_group(std::slice::from_ref(batch)).await;
-            outcomes.extend(alone.unwrap_or_default());
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let (group, later) = rest.split_at(foreseeable(rest));
+            rest = later;
+            if let Some(found) = self.commit_group(group).await {
+                outcomes.extend(found);
+                continue;
+            }
+            for batch in group {
+                let alone = self.commit_group(std::slice::from_ref(batch)).await;
+                outcomes.extend(alone.unwrap_or_default());
+            }
         }
         outcomes
     }
 
     /// Commits a group; `None` where there is no room for it and it is more than one batch.
-    async fn commit_group(&mut self, batches: &[Batch]) -> Option<Vec<Outcome>> {
+    async fn commit_group(&mut self, batches: &[Submitted]) -> Option<Vec<Outcome>> {
         if let Some(error) = self.stopped.get() {
             return Some(vec![Err(error.clone()); batches.len()]);
         }
@@ -180,20 +190,17 @@ impl<B: Backend> Committer<B> {
     /// One transaction. What it comes to is in `planned` before the commit is sent.
     async fn try_commit(
         &mut self,
-        batches: &[Batch],
+        batches: &[Submitted],
         planned: &mut Option<Vec<Outcome>>,
     ) -> Result<Vec<Outcome>, Fault> {
-        let Self { backend, known, limits, transactions, .. } = self;
-        let mut outcomes = Vec::with_capacity(batches.len());
+        let last = self.known.next.batch_last;
+        let mut outcomes = self.admit(batches);
+        let Self { backend, known, transactions, .. } = self;
         let mut operations = Vec::new();
-        for (at, batch) in batches.iter().enumerate() {
-            let checked = limits.check(&batch.operations);
-            match checked.and_then(|()| known.catalog.admit(&batch.operations)) {
-                Ok(()) => {
-                    outcomes.push(Ok(Committed { arrival_first: 0, name: BatchName::default() }));
-                    operations.extend(batch.operations.iter().map(|operation| (at, operation.clone())));
-                }
-                Err(rejection) => outcomes.push(Err(rejection.into())),
+        for (at, (submitted, outcome)) in batches.iter().zip(&outcomes).enumerate() {
+            if outcome.is_ok() {
+                let all = &submitted.batch.operations;
+                operations.extend(all.iter().map(|operation| (at, operation.clone())));
             }
         }
         let mut found = backend.begin(&Needs::of(operations.iter().map(|(_, operation)| operation))).await?;
@@ -203,7 +210,12 @@ impl<B: Backend> Committer<B> {
         let mut operations = operations.into_iter().peekable();
         for (at, outcome) in outcomes.iter_mut().enumerate() {
             if let Ok(committed) = outcome {
+                if batches.get(at).is_some_and(|submitted| submitted.copied.is_some()) {
+                    debug_assert!(committed.arrival_first >= known.next.arrival, "arrivals were foreseen");
+                    known.next.arrival = committed.arrival_first;
+                }
                 committed.arrival_first = known.next.arrival;
+                known.next.batch_last = committed.name;
             }
             while let Some((_, operation)) = operations.next_if(|(of, _)| *of == at) {
                 let mut plan = Plan { known, found: &mut found, changes: &mut changes };
@@ -217,6 +229,9 @@ impl<B: Backend> Committer<B> {
             }
         }
 
+        if known.next.batch_last != last {
+            changes.entries.extend([copies::entry(known.next.batch_last)]);
+        }
         advanced.append(&mut changes.advanced);
         advanced.retain(|id| known.subscriptions.contains_key(id));
         *planned = Some(outcomes.clone());
@@ -228,6 +243,22 @@ impl<B: Backend> Committer<B> {
         }
         *transactions += 1;
         Ok(outcomes)
+    }
+
+    /// Checks batches that are [`foreseeable`], and notes in the catalogue what they do. What they get is told but for the arrivals of new ones, which are
+    /// known only when those before them are applied.
+    fn admit(&mut self, batches: &[Submitted]) -> Vec<Outcome> {
+        let Self { known, limits, copies, .. } = self;
+        let mut next = known.next;
+        let admitted = batches.iter().map(|Submitted { batch, copied }| {
+            limits.check(&batch.operations)?;
+            let committed = copies.place(*copied, &next)?;
+            known.catalog.admit(&batch.operations)?;
+            next.batch_last = committed.name;
+            next.arrival = committed.arrival_first + arrivals(&batch.operations);
+            Ok::<_, Rejection>(committed)
+        });
+        admitted.map(|admitted| admitted.map_err(StoreError::from)).collect()
     }
 
     /// Gets a connection again, and what is in the database. Waits for as long as it takes.
@@ -259,6 +290,27 @@ impl<B: Backend> Committer<B> {
         let error = self.stopped.get_or_init(|| fault.told()).clone();
         vec![Err(error); answers]
     }
+}
+
+/// How many batches, from the first on, can be checked before any of them is applied. How many arrivals a decided transaction takes only the database
+/// knows: a copied batch, whose arrivals are checked, does not come behind one in the same transaction.
+fn foreseeable(batches: &[Submitted]) -> usize {
+    let decides =
+        |operation: &Operation| matches!(operation, Operation::Decide { outcome: Decision::Commit, .. });
+    let mut is_decided = false;
+    let unforeseen = batches.iter().position(|submitted| {
+        let stop = is_decided && submitted.copied.is_some();
+        is_decided |= submitted.batch.operations.iter().any(decides);
+        stop
+    });
+    unforeseen.unwrap_or(batches.len())
+}
+
+/// How many arrivals operations take by themselves.
+fn arrivals(operations: &[Operation]) -> u64 {
+    let takes =
+        |operation: &&Operation| matches!(operation, Operation::Enqueue { .. } | Operation::Move { .. });
+    operations.iter().filter(takes).count() as u64
 }
 
 /// Does what no list of rows tells.
@@ -313,4 +365,32 @@ async fn look_up<'a>(
         return Ok(Found::default());
     }
     backend.look_up(&needs).await
+}
+
+#[cfg(test)]
+mod tests {
+    use kahawai_store::batch::Batch;
+    use kahawai_store::names::{BatchName, Term};
+
+    use super::*;
+
+    /// What a decided transaction takes is not known before it is applied: a copied batch behind one waits for the next transaction.
+    #[test]
+    fn copied_batches_do_not_stand_behind_a_decision() {
+        let new = |operations: Vec<Operation>| Submitted::from(Batch::new(operations));
+        let copied = |operations| Submitted {
+            copied: Some((BatchName { term: Term(1), number: 1 }, 0)),
+            ..new(operations)
+        };
+        let decide = |outcome| {
+            let global = bytes::Bytes::new();
+            let xid = Xid { format: 1, branch: global.clone(), global };
+            vec![Operation::Decide { xid, outcome }]
+        };
+        let (commit, rollback) = (Decision::Commit, Decision::Rollback);
+        assert_eq!(foreseeable(&[copied(vec![]), copied(decide(commit)), copied(vec![])]), 2);
+        assert_eq!(foreseeable(&[new(decide(commit)), new(vec![]), copied(vec![])]), 2);
+        assert_eq!(foreseeable(&[copied(decide(rollback)), copied(vec![])]), 2);
+        assert_eq!(foreseeable(&[copied(decide(commit)), new(vec![]), new(decide(commit))]), 3);
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kahawai_store::batch::{Destination, DestinationKind, Operation, Subscription};
 use kahawai_store::catalog::{Catalog, Rejection};
-use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{BatchName, Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 
 /// What a writer knows.
 #[derive(Debug, Default)]
@@ -22,13 +22,15 @@ pub(crate) struct Known {
     pub(crate) subscriptions_changed: BTreeSet<SubscriptionId>,
 }
 
-/// The next numbers.
+/// The next numbers, and the name of the last batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Next {
     pub(crate) arrival: u64,
     pub(crate) message_id: u64,
     pub(crate) destination_id: u64,
     pub(crate) subscription_id: u64,
+    /// None where no batch was named.
+    pub(crate) batch_last: BatchName,
 }
 
 /// What a destination holds at this point of the transaction.

@@ -17,12 +17,15 @@
 //! | `activemq.rs` | rows of ActiveMQ's where a store would begin |
 //!
 //! Databases with a server share how they commit (`commit`, `plan`), read (`look`), wait (`pause`), what errors mean (`fault`) and the
-//! `election` on a row; all share what a writer knows (`known`), threads and gathering (`worker`).
+//! `election` on a row; all share what a writer knows
+//! (`known`), what makes a store one of several copies (`copies`), threads and gathering (`worker`).
 
 #[cfg(feature = "server")]
 pub mod activemq;
 #[cfg(feature = "server")]
 mod commit;
+#[cfg(any(feature = "sqlite", feature = "server"))]
+mod copies;
 #[cfg(feature = "server")]
 pub mod election;
 #[cfg(feature = "server")]

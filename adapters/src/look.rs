@@ -13,9 +13,10 @@ use kahawai_store::contract::{
     SubscriptionState, TableEntry,
 };
 use kahawai_store::message::Message;
-use kahawai_store::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 use tokio::runtime::Runtime;
 
+use crate::copies::of_callers;
 use crate::fault::Fault;
 use crate::known::Next;
 use crate::pause::Pause;
@@ -25,6 +26,7 @@ use crate::pause::Pause;
 pub(crate) enum LookCall {
     Read(ReadRequest, Completion<Page>),
     Recover(Completion<Recovered>),
+    Prepared(Xid, Completion<Vec<Vec<Operation>>>),
 }
 
 /// Places are read so many at a time, however large the page.
@@ -80,6 +82,9 @@ pub(crate) trait Snapshot {
     /// Shows every chunk of every prepared transaction, in their order, one at a time.
     async fn each_prepared(&mut self, show: &mut dyn FnMut(Xid, Vec<Operation<Span>>)) -> Result<(), Fault>;
 
+    /// The chunks of a prepared transaction in their order, with the messages; none where it is not prepared.
+    async fn prepared(&mut self, xid: &Xid) -> Result<Vec<Vec<Operation>>, Fault>;
+
     /// The entries of the small tables, in any order.
     async fn entries(&mut self) -> Result<Vec<TableEntry>, Fault>;
 }
@@ -104,6 +109,10 @@ impl<S: Snapshot> Looker<S> {
                 }
                 LookCall::Recover(done) => {
                     let found = runtime.block_on(self.look(async |look| look.recover().await));
+                    done.complete(found);
+                }
+                LookCall::Prepared(xid, done) => {
+                    let found = runtime.block_on(self.look(async |look| look.prepared_of(&xid).await));
                     done.complete(found);
                 }
             }
@@ -251,7 +260,7 @@ impl<S: Snapshot> Look<'_, S> {
         let destinations = self.snapshot.destinations().await?.into_iter();
         let subscriptions = self.snapshot.subscriptions().await?.into_iter();
         let next = self.snapshot.next().await?;
-        let mut tables = self.snapshot.entries().await?;
+        let mut tables = of_callers(self.snapshot.entries().await?);
         tables.sort_unstable_by(|one, other| (&one.table, &one.key).cmp(&(&other.table, &other.key)));
         Ok(Recovered {
             epoch: self.epoch,
@@ -266,10 +275,18 @@ impl<S: Snapshot> Look<'_, S> {
             message_id_next: MessageId(next.message_id),
             destination_id_next: DestinationId(next.destination_id),
             subscription_id_next: SubscriptionId(next.subscription_id),
-            batch_last: BatchName::default(),
+            batch_last: next.batch_last,
             arrival_next: next.arrival,
             damage: Vec::new(),
         })
+    }
+
+    async fn prepared_of(&mut self, xid: &Xid) -> Result<Vec<Vec<Operation>>, Fault> {
+        let chunks = self.snapshot.prepared(xid).await?;
+        if chunks.is_empty() {
+            return Err(Rejection::NotPrepared(xid.clone()).into());
+        }
+        Ok(chunks)
     }
 
     async fn prepared(&mut self) -> Result<Vec<Prepared>, Fault> {

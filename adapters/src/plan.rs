@@ -14,6 +14,7 @@ use kahawai_store::codec::encode_batch;
 use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId, Xid};
 
+use crate::copies::kept_name;
 use crate::known::Known;
 
 /// Where a message stands.
@@ -106,6 +107,7 @@ pub(crate) struct Changes {
     pub(crate) deleted: BTreeSet<MessageId>,
     /// By the arrival of the message.
     pub(crate) acknowledged: BTreeSet<(SubscriptionId, u64)>,
+    /// By the names under which tables are kept.
     pub(crate) entries: BTreeMap<(ByteString, Bytes), Option<Bytes>>,
     /// Chunks of prepared transactions as encoded batches, in their order.
     pub(crate) prepared: Vec<(Xid, Vec<u8>)>,
@@ -145,7 +147,7 @@ impl Plan<'_> {
             Operation::Prepare { xid, operations } => self.prepare(xid, operations),
             Operation::Decide { xid, outcome } => return Some(Sweeping::Decide(xid, outcome)),
             Operation::Put { table, key, value } => {
-                self.changes.entries.insert((table, key), value);
+                self.changes.entries.insert((kept_name(table), key), value);
             }
         }
         None

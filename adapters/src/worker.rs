@@ -5,12 +5,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use kahawai_store::batch::{Batch, Urgency};
+use kahawai_store::batch::Urgency;
 use kahawai_store::codec::batch_size;
 use kahawai_store::contract::{Committed, Completion, StoreError};
 
+use crate::copies::Submitted;
+
 /// A batch and whom to answer.
-pub(crate) type CommitCall = (Batch, Completion<Committed>);
+pub(crate) type CommitCall = (Submitted, Completion<Committed>);
 
 /// How many bytes of batches share a transaction, about.
 const GROUP_BYTES_MAX: usize = 16 << 20;
@@ -74,8 +76,8 @@ impl<C> Drop for Worker<C> {
 /// that somebody does.
 pub(crate) fn gather(calls: &Receiver<CommitCall>) -> Option<Vec<CommitCall>> {
     let first = calls.recv().ok()?;
-    let mut size = batch_size(&first.0.operations);
-    let mut hurried = first.0.urgency == Urgency::Now;
+    let mut size = batch_size(&first.0.batch.operations);
+    let mut hurried = first.0.batch.urgency == Urgency::Now;
     let mut group = vec![first];
     let deadline = Instant::now() + UNHURRIED_WAIT;
     while size < GROUP_BYTES_MAX {
@@ -85,8 +87,8 @@ pub(crate) fn gather(calls: &Receiver<CommitCall>) -> Option<Vec<CommitCall>> {
             calls.recv_timeout(deadline.saturating_duration_since(Instant::now())).ok()
         };
         let Some(call) = next else { break };
-        size += batch_size(&call.0.operations);
-        hurried |= call.0.urgency == Urgency::Now;
+        size += batch_size(&call.0.batch.operations);
+        hurried |= call.0.batch.urgency == Urgency::Now;
         group.push(call);
     }
     Some(group)

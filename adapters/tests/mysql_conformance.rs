@@ -14,8 +14,10 @@ use kahawai_adapters::election::Mastership;
 use kahawai_adapters::mysql::{Database, Mysql};
 use kahawai_store::conformance::Engine;
 use kahawai_store::conformance::hold::FixedHold;
+use kahawai_store::conformance::replica::Copies;
 use kahawai_store::contract::Store;
 use kahawai_store::names::Epoch;
+use kahawai_store::replica::Replica;
 use server::Server;
 
 /// Each with tables of its own, in one database.
@@ -31,12 +33,18 @@ impl MysqlEngine {
     }
 }
 
-impl Engine for MysqlEngine {
-    fn open(&mut self) -> Arc<dyn Store> {
+impl MysqlEngine {
+    fn open_mysql(&mut self) -> Arc<Mysql> {
         self.epoch += 1;
         let database = Database::parse(&Server::shared().url_of(&self.prefix)).expect("is a URL");
         let mastership = Mastership::Asked(Arc::new(FixedHold::new(Epoch(self.epoch))));
         Arc::new(Mysql::open(&database, mastership, Duration::from_secs(10)).expect("opens"))
+    }
+}
+
+impl Engine for MysqlEngine {
+    fn open(&mut self) -> Arc<dyn Store> {
+        self.open_mysql()
     }
 
     /// The master stands still: the next claims the database while the old one is still writing, in the middle of whatever it
@@ -48,3 +56,17 @@ impl Engine for MysqlEngine {
 }
 
 kahawai_store::conformance_tests!(MysqlEngine::new());
+
+/// Two that are to be copies of each other, in tables of their own.
+struct Two([MysqlEngine; 2]);
+
+impl Copies for Two {
+    fn open(&mut self, copy: usize) -> Arc<dyn Replica> {
+        self.0[copy].open_mysql()
+    }
+}
+
+mod copies {
+    use super::*;
+    kahawai_store::replica_conformance_tests!(Two([MysqlEngine::new(), MysqlEngine::new()]));
+}

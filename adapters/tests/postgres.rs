@@ -6,9 +6,9 @@
 #[path = "../../tests/support/postgres.rs"]
 mod server;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -19,7 +19,8 @@ use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Completion, ReadRequest, Store as _, StoreError, StoreWait as _};
 use kahawai_store::election::{Cancel, Hold as _, Holder};
 use kahawai_store::message::Message;
-use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
+use kahawai_store::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, Term};
+use kahawai_store::replica::{Replica as _, Taken, Tap};
 use server::Server;
 
 const QUEUE: DestinationId = DestinationId(1);
@@ -75,11 +76,25 @@ fn enqueue(id: u64, body: usize) -> Batch {
 
 /// Acknowledges a message where all were sent in the order of their ids, from 1.
 fn acknowledge(id: u64) -> Batch {
-    acknowledge_at(id, Cursor { rank: 0, arrival: id })
+    acknowledge_at(id, Cursor { rank: 0, arrival: id - 1 })
 }
 
 fn acknowledge_at(id: u64, cursor: Cursor) -> Batch {
     Operation::Acknowledge { destination: QUEUE, id: MessageId(id), cursor, subscription: None }.into()
+}
+
+/// Keeps the arrivals and names that it is shown.
+#[derive(Default)]
+struct Shown(Mutex<Vec<(u64, BatchName)>>);
+
+impl Tap for Shown {
+    fn wants(&self) -> bool {
+        true
+    }
+
+    fn taken(&self, taken: Taken) {
+        self.0.lock().expect("is free").push((taken.arrival_first, taken.name));
+    }
 }
 
 fn everything() -> ReadRequest {
@@ -177,12 +192,15 @@ fn batches_share_transactions() {
     assert!(taken <= BATCHES / 10, "{taken} transactions for {BATCHES} batches");
 }
 
-/// A commit whose answer is lost was a commit: it is asked for, not repeated and not forgotten.
+/// A commit whose answer is lost was a commit: it is asked for, not repeated and not forgotten. Each is shown once.
 #[test]
 fn lost_replies_are_asked_for() {
     let place = place();
     let store = place.open(1).expect("opens");
     create_queue(&store);
+    store.begin_term(Term(1));
+    let shown = Arc::new(Shown::default());
+    store.tap(Arc::clone(&shown) as Arc<dyn Tap>);
     let (sender, answers) = channel();
     const BATCHES: u64 = 3000;
     for id in 1..=BATCHES {
@@ -190,7 +208,7 @@ fn lost_replies_are_asked_for() {
         store.commit(
             enqueue(id, 3000),
             Completion::new(move |result: Result<kahawai_store::contract::Committed, _>| {
-                let _ = sender.send(result.map(|committed| committed.arrival_first));
+                let _ = sender.send(result.map(|committed| (committed.arrival_first, committed.name)));
             }),
         );
         if id % 100 == 0 {
@@ -203,9 +221,37 @@ fn lost_replies_are_asked_for() {
         }
     }
     drop(sender);
-    let arrivals: Vec<_> = answers.iter().map(|answer| answer.expect("commits")).collect();
-    assert_eq!(arrivals, (1..=BATCHES).collect::<Vec<_>>(), "each once, in its order");
+    let committed: Vec<_> = answers.iter().map(|answer| answer.expect("commits")).collect();
+    let named = |number| BatchName { term: Term(1), number };
+    let expected: Vec<_> = (0..BATCHES).map(|arrival| (arrival, named(arrival + 1))).collect();
+    assert_eq!(committed, expected, "each once, in its order");
+    assert_eq!(*shown.0.lock().expect("is free"), expected, "each shown once, in its order");
+    assert_eq!(store.recover_wait().expect("recovers").batch_last, named(BATCHES));
     assert_eq!(ids(&store), (1..=BATCHES).collect::<Vec<_>>());
+}
+
+/// A batch that found no room has no name and is not shown: the next one gets it.
+#[test]
+fn a_batch_without_room_takes_no_name() {
+    let place = place();
+    let store = place.open(1).expect("opens");
+    store.begin_term(Term(1));
+    let shown = Arc::new(Shown::default());
+    store.tap(Arc::clone(&shown) as Arc<dyn Tap>);
+    create_queue(&store);
+    place.sql(
+        "CREATE FUNCTION {p}full() RETURNS trigger LANGUAGE plpgsql AS
+            'BEGIN RAISE EXCEPTION ''no room'' USING ERRCODE = ''53100''; END';
+         CREATE TRIGGER full_disk BEFORE INSERT ON {p}bodies FOR EACH ROW WHEN (length(NEW.bytes) > 1000)
+            EXECUTE FUNCTION {p}full()",
+    );
+    let full = store.commit_wait(enqueue(1, 10_000));
+    assert!(matches!(full, Err(StoreError::Full(_))), "{full:?}");
+    let committed = store.commit_wait(enqueue(2, 10)).expect("commits");
+    let named = |number| BatchName { term: Term(1), number };
+    assert_eq!((committed.name, committed.arrival_first), (named(2), 0));
+    assert_eq!(*shown.0.lock().expect("is free"), [(0, named(1)), (0, named(2))]);
+    assert_eq!(store.recover_wait().expect("recovers").batch_last, named(2));
 }
 
 /// A database that was put back to an earlier state has lost what was answered for: that is said, not worked on from.

@@ -13,10 +13,11 @@ use bytes::Bytes;
 use kahawai_adapters::sqlite::{OpenError, Options, SCHEMA_VERSION, Sqlite};
 use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation};
 use kahawai_store::conformance::hold::FixedHold;
-use kahawai_store::contract::{Completion, ReadRequest, Store, StoreError, StoreWait};
+use kahawai_store::contract::{Completion, ReadRequest, Store, StoreError, StoreWait, TableEntry};
 use kahawai_store::election::{Hold, Lost};
 use kahawai_store::message::Message;
-use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId};
+use kahawai_store::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, Term};
+use kahawai_store::replica::Replica;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
@@ -56,7 +57,7 @@ fn enqueue(id: u64, body: usize) -> Batch {
 
 /// Acknowledges a message where all were sent in the order of their ids, from 1.
 fn acknowledge(id: u64) -> Batch {
-    acknowledge_at(id, Cursor { rank: 0, arrival: id })
+    acknowledge_at(id, Cursor { rank: 0, arrival: id - 1 })
 }
 
 fn acknowledge_at(id: u64, cursor: Cursor) -> Batch {
@@ -374,4 +375,66 @@ fn paging_goes_by_keys() {
         assert!(plan.contains(key), "{plan} for {sql}");
         assert!(!plan.contains("TEMP B-TREE"), "{plan} for {sql}");
     }
+}
+
+/// A caller's table may have the name under which the last batch's lies: neither is taken for the other. A store that names nothing keeps nothing for it.
+#[test]
+fn the_last_batch_is_kept_apart_from_what_callers_keep() {
+    let place = place();
+    let put = |value: Option<&str>| Operation::Put {
+        table: "kahawai.batch".into(),
+        key: Bytes::from_static(b"last"),
+        value: value.map(|value| Bytes::copy_from_slice(value.as_bytes())),
+    };
+    let entries = || {
+        let connection = Connection::open(&place.file).expect("opens");
+        connection.query_row("SELECT count(*) FROM entries", [], |row| row.get::<_, i64>(0)).expect("counts")
+    };
+    let named = |number| BatchName { term: Term(4), number };
+    let store = open(&place.file, 1).expect("opens");
+    create_queue(&store);
+    assert_eq!(entries(), 0);
+    store.commit_wait(put(Some("mine")).into()).expect("commits");
+    assert_eq!(store.recover_wait().expect("recovers").batch_last, BatchName::default());
+    store.begin_term(Term(4));
+    assert_eq!(store.commit_wait(put(Some("still mine")).into()).expect("commits").name, named(1));
+    store.close();
+    let store = open(&place.file, 2).expect("opens");
+    let recovered = store.recover_wait().expect("recovers");
+    let table = |entry: &TableEntry| (entry.table.to_string(), entry.value.clone());
+    assert_eq!(
+        recovered.tables.iter().map(table).collect::<Vec<_>>(),
+        [("kahawai.batch".to_owned(), Bytes::from_static(b"still mine"))]
+    );
+    assert_eq!(recovered.batch_last, named(1));
+    assert_eq!(store.commit_wait(put(None).into()).expect("commits").name, named(2));
+    let recovered = store.recover_wait().expect("recovers");
+    assert_eq!((recovered.tables, recovered.batch_last), (vec![], named(2)));
+    store.close();
+    // What is no name is not passed over.
+    Connection::open(&place.file)
+        .expect("opens")
+        .execute("UPDATE entries SET value = x'00'", [])
+        .expect("changes");
+    match open(&place.file, 3) {
+        Err(OpenError::Store(StoreError::Failed(reason))) => {
+            assert!(reason.contains("name of the last batch"), "{reason}");
+        }
+        other => panic!("{other:?} instead of damage"),
+    }
+}
+
+/// A batch that found no room has no name: the next one gets it.
+#[test]
+fn a_batch_without_room_takes_no_name() {
+    let place = place();
+    let options = Options { pages_max: Some(100), ..Options::default() };
+    let store = Sqlite::open(&place.file, Arc::new(FixedHold::new(Epoch(1))), options).expect("opens");
+    store.begin_term(Term(1));
+    create_queue(&store);
+    let full = store.commit_wait(enqueue(1, 1_000_000));
+    assert!(matches!(full, Err(StoreError::Full(_))), "{full:?}");
+    let committed = store.commit_wait(enqueue(2, 10)).expect("commits");
+    assert_eq!((committed.name, committed.arrival_first), (BatchName { term: Term(1), number: 2 }, 0));
+    assert_eq!(store.recover_wait().expect("recovers").batch_last.number, 2);
 }

@@ -16,15 +16,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use kahawai_store::batch::Batch;
+use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{
     Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
 };
-use kahawai_store::names::Epoch;
+use kahawai_store::names::{Epoch, Term, Xid};
+use kahawai_store::replica::{Copied, Replica, Tap};
 use mysql_async::Params;
 use tokio::runtime::Runtime;
 
 use crate::commit::{Backend as _, Committer};
+use crate::copies::Copies;
 use crate::election::candidate::RowElection;
 use crate::election::{LeaseOptions, LockRow, Mastership};
 use crate::fault::Fault;
@@ -51,6 +53,7 @@ const STATEMENT_BYTES: usize = 64 << 10;
 pub struct Mysql {
     writer: Worker<CommitCall>,
     reader: Worker<LookCall>,
+    copies: Arc<Copies>,
     closing: Arc<AtomicBool>,
     limits: Limits,
 }
@@ -123,12 +126,22 @@ impl Mysql {
             stopped: stopped.clone(),
             closing: closing.clone(),
         };
-        let committer =
-            Committer { backend, mastership, limits, stopped, closing: closing.clone(), known, transactions };
+        let copies = Arc::new(Copies::default());
+        let committer = Committer {
+            backend,
+            mastership,
+            limits,
+            copies: Arc::clone(&copies),
+            stopped,
+            closing: closing.clone(),
+            known,
+            transactions,
+        };
         let reading = self::runtime()?;
         Ok(Self {
             writer: Worker::start("mysql writer", move |calls| committer.run(&runtime, &calls))?,
             reader: Worker::start("mysql reader", move |calls| looker.run(&reading, &calls))?,
+            copies,
             closing,
             limits,
         })
@@ -137,7 +150,7 @@ impl Mysql {
 
 impl Store for Mysql {
     fn commit(&self, batch: Batch, done: Completion<Committed>) {
-        self.writer.submit((batch, done));
+        self.writer.submit((batch.into(), done));
     }
 
     fn read(&self, request: ReadRequest, done: Completion<Page>) {
@@ -156,6 +169,24 @@ impl Store for Mysql {
         self.closing.store(true, Ordering::Release);
         self.reader.end();
         self.writer.end();
+    }
+}
+
+impl Replica for Mysql {
+    fn begin_term(&self, term: Term) {
+        self.copies.begin_term(term);
+    }
+
+    fn tap(&self, tap: Arc<dyn Tap>) {
+        self.copies.tap(tap);
+    }
+
+    fn append(&self, copied: Copied, done: Completion<Committed>) {
+        self.writer.submit((copied.into(), done));
+    }
+
+    fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
+        self.reader.submit(LookCall::Prepared(xid, done));
     }
 }
 

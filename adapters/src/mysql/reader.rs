@@ -128,6 +128,10 @@ impl Snapshot for Reader {
         state::each_prepared(self.session()?, show).await
     }
 
+    async fn prepared(&mut self, xid: &Xid) -> Result<Vec<Vec<Operation>>> {
+        state::prepared(self.session()?, xid).await
+    }
+
     async fn entries(&mut self) -> Result<Vec<TableEntry>> {
         let rows = self.session()?.rows("SELECT name, entry, content FROM {p}entries", Params::Empty).await?;
         let entry = |row| Ok(TableEntry { table: text(row, 0)?, key: bytes(row, 1)?, value: bytes(row, 2)? });

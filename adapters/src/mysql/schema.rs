@@ -34,7 +34,7 @@ const VERSION_1: &str = "
         message_id_next BIGINT UNSIGNED NOT NULL, destination_id_next BIGINT UNSIGNED NOT NULL,
         subscription_id_next BIGINT UNSIGNED NOT NULL
     ) ENGINE = InnoDB;
-    INSERT IGNORE INTO {p}store VALUES (1, 0, 1, 1, 1, 1);
+    INSERT IGNORE INTO {p}store VALUES (1, 0, 0, 1, 1, 1);
     CREATE TABLE IF NOT EXISTS {p}destinations (
         id BIGINT UNSIGNED PRIMARY KEY, kind TINYINT UNSIGNED NOT NULL, name LONGBLOB NOT NULL,
         messages BIGINT UNSIGNED NOT NULL

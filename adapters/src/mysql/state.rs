@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 use kahawai_store::batch::{Destination, DestinationKind, Operation, Subscription};
-use kahawai_store::codec::{Span, decode_batch};
+use kahawai_store::codec::{Span, decode_batch, decode_batch_whole};
 use kahawai_store::names::{DestinationId, Epoch, SubscriptionId, Xid};
 use mysql_async::{Params, Row};
 
 use super::connection::{Session, column};
 use super::error::Result;
+use crate::copies;
 use crate::fault::Fault;
 use crate::known::{Known, Next, Tables, named};
 
@@ -64,7 +65,11 @@ pub(super) async fn next(session: &mut Session) -> Result<Next> {
         FROM {p}store WHERE one = 1";
     let rows = session.rows(sql, Params::Empty).await?;
     let row = one(&rows, "store")?;
+    let sql = "SELECT content FROM {p}entries WHERE digest = SHA2(CONCAT(SHA2(?, 256), ?), 256)";
+    let kept = session.rows(sql, (copies::TABLE.as_bytes(), copies::KEY)).await?;
+    let kept = kept.first().map(|row| bytes(row, 0)).transpose()?;
     Ok(Next {
+        batch_last: copies::decode(kept.as_deref()).map_err(Fault::failed)?,
         arrival: column(row, 0)?,
         message_id: column(row, 1)?,
         destination_id: column(row, 2)?,
@@ -99,6 +104,19 @@ pub(super) async fn subscriptions(session: &mut Session) -> Result<Vec<(Subscrip
         Ok((subscription, column(row, 6)?, column(row, 7)?))
     };
     rows.iter().map(subscription).collect()
+}
+
+/// The chunks of a prepared transaction in their order, with the messages; none where it is not prepared.
+pub(super) async fn prepared(session: &mut Session, xid: &Xid) -> Result<Vec<Vec<Operation>>> {
+    let sql = "SELECT operations FROM {p}prepared WHERE xa_format = ? AND xa_global = ? AND xa_branch = ?
+        ORDER BY chunk";
+    let rows = session.rows(sql, (xid.format, &xid.global[..], &xid.branch[..])).await?;
+    let chunk = |row| {
+        let batch = decode_batch_whole(&bytes(row, 0)?);
+        let batch = batch.map_err(|error| Fault::failed(format!("prepared transaction {xid}: {error}")));
+        Ok(batch?.operations)
+    };
+    rows.iter().map(chunk).collect()
 }
 
 /// Shows every chunk of every prepared transaction, in their order, one at a time: together they may be larger than memory.

@@ -19,14 +19,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use kahawai_store::batch::Batch;
+use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{
     Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
 };
-use kahawai_store::names::Epoch;
+use kahawai_store::names::{Epoch, Term, Xid};
+use kahawai_store::replica::{Copied, Replica, Tap};
 use tokio::runtime::Runtime;
 
 use crate::commit::{Backend as _, Committer};
+use crate::copies::Copies;
 use crate::election::candidate::RowElection;
 use crate::election::{LeaseOptions, LockRow, Mastership};
 use crate::fault::Fault;
@@ -54,6 +56,7 @@ const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 pub struct Postgres {
     writer: Worker<CommitCall>,
     reader: Worker<LookCall>,
+    copies: Arc<Copies>,
     closing: Arc<AtomicBool>,
 }
 
@@ -127,12 +130,22 @@ impl Postgres {
             closing: closing.clone(),
         };
         let limits = LIMITS;
-        let committer =
-            Committer { backend, mastership, limits, stopped, closing: closing.clone(), known, transactions };
+        let copies = Arc::new(Copies::default());
+        let committer = Committer {
+            backend,
+            mastership,
+            limits,
+            copies: Arc::clone(&copies),
+            stopped,
+            closing: closing.clone(),
+            known,
+            transactions,
+        };
         let reading = self::runtime()?;
         Ok(Self {
             writer: Worker::start("postgres writer", move |calls| committer.run(&runtime, &calls))?,
             reader: Worker::start("postgres reader", move |calls| looker.run(&reading, &calls))?,
+            copies,
             closing,
         })
     }
@@ -140,7 +153,7 @@ impl Postgres {
 
 impl Store for Postgres {
     fn commit(&self, batch: Batch, done: Completion<Committed>) {
-        self.writer.submit((batch, done));
+        self.writer.submit((batch.into(), done));
     }
 
     fn read(&self, request: ReadRequest, done: Completion<Page>) {
@@ -159,6 +172,24 @@ impl Store for Postgres {
         self.closing.store(true, Ordering::Release);
         self.reader.end();
         self.writer.end();
+    }
+}
+
+impl Replica for Postgres {
+    fn begin_term(&self, term: Term) {
+        self.copies.begin_term(term);
+    }
+
+    fn tap(&self, tap: Arc<dyn Tap>) {
+        self.copies.tap(tap);
+    }
+
+    fn append(&self, copied: Copied, done: Completion<Committed>) {
+        self.writer.submit((copied.into(), done));
+    }
+
+    fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
+        self.reader.submit(LookCall::Prepared(xid, done));
     }
 }
 

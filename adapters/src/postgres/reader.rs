@@ -190,6 +190,10 @@ impl Snapshot for Reader {
         Ok(state::each_prepared(self.session()?.0, show).await?)
     }
 
+    async fn prepared(&mut self, xid: &Xid) -> std::result::Result<Vec<Vec<Operation>>, Fault> {
+        Ok(state::prepared(self.session()?.0, xid).await?)
+    }
+
     async fn entries(&mut self) -> std::result::Result<Vec<TableEntry>, Fault> {
         Ok(self.try_entries().await?)
     }

@@ -55,7 +55,7 @@ const VERSION_1: &str = "
         destination_id_next bigint NOT NULL,
         subscription_id_next bigint NOT NULL
     ) WITH (fillfactor = 10);
-    INSERT INTO {p}store VALUES (1, 0, 1, 1, 1, 1);
+    INSERT INTO {p}store VALUES (1, 0, 0, 1, 1, 1);
 
     CREATE TABLE {p}destinations (
         id bigint PRIMARY KEY,

@@ -1,13 +1,14 @@
 //! What the writer knows, read from the tables.
 
 use kahawai_store::batch::{Destination, DestinationKind, Operation, Subscription};
-use kahawai_store::codec::{Span, decode_batch};
+use kahawai_store::codec::{Span, decode_batch, decode_batch_whole};
 use kahawai_store::names::{DestinationId, Epoch, SubscriptionId, Xid};
 use tokio_postgres::Row;
 
 use super::connection::Session;
 use super::error::{Error, Result};
 use super::value::{bytes, text, unsigned};
+use crate::copies;
 use crate::known::{Known, Next, Tables, named};
 
 /// What the tables say, and the number of the last transaction.
@@ -68,7 +69,12 @@ pub(super) async fn next(session: &Session) -> Result<Next> {
         FROM {p}store WHERE one = 1";
     let rows = session.rows(sql, &[]).await?;
     let row = one(&rows, "store")?;
+    let name = copies::TABLE.as_bytes();
+    let sql = "SELECT value FROM {p}entries WHERE digest = sha256(sha256($1::bytea) || $2::bytea)";
+    let kept = session.rows(sql, &[&name, &copies::KEY]).await?;
+    let kept = kept.first().map(|row| row.try_get::<_, &[u8]>(0)).transpose()?;
     Ok(Next {
+        batch_last: copies::decode(kept).map_err(Error::failed)?,
         arrival: unsigned(row, 0)?,
         message_id: unsigned(row, 1)?,
         destination_id: unsigned(row, 2)?,
@@ -111,6 +117,18 @@ pub(super) async fn subscriptions(session: &Session) -> Result<Vec<(Subscription
     }
     found.sort_unstable_by_key(|(subscription, _, _)| subscription.id);
     Ok(found)
+}
+
+/// The chunks of a prepared transaction in their order, with the messages; none where it is not prepared.
+pub(super) async fn prepared(session: &Session, xid: &Xid) -> Result<Vec<Vec<Operation>>> {
+    let sql = "SELECT operations FROM {p}prepared WHERE format = $1 AND global = $2 AND branch = $3
+        ORDER BY chunk";
+    let rows = session.rows(sql, &[&xid.format, &&xid.global[..], &&xid.branch[..]]).await?;
+    let chunk = |row: &Row| {
+        let batch = decode_batch_whole(&bytes(row, 0)?);
+        Ok(batch.map_err(|error| Error::failed(format!("prepared transaction {xid}: {error}")))?.operations)
+    };
+    rows.iter().map(chunk).collect()
 }
 
 /// Shows every chunk of every prepared transaction, in their order, one at a time: together they may be larger than memory.

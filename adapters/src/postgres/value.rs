@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use super::error::{Error, Result};
 
 /// The same 64 bits with a sign, as PostgreSQL keeps integers. Equality stays; order does only below 2⁶³, so
-/// nothing but arrivals, which count up from 1, is ordered by the database.
+/// nothing but arrivals, which count up from 0, is ordered by the database.
 pub(super) fn signed(number: u64) -> i64 {
     number.cast_signed()
 }

@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, Params, params};
 
 use super::error::{Error, Result};
 use super::value::{bytes, encode, signed, unsigned};
+use crate::copies::kept_name;
 use crate::known::Known;
 
 /// Applies operations that the catalogue has admitted.
@@ -35,11 +36,11 @@ impl Apply<'_> {
             Operation::Decide { xid, outcome } => self.decide(&xid, outcome),
             Operation::Put { table, key, value: Some(value) } => {
                 let sql = "INSERT OR REPLACE INTO entries (name, key, value) VALUES (?1, ?2, ?3)";
-                self.execute(sql, params![&*table, &key[..], &value[..]]).map(drop)
+                self.execute(sql, params![&*kept_name(table), &key[..], &value[..]]).map(drop)
             }
             Operation::Put { table, key, value: None } => {
                 let sql = "DELETE FROM entries WHERE name = ?1 AND key = ?2";
-                self.execute(sql, params![&*table, &key[..]]).map(drop)
+                self.execute(sql, params![&*kept_name(table), &key[..]]).map(drop)
             }
         }
     }

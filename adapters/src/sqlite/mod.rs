@@ -19,12 +19,14 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use kahawai_store::batch::Batch;
+use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{Committed, Completion, Limits, Page, ReadRequest, Recovered, Store};
 use kahawai_store::election::Hold;
-use kahawai_store::names::Epoch;
+use kahawai_store::names::{Epoch, Term, Xid};
+use kahawai_store::replica::{Copied, Replica, Tap};
 use rusqlite::{Connection, OpenFlags, params};
 
+use crate::copies::Copies;
 use crate::worker::{CommitCall, Worker};
 use error::Result;
 use reader::Reader;
@@ -63,6 +65,7 @@ impl Default for Options {
 pub struct Sqlite {
     writer: Worker<CommitCall>,
     reader: Worker<reader::Call>,
+    copies: Arc<Copies>,
 }
 
 impl Sqlite {
@@ -95,17 +98,19 @@ impl Sqlite {
         reading.pragma_update(None, "query_only", true)?;
         let reader = Reader { connection: reading, epoch, stopped: stopped.clone() };
         let known = state::load(&connection)?;
-        let writer = Writer { connection, known, hold, limits: LIMITS, stopped };
+        let copies = Arc::new(Copies::default());
+        let writer = Writer { connection, known, hold, limits: LIMITS, copies: Arc::clone(&copies), stopped };
         Ok(Self {
             writer: Worker::start("sqlite writer", move |calls| writer.run(&calls))?,
             reader: Worker::start("sqlite reader", move |calls| reader.run(&calls))?,
+            copies,
         })
     }
 }
 
 impl Store for Sqlite {
     fn commit(&self, batch: Batch, done: Completion<Committed>) {
-        self.writer.submit((batch, done));
+        self.writer.submit((batch.into(), done));
     }
 
     fn read(&self, request: ReadRequest, done: Completion<Page>) {
@@ -123,6 +128,24 @@ impl Store for Sqlite {
     fn close(&self) {
         self.reader.end();
         self.writer.end();
+    }
+}
+
+impl Replica for Sqlite {
+    fn begin_term(&self, term: Term) {
+        self.copies.begin_term(term);
+    }
+
+    fn tap(&self, tap: Arc<dyn Tap>) {
+        self.copies.tap(tap);
+    }
+
+    fn append(&self, copied: Copied, done: Completion<Committed>) {
+        self.writer.submit((copied.into(), done));
+    }
+
+    fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
+        self.reader.submit(reader::Call::Prepared(xid, done));
     }
 }
 

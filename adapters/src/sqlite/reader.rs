@@ -10,18 +10,20 @@ use kahawai_store::contract::{
     Completion, DestinationState, Page, Prepared, ReadRequest, Recovered, StoreError, StoredMessage,
     SubscriptionState, TableEntry,
 };
-use kahawai_store::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::error::Result;
-use super::state::{destinations, each_prepared, lost, next, subscriptions};
+use super::state::{self, destinations, each_prepared, lost, next, subscriptions};
 use super::value::{bytes, decode, signed, text, unsigned};
+use crate::copies::of_callers;
 
 /// What to look for, and whom to answer.
 #[derive(Debug)]
 pub(super) enum Call {
     Read(ReadRequest, Completion<Page>),
     Recover(Completion<Recovered>),
+    Prepared(Xid, Completion<Vec<Vec<Operation>>>),
 }
 
 pub(super) struct Reader {
@@ -38,6 +40,7 @@ impl Reader {
             match call {
                 Call::Read(request, done) => done.complete(self.look(|| self.read(&request))),
                 Call::Recover(done) => done.complete(self.look(|| self.recover())),
+                Call::Prepared(xid, done) => done.complete(self.look(|| self.prepared_of(&xid))),
             }
         }
     }
@@ -173,7 +176,7 @@ impl Reader {
             message_id_next: MessageId(next.message_id),
             destination_id_next: DestinationId(next.destination_id),
             subscription_id_next: SubscriptionId(next.subscription_id),
-            batch_last: BatchName::default(),
+            batch_last: next.batch_last,
             arrival_next: next.arrival,
             damage: Vec::new(),
         })
@@ -193,13 +196,23 @@ impl Reader {
         Ok(operations.iter().map(|(xid, operations)| Prepared::of(xid, operations)).collect())
     }
 
+    fn prepared_of(&self, xid: &Xid) -> Result<Vec<Vec<Operation>>> {
+        let chunks = state::prepared(&self.connection, xid)?;
+        if chunks.is_empty() {
+            return Err(StoreError::from(Rejection::NotPrepared(xid.clone())).into());
+        }
+        Ok(chunks)
+    }
+
     fn tables(&self) -> Result<Vec<TableEntry>> {
-        let sql = "SELECT name, key, value FROM entries ORDER BY name, key";
+        let sql = "SELECT name, key, value FROM entries";
         let mut statement = self.connection.prepare_cached(sql)?;
         let entries = statement.query_map([], |row| {
             Ok(TableEntry { table: text(row, 0)?, key: bytes(row, 1)?, value: bytes(row, 2)? })
         })?;
-        Ok(entries.collect::<rusqlite::Result<_>>()?)
+        let mut entries = of_callers(entries.collect::<rusqlite::Result<Vec<_>>>()?);
+        entries.sort_unstable_by(|one, other| (&one.table, &one.key).cmp(&(&other.table, &other.key)));
+        Ok(entries)
     }
 }
 

@@ -15,7 +15,8 @@ pub const VERSION: u32 = MIGRATIONS.len() as u32;
 /// What brings version n to n + 1, beginning with none. Never changed once released.
 const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
 
-/// - `store` has one row: the epoch, which every transaction must find to be its own, and the next numbers.
+/// - `store` has one row: the epoch, which every transaction must find to be its own, and the next numbers. Arrivals count from 0, as in
+///   every engine: copies give the same.
 /// - `messages` is what paging walks through, in its order, without touching a body. `waiting` counts the
 ///   subscriptions that have not acknowledged a topic's message; it is 0 on queues, which keeps them out of
 ///   the index by arrival.
@@ -33,7 +34,7 @@ const VERSION_1: &str = "
         destination_id_next INTEGER NOT NULL,
         subscription_id_next INTEGER NOT NULL
     );
-    INSERT INTO store VALUES (1, 0, 1, 1, 1, 1);
+    INSERT INTO store VALUES (1, 0, 0, 1, 1, 1);
 
     CREATE TABLE destinations (
         id INTEGER PRIMARY KEY,

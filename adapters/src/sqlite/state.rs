@@ -1,12 +1,13 @@
 //! What the writer knows, read from and written to the tables.
 
 use kahawai_store::batch::{Destination, DestinationKind, Operation, Subscription};
-use kahawai_store::codec::decode_batch;
+use kahawai_store::codec::{decode_batch, decode_batch_whole};
 use kahawai_store::names::{DestinationId, Epoch, SubscriptionId, Xid};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::error::{Error, Result};
 use super::value::{bytes, signed, text, unsigned};
+use crate::copies;
 use crate::known::{Known, Next, Progress, Tables, named};
 
 /// Reads everything from the database.
@@ -45,7 +46,7 @@ pub(super) fn save(known: &mut Known, connection: &Connection, epoch: Epoch) -> 
             connection.prepare_cached(sql)?.execute(values)?;
         }
     }
-    let Next { arrival, message_id, destination_id, subscription_id } = known.next;
+    let Next { arrival, message_id, destination_id, subscription_id, batch_last: _ } = known.next;
     let sql = "UPDATE store SET arrival_next = ?2, message_id_next = ?3, destination_id_next = ?4,
         subscription_id_next = ?5 WHERE one = 1 AND epoch = ?1";
     let updated = connection.prepare_cached(sql)?.execute(params![
@@ -75,14 +76,28 @@ pub(super) fn lost(epoch: Epoch, found: u64) -> Error {
 
 pub(super) fn next(connection: &Connection) -> Result<Next> {
     let sql = "SELECT arrival_next, message_id_next, destination_id_next, subscription_id_next FROM store";
-    Ok(connection.query_row(sql, [], |row| {
+    let mut next = connection.query_row(sql, [], |row| {
         Ok(Next {
             arrival: unsigned(row, 0)?,
             message_id: unsigned(row, 1)?,
             destination_id: unsigned(row, 2)?,
             subscription_id: unsigned(row, 3)?,
+            ..Next::default()
         })
-    })?)
+    })?;
+    let sql = "SELECT value FROM entries WHERE name = ?1 AND key = ?2";
+    let values = params![copies::TABLE, copies::KEY];
+    let kept = connection.prepare_cached(sql)?.query_row(values, |row| bytes(row, 0)).optional()?;
+    next.batch_last = copies::decode(kept.as_deref()).map_err(|damaged| Error::failed(damaged.to_owned()))?;
+    Ok(next)
+}
+
+/// Keeps the name of the last batch.
+pub(super) fn save_name(known: &Known, connection: &Connection) -> Result<()> {
+    let name = copies::encode(known.next.batch_last);
+    let sql = "INSERT OR REPLACE INTO entries (name, key, value) VALUES (?1, ?2, ?3)";
+    connection.prepare_cached(sql)?.execute(params![copies::TABLE, copies::KEY, name])?;
+    Ok(())
 }
 
 /// The destinations with their counts, in the order of their ids.
@@ -141,6 +156,21 @@ pub(super) fn each_prepared(
         show(xid, chunk)?;
     }
     Ok(())
+}
+
+/// The chunks of a prepared transaction in their order, with the messages; none where it is not prepared.
+pub(super) fn prepared(connection: &Connection, xid: &Xid) -> Result<Vec<Vec<Operation>>> {
+    let sql = "SELECT operations FROM prepared WHERE format = ?1 AND global = ?2 AND branch = ?3
+        ORDER BY chunk";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params![xid.format, &xid.global[..], &xid.branch[..]])?;
+    let mut chunks = Vec::new();
+    while let Some(row) = rows.next()? {
+        let batch = decode_batch_whole(&bytes(row, 0)?);
+        let batch = batch.map_err(|error| Error::failed(format!("prepared transaction {xid}: {error}")))?;
+        chunks.push(batch.operations);
+    }
+    Ok(chunks)
 }
 
 /// The arrival of the first message that a subscription has not acknowledged.

@@ -7,7 +7,8 @@
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 
-use kahawai_store::batch::Batch;
+use kahawai_store::batch::Operation;
+use kahawai_store::catalog::Rejection;
 use kahawai_store::contract::{Committed, Limits, StoreError};
 use kahawai_store::election::Hold;
 use kahawai_store::names::BatchName;
@@ -15,8 +16,9 @@ use rusqlite::{Connection, params};
 
 use super::apply::Apply;
 use super::error::{Error, Result};
-use super::state::{expect_one, load, save};
+use super::state::{expect_one, load, save, save_name};
 use super::value::signed;
+use crate::copies::{Copies, Submitted};
 use crate::known::Known;
 use crate::worker::{CommitCall, gather};
 
@@ -28,6 +30,7 @@ pub(super) struct Writer {
     pub(super) known: Known,
     pub(super) hold: Arc<dyn Hold>,
     pub(super) limits: Limits,
+    pub(super) copies: Arc<Copies>,
     /// The error that stopped the store.
     pub(super) stopped: Arc<OnceLock<StoreError>>,
 }
@@ -45,13 +48,14 @@ impl Writer {
     fn answer(&mut self, group: Vec<CommitCall>) {
         let (batches, completions): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let outcomes = self.commit(&batches);
+        self.copies.show(batches, &outcomes);
         for (completion, outcome) in completions.into_iter().zip(outcomes) {
             completion.complete(outcome);
         }
     }
 
     /// Commits batches in one transaction; where there is no room for all, each in one of its own.
-    fn commit(&mut self, batches: &[Batch]) -> Vec<Outcome> {
+    fn commit(&mut self, batches: &[Submitted]) -> Vec<Outcome> {
         if let Some(error) = self.stopped.get() {
             return batches.iter().map(|_| Err(error.clone())).collect();
         }
@@ -71,30 +75,47 @@ impl Writer {
         }
     }
 
-    fn try_commit(&mut self, batches: &[Batch]) -> Result<Vec<Outcome>> {
+    fn try_commit(&mut self, batches: &[Submitted]) -> Result<Vec<Outcome>> {
         self.connection.execute_batch("BEGIN IMMEDIATE")?;
         let epoch = self.hold.epoch();
         let sql = "UPDATE store SET epoch = ?1 WHERE one = 1 AND epoch = ?1";
         let updated = self.connection.prepare_cached(sql)?.execute(params![signed(epoch.0)])?;
         expect_one(updated, &self.connection, epoch)?;
+        let last = self.known.next.batch_last;
         let outcomes = batches.iter().map(|batch| self.apply(batch)).collect::<Result<_>>()?;
+        if self.known.next.batch_last != last {
+            save_name(&self.known, &self.connection)?;
+        }
         save(&mut self.known, &self.connection, epoch)?;
         self.connection.execute_batch("COMMIT")?;
         self.hold.prove()?;
         Ok(outcomes)
     }
 
-    fn apply(&mut self, batch: &Batch) -> Result<Outcome> {
-        let checked = self.limits.check(&batch.operations);
-        if let Err(rejection) = checked.and_then(|()| self.known.catalog.admit(&batch.operations)) {
-            return Ok(Err(rejection.into()));
-        }
-        let arrival_first = self.known.next.arrival;
+    fn apply(&mut self, submitted: &Submitted) -> Result<Outcome> {
+        let Submitted { batch, copied } = submitted;
+        let committed = match self.admit(&batch.operations, *copied) {
+            Ok(committed) => committed,
+            Err(rejection) => return Ok(Err(rejection.into())),
+        };
+        (self.known.next.arrival, self.known.next.batch_last) = (committed.arrival_first, committed.name);
         let mut apply = Apply { connection: &self.connection, known: &mut self.known };
         for operation in &batch.operations {
             apply.apply(operation.clone())?;
         }
-        Ok(Ok(Committed { arrival_first, name: BatchName::default() }))
+        Ok(Ok(committed))
+    }
+
+    /// Checks a batch, and notes in the catalogue what it does; one that is rejected leaves nothing.
+    fn admit(
+        &mut self,
+        operations: &[Operation],
+        copied: Option<(BatchName, u64)>,
+    ) -> std::result::Result<Committed, Rejection> {
+        self.limits.check(operations)?;
+        let committed = self.copies.place(copied, &self.known.next)?;
+        self.known.catalog.admit(operations)?;
+        Ok(committed)
     }
 
     /// Undoes a transaction that found no room.
