@@ -17,7 +17,7 @@ use imports::{Arrows, name, read_crate, read_file};
 use known::GOING_UP;
 
 /// Each crate's name, and where its root module is.
-const CRATES: [(&str, &str); 9] = [
+const CRATES: [(&str, &str); 10] = [
     ("adapters", "adapters/src"),
     ("broker", "broker/src"),
     ("client", "client/src"),
@@ -26,6 +26,7 @@ const CRATES: [(&str, &str); 9] = [
     ("kahawai", "src"),
     ("openwire", "openwire/src"),
     ("replication", "replication/src"),
+    ("simulation", "simulation/src"),
     ("store", "store/src"),
 ];
 
