@@ -8,7 +8,7 @@ use kahawai_journal::disk::faulty::{Call, FaultyDisk};
 use kahawai_journal::disk::memory::MemoryDisk;
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::stepped::Stepped;
-use kahawai_store::batch::{Batch, Destination, DestinationKind, Operation, Urgency};
+use kahawai_store::batch::{Batch, Destination, DestinationKind, Durability, Operation, Urgency};
 use kahawai_store::conformance::Engine;
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::conformance::replica::Copies;
@@ -265,6 +265,18 @@ fn a_full_disk_refuses_senders_and_takes_them_again_when_there_is_room() {
     assert!(matches!(error, StoreError::Full(_)), "{error}");
     disk.set_room(None);
     store.commit_wait(enqueue(id, 1000)).expect("there is room");
+}
+
+#[test]
+fn what_is_completed_without_a_flush_is_flushed_when_there_is_time() {
+    let disk = MemoryDisk::new();
+    let store = open(&disk, 1);
+    store.eager().commit_wait(create().durable(Durability::Periodic)).expect("it commits");
+    assert!(store.durability().bytes_at_risk > 0);
+    store.idle();
+    assert_eq!(store.durability().bytes_at_risk, 0);
+    let after = open(&disk.crash(&mut || false), 2).eager();
+    assert_eq!(after.recover_wait().expect("it recovers").destinations.len(), 1);
 }
 
 #[test]

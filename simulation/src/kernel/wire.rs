@@ -238,11 +238,8 @@ impl Kernel {
         let stream = connection.stream_mut(id.side());
         let cut_off = stream.truncate(cut.prefix, now + cut.late);
         let at = stream.finish(now + cut.late, Ending::Reset);
-        stream.is_stuck = false;
         self.agenda.add(at, Due::Arrive(id));
-        // What is on its way to whoever learns of it now is lost.
-        let other = connection.stream_mut(id.side().other());
-        other.truncate(0, now);
+        // What is on its way to whoever learns of it now arrives at nobody.
         let end = connection.end_mut(id.side());
         end.socket = Socket::Gone;
         let process = Process { host: end.host, incarnation: end.incarnation };

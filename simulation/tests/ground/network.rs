@@ -1,6 +1,7 @@
 //! Connections, links, cuts.
 
 use kahawai_simulation::fault::Fault;
+use kahawai_simulation::world::World;
 use kahawai_simulation::{Context, Cut, Ending, Partition, Side};
 
 use super::{Heard, MILLI, PORT, Recorder, SECOND, Two};
@@ -19,6 +20,35 @@ fn bytes_come_whole_and_in_order_both_ways() {
         two.world.run_for(SECOND);
         assert_eq!(two.heard("b"), [Heard::Bytes(at_b, text.clone())]);
         assert_eq!(two.heard("a"), [Heard::Bytes(at_a, text)]);
+    }
+}
+
+#[test]
+fn nothing_comes_before_the_word_that_a_connection_is_up() {
+    for seed in 0..50 {
+        let mut two = Two::new(seed);
+        let at_a = two.connect("a", "b", PORT);
+        let accepts =
+            |world: &World| world.node::<Recorder>("b").is_some_and(|recorder| recorder.last.is_some());
+        assert!(two.world.run_until(SECOND, accepts));
+        two.send("b", at_a.other(), b"welcome");
+        two.world.run_for(SECOND);
+        assert_eq!(two.heard("a"), [Heard::Connected, Heard::Bytes(at_a, b"welcome".to_vec())]);
+    }
+}
+
+#[test]
+fn who_is_gone_before_its_connection_is_up_does_not_connect() {
+    for dies in [false, true] {
+        let mut two = Two::new(21);
+        let at_a = two.connect("a", "b", PORT);
+        if dies {
+            two.world.kill("a");
+        } else {
+            two.world.call("a", |_: &mut Recorder, context: &mut Context<'_>| context.close(at_a));
+        }
+        two.world.run_for(SECOND);
+        assert_eq!((two.heard("a"), two.heard("b").len()), (vec![], 0));
     }
 }
 
