@@ -12,8 +12,9 @@
 //! | `reader.rs` | the one thread that reads: pages and recovery |
 //! | `value.rs` | numbers and messages as columns |
 //! | `error.rs` | what an error of the database means to the contract |
-//! | `connection.rs` | a session with a server |
+//! | `connection.rs` | a session with the database |
 //! | `lock.rs` | the row that the election is about |
+//! | `set_aside.rs` | a store that is no copy is kept under another name, an empty one takes its place |
 //! | `activemq.rs` | rows of ActiveMQ's where a store would begin |
 //!
 //! Databases with a server share how they commit (`commit`, `plan`), read (`look`), wait (`pause`), what errors mean (`fault`) and the
@@ -22,6 +23,8 @@
 
 #[cfg(feature = "server")]
 pub mod activemq;
+#[cfg(feature = "server")]
+mod aside;
 #[cfg(feature = "server")]
 mod commit;
 #[cfg(any(feature = "sqlite", feature = "server"))]

@@ -2,10 +2,41 @@
 
 use std::time::{Duration, Instant};
 
+use kahawai_store::contract::StoreError;
+
+use crate::fault::Fault;
+
 const FIRST: Duration = Duration::from_millis(20);
 const LAST: Duration = Duration::from_millis(500);
 /// How often it is said again that we still wait.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
+
+/// How long beginning something waits for a database that is away.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Tries until it is done, for as long as the database is away, within reason. Errors name the database, which begins with `scheme`.
+pub(crate) fn patiently<T>(
+    database: &str,
+    scheme: &str,
+    mut attempt: impl FnMut() -> Result<T, Fault>,
+) -> Result<T, StoreError> {
+    let mut pause = Pause::new("the database", database.to_owned());
+    let deadline = Instant::now() + PATIENCE;
+    let done = loop {
+        match attempt() {
+            Err(Fault::Passing(why)) if Instant::now() < deadline => {
+                std::thread::sleep(pause.next(&why));
+            }
+            done => break done,
+        }
+    };
+    done.map_err(|fault| match fault.told() {
+        StoreError::Failed(reason) if !reason.contains(scheme) => {
+            StoreError::Failed(format!("{database}: {reason}").into())
+        }
+        error => error,
+    })
+}
 
 /// One time that a database is away.
 #[derive(Debug)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Opts, OptsBuilder, Params, Row, Value};
+use tokio::runtime::Runtime;
 
 use super::error::{Result, fault};
 use crate::fault::Fault;
@@ -200,6 +201,12 @@ impl fmt::Debug for Session {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Session")
     }
+}
+
+/// What drives a session, on the thread that asks it.
+pub(super) fn runtime() -> Result<Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| Fault::failed(format!("the engine's thread cannot be started: {error}")))
 }
 
 /// A column, as what it must be.

@@ -9,6 +9,7 @@ mod error;
 mod lock;
 mod reader;
 mod schema;
+mod set_aside;
 mod state;
 mod writer;
 
@@ -20,10 +21,8 @@ use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{
     Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
 };
-use kahawai_store::names::{Epoch, Term, Xid};
+use kahawai_store::names::{Term, Xid};
 use kahawai_store::replica::{Copied, Replica, Tap};
-use mysql_async::Params;
-use tokio::runtime::Runtime;
 
 use crate::commit::{Backend as _, Committer};
 use crate::copies::Copies;
@@ -31,19 +30,18 @@ use crate::election::candidate::RowElection;
 use crate::election::{LeaseOptions, LockRow, Mastership};
 use crate::fault::Fault;
 use crate::look::{LookCall, Looker};
-use crate::pause::Pause;
+use crate::pause::patiently;
 use crate::worker::{CommitCall, Worker};
-use connection::{Session, column};
+use connection::{Session, runtime};
 use error::Result;
 use reader::Reader;
+use state::claim;
 use writer::Writer;
 
 pub use activemq::activemq_rows;
 pub use connection::Database;
 pub use schema::VERSION as SCHEMA_VERSION;
-
-/// How long opening waits for a database that is away.
-const OPEN_PATIENCE: Duration = Duration::from_secs(60);
+pub use set_aside::set_aside;
 
 /// What a statement takes beside the message that it brings.
 const STATEMENT_BYTES: usize = 64 << 10;
@@ -81,37 +79,25 @@ impl Mysql {
         mastership: Mastership,
         lease: Duration,
     ) -> std::result::Result<Self, StoreError> {
-        let mut pause = Pause::new("the database", database.to_string());
-        let deadline = Instant::now() + OPEN_PATIENCE;
-        let opened = loop {
-            match Self::try_open(database, mastership.clone(), lease) {
-                Err(Fault::Passing(why)) if Instant::now() < deadline => {
-                    std::thread::sleep(pause.next(&why));
-                }
-                opened => break opened,
-            }
-        };
-        opened.map_err(|fault| match fault.told() {
-            StoreError::Failed(reason) if !reason.contains("mysql://") => {
-                StoreError::Failed(format!("{database}: {reason}").into())
-            }
-            error => error,
-        })
+        patiently(&database.to_string(), "mysql://", || Self::try_open(database, mastership.clone(), lease))
     }
 
     fn try_open(database: &Database, mastership: Mastership, lease: Duration) -> Result<Self> {
         let epoch = mastership.epoch();
         let begun = Instant::now();
-        let runtime = runtime()?;
+        let writing = runtime()?;
         let database = database.clone();
         let mut backend = Writer { database: database.clone(), lease, epoch, session: None };
-        let (known, transactions, packet) = runtime.block_on(async {
+        let (known, transactions, packet) = writing.block_on(async {
             let mut session = Session::connect(&database, lease).await?;
             schema::check(&mut session, &database).await?;
             schema::make_lock(&mut session).await?;
             claim(&mut session, epoch).await?;
             // Again: only now nobody else changes it.
             let version = schema::check(&mut session, &database).await?;
+            if version == 0 {
+                set_aside::finish(&mut session, &database, epoch, lease).await?;
+            }
             schema::migrate(&mut session, version).await?;
             let (known, transactions) = backend.restore().await?;
             Ok::<_, Fault>((known, transactions, session.packet_bytes_max))
@@ -137,9 +123,9 @@ impl Mysql {
             known,
             transactions,
         };
-        let reading = self::runtime()?;
+        let reading = runtime()?;
         Ok(Self {
-            writer: Worker::start("mysql writer", move |calls| committer.run(&runtime, &calls))?,
+            writer: Worker::start("mysql writer", move |calls| committer.run(&writing, &calls))?,
             reader: Worker::start("mysql reader", move |calls| looker.run(&reading, &calls))?,
             copies,
             closing,
@@ -188,20 +174,4 @@ impl Replica for Mysql {
     fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
         self.reader.submit(LookCall::Prepared(xid, done));
     }
-}
-
-/// Makes the database this epoch's, unless it is a later one's.
-async fn claim(session: &mut Session, epoch: Epoch) -> Result<()> {
-    let sql = "UPDATE {p}lock SET epoch = ?, beats = beats + 1, renewed = SYSDATE(6), released = 0
-        WHERE one = 1 AND epoch <= ?";
-    if session.change(sql, (epoch.0, epoch.0)).await? == 1 {
-        return Ok(());
-    }
-    let rows = session.rows("SELECT epoch FROM {p}lock WHERE one = 1", Params::Empty).await?;
-    Err(Fault::lost(epoch, column(state::one(&rows, "lock")?, 0)?))
-}
-
-fn runtime() -> Result<Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Fault::failed(format!("the engine's thread cannot be started: {error}")))
 }

@@ -38,6 +38,17 @@ pub(super) async fn load(session: &mut Session, epoch: Epoch) -> Result<(Known, 
     Ok((known, transactions))
 }
 
+/// Makes the database this epoch's, unless it is a later one's.
+pub(super) async fn claim(session: &mut Session, epoch: Epoch) -> Result<()> {
+    let sql = "UPDATE {p}lock SET epoch = ?, beats = beats + 1, renewed = SYSDATE(6), released = 0
+        WHERE one = 1 AND epoch <= ?";
+    if session.change(sql, (epoch.0, epoch.0)).await? == 1 {
+        return Ok(());
+    }
+    let rows = session.rows("SELECT epoch FROM {p}lock WHERE one = 1", Params::Empty).await?;
+    Err(Fault::lost(epoch, column(one(&rows, "lock")?, 0)?))
+}
+
 /// The one row of a table that has one.
 pub(super) fn one<'a>(rows: &'a [Row], table: &str) -> Result<&'a Row> {
     rows.first().ok_or_else(|| Fault::failed(format!("the one row of the table '{table}' is missing")))

@@ -11,6 +11,7 @@ mod error;
 mod lock;
 mod reader;
 mod schema;
+mod set_aside;
 mod state;
 mod value;
 mod writer;
@@ -23,9 +24,8 @@ use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{
     Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
 };
-use kahawai_store::names::{Epoch, Term, Xid};
+use kahawai_store::names::{Term, Xid};
 use kahawai_store::replica::{Copied, Replica, Tap};
-use tokio::runtime::Runtime;
 
 use crate::commit::{Backend as _, Committer};
 use crate::copies::Copies;
@@ -33,23 +33,20 @@ use crate::election::candidate::RowElection;
 use crate::election::{LeaseOptions, LockRow, Mastership};
 use crate::fault::Fault;
 use crate::look::{LookCall, Looker};
-use crate::pause::Pause;
+use crate::pause::patiently;
 use crate::worker::{CommitCall, Worker};
-use connection::Session;
-use error::{Error, Result};
+use connection::{Session, runtime};
 use reader::Reader;
-use value::{signed, unsigned};
+use state::claim;
 use writer::Writer;
 
 pub use activemq::activemq_rows;
 pub use connection::Database;
 pub use schema::VERSION as SCHEMA_VERSION;
+pub use set_aside::set_aside;
 
 /// What one batch and one message may take. PostgreSQL itself takes up to 1 GiB a value.
 const LIMITS: Limits = Limits { batch_bytes_max: 8 << 20, message_bytes_max: 256 << 20 };
-
-/// How long opening waits for a database that is away.
-const OPEN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A store in a PostgreSQL database.
 #[derive(Debug)]
@@ -78,40 +75,19 @@ impl Postgres {
     /// # Errors
     /// [`StoreError::Failed`] where the database cannot be used or has a newer schema, which is left untouched;
     /// [`StoreError::Lost`] where a later epoch has claimed it or mastership cannot be proven.
-    pub fn open(
-        database: &Database,
-        mastership: Mastership,
-        lease: Duration,
-    ) -> std::result::Result<Self, StoreError> {
-        let mut pause = Pause::new("the database", database.to_string());
-        let deadline = Instant::now() + OPEN_PATIENCE;
-        let opened = loop {
-            match Self::try_open(database, mastership.clone(), lease) {
-                Err(Fault::Passing(why)) if Instant::now() < deadline => {
-                    std::thread::sleep(pause.next(&why));
-                }
-                opened => break opened,
-            }
-        };
-        opened.map_err(|fault| match fault.told() {
-            StoreError::Failed(reason) if !reason.contains("postgres://") => {
-                StoreError::Failed(format!("{database}: {reason}").into())
-            }
-            error => error,
+    pub fn open(database: &Database, mastership: Mastership, lease: Duration) -> Result<Self, StoreError> {
+        patiently(&database.to_string(), "postgres://", || {
+            Self::try_open(database, mastership.clone(), lease)
         })
     }
 
-    fn try_open(
-        database: &Database,
-        mastership: Mastership,
-        lease: Duration,
-    ) -> std::result::Result<Self, Fault> {
+    fn try_open(database: &Database, mastership: Mastership, lease: Duration) -> Result<Self, Fault> {
         let epoch = mastership.epoch();
         let begun = Instant::now();
-        let runtime = runtime()?;
+        let writing = runtime()?;
         let database = database.clone();
         let mut backend = Writer { database: database.clone(), lease, epoch, connection: None };
-        let (known, transactions) = runtime.block_on(async {
+        let (known, transactions) = writing.block_on(async {
             let session = Session::connect(&database, lease, "start").await?;
             schema::check(&session, &database).await?;
             schema::make_lock(&session).await?;
@@ -141,9 +117,9 @@ impl Postgres {
             known,
             transactions,
         };
-        let reading = self::runtime()?;
+        let reading = runtime()?;
         Ok(Self {
-            writer: Worker::start("postgres writer", move |calls| committer.run(&runtime, &calls))?,
+            writer: Worker::start("postgres writer", move |calls| committer.run(&writing, &calls))?,
             reader: Worker::start("postgres reader", move |calls| looker.run(&reading, &calls))?,
             copies,
             closing,
@@ -191,23 +167,4 @@ impl Replica for Postgres {
     fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
         self.reader.submit(LookCall::Prepared(xid, done));
     }
-}
-
-/// Makes the database this epoch's, unless it is a later one's.
-async fn claim(session: &Session, epoch: Epoch) -> Result<()> {
-    let wanted = signed(epoch.0);
-    let sql =
-        "UPDATE {p}lock SET epoch = $1, beats = beats + 1, renewed = clock_timestamp(), released = false
-        WHERE one = 1 AND epoch <= $1 RETURNING epoch";
-    if session.rows(sql, &[&wanted]).await?.len() == 1 {
-        return Ok(());
-    }
-    let rows = session.rows("SELECT epoch FROM {p}lock WHERE one = 1", &[]).await?;
-    let found = unsigned(state::one(&rows, "lock")?, 0)?;
-    Err(state::lost(epoch, found))
-}
-
-fn runtime() -> Result<Runtime> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| Error::failed(format!("the engine's thread cannot be started: {error}")))
 }

@@ -7,7 +7,7 @@ use tokio_postgres::Row;
 
 use super::connection::Session;
 use super::error::{Error, Result};
-use super::value::{bytes, text, unsigned};
+use super::value::{bytes, signed, text, unsigned};
 use crate::copies;
 use crate::known::{Known, Next, Tables, named};
 
@@ -51,6 +51,20 @@ async fn load_locked(session: &Session, epoch: Epoch) -> Result<Loaded> {
     let known =
         known.map_err(|rejection| Error::failed(format!("the tables contradict each other: {rejection}")))?;
     Ok(Loaded { known, transactions })
+}
+
+/// Makes the database this epoch's, unless it is a later one's.
+pub(super) async fn claim(session: &Session, epoch: Epoch) -> Result<()> {
+    let wanted = signed(epoch.0);
+    let sql =
+        "UPDATE {p}lock SET epoch = $1, beats = beats + 1, renewed = clock_timestamp(), released = false
+        WHERE one = 1 AND epoch <= $1 RETURNING epoch";
+    if session.rows(sql, &[&wanted]).await?.len() == 1 {
+        return Ok(());
+    }
+    let rows = session.rows("SELECT epoch FROM {p}lock WHERE one = 1", &[]).await?;
+    let found = unsigned(one(&rows, "lock")?, 0)?;
+    Err(lost(epoch, found))
 }
 
 /// The one row of a table that has one.

@@ -8,57 +8,39 @@
 //! transactions change nothing. The file must be on a local file system: SQLite's log needs shared memory.
 
 mod apply;
+mod connection;
 mod error;
 mod reader;
 mod schema;
+mod set_aside;
 mod state;
 mod value;
 mod writer;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{Committed, Completion, Limits, Page, ReadRequest, Recovered, Store};
 use kahawai_store::election::Hold;
-use kahawai_store::names::{Epoch, Term, Xid};
+use kahawai_store::names::{Term, Xid};
 use kahawai_store::replica::{Copied, Replica, Tap};
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::OpenFlags;
 
 use crate::copies::Copies;
 use crate::worker::{CommitCall, Worker};
+use connection::{connect, make};
 use error::Result;
 use reader::Reader;
-use value::{signed, unsigned};
 use writer::Writer;
 
+pub use connection::Options;
 pub use error::OpenError;
 pub use schema::VERSION as SCHEMA_VERSION;
+pub use set_aside::set_aside;
 
 /// What one batch and one message may take. SQLite itself takes up to 10⁹ bytes a value.
 const LIMITS: Limits = Limits { batch_bytes_max: 8 << 20, message_bytes_max: 256 << 20 };
-
-/// Of prepared statements that are kept: more than there are.
-const STATEMENTS_MAX: usize = 64;
-
-/// How the database is used.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// After how many pages of 4 KiB the log is written back into the database.
-    pub checkpoint_pages: u32,
-    /// The most pages the database may have: beyond them the store is full.
-    pub pages_max: Option<u32>,
-    /// How long to wait for another process that is writing to the database (a backup, a stale master) before the
-    /// store counts as failed.
-    pub busy_timeout: Duration,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self { checkpoint_pages: 1000, pages_max: None, busy_timeout: Duration::from_secs(10) }
-    }
-}
 
 /// A store in one SQLite database.
 #[derive(Debug)]
@@ -81,16 +63,7 @@ impl Sqlite {
 
     fn try_open(path: &Path, hold: Arc<dyn Hold>, options: Options) -> Result<Self> {
         let epoch = hold.epoch();
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_CREATE, options)?;
-        let version = schema::check(&connection, path)?;
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", options.checkpoint_pages)?;
-        if let Some(pages_max) = options.pages_max {
-            connection.pragma_update(None, "max_page_count", pages_max)?;
-        }
-        schema::migrate(&connection, version)?;
-        claim(&connection, epoch)?;
+        let connection = make(path, epoch, options)?;
         hold.prove()?;
 
         let stopped = Arc::new(OnceLock::new());
@@ -147,25 +120,4 @@ impl Replica for Sqlite {
     fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>) {
         self.reader.submit(reader::Call::Prepared(xid, done));
     }
-}
-
-fn connect(path: &Path, create: OpenFlags, options: Options) -> Result<Connection> {
-    // Each connection has one thread: SQLite need not lock it. A path that looks like a URI is still a path.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | create;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(options.busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-    Ok(connection)
-}
-
-/// Makes the database this epoch's, unless it is a later one's.
-fn claim(connection: &Connection, epoch: Epoch) -> Result<()> {
-    connection.execute_batch("BEGIN IMMEDIATE")?;
-    let found = connection.query_row("SELECT epoch FROM store", [], |row| unsigned(row, 0))?;
-    if found > epoch.0 {
-        return Err(state::lost(epoch, found));
-    }
-    connection.execute("UPDATE store SET epoch = ?1", params![signed(epoch.0)])?;
-    connection.execute_batch("COMMIT")?;
-    Ok(())
 }
