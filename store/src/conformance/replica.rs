@@ -351,3 +351,19 @@ pub fn random_batches_make_equal_copies(copies: &mut dyn Copies) {
     assert_equal(&*stores[0], &*stores[1], "at the end");
     stores.iter().for_each(|store| store.close());
 }
+
+/// Commits random batches, some of which are refused: a store full of all that there can be, of more than one rank.
+pub fn fill_at_random(store: &dyn Replica, seed: u64, batches: usize) {
+    let mut generator = Generator::from(seed, 0);
+    let mut places = Places::default();
+    places.synchronize(Some(store.recover_wait().expect("it can be read").arrival_next));
+    for _ in 0..batches {
+        let before = generator.known.clone();
+        let batch = places.fill(generator.batch());
+        match store.commit_wait(Batch::new(batch.clone())) {
+            Ok(committed) => places.follow(&batch, Some(committed.arrival_first)),
+            Err(StoreError::Rejected(_)) => generator.known = before,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
