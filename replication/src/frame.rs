@@ -136,6 +136,20 @@ pub enum Why {
 }
 
 impl Frame {
+    /// What kind it is, for people.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Hello(_) => "hello",
+            Self::Welcome(_) => "welcome",
+            Self::Refused(_) => "refused",
+            Self::Batch(_) => "batch",
+            Self::Confirmed(_) => "confirmed",
+            Self::InSync(_) => "in sync",
+            Self::SignOfLife => "sign of life",
+            Self::Leaving => "leaving",
+        }
+    }
+
     /// Writes the frame behind what is there.
     pub fn encode(&self, out: &mut Vec<u8>) {
         let start = out.len();
@@ -342,7 +356,7 @@ impl FrameReader {
     ///
     /// # Errors
     /// [`FrameError`]; the connection is of no use any more then.
-    pub fn next(&mut self) -> Result<Option<Frame>, FrameError> {
+    pub fn take(&mut self) -> Result<Option<Frame>, FrameError> {
         let Some((prefix, rest)) = self.received.split_first_chunk::<PREFIX_LENGTH>() else {
             return Ok(None);
         };
@@ -422,7 +436,7 @@ mod tests {
             let mut found = Vec::new();
             for piece in bytes.chunks(step) {
                 reader.push(piece);
-                while let Some(frame) = reader.next().expect("whole frames") {
+                while let Some(frame) = reader.take().expect("whole frames") {
                     found.push(frame);
                 }
             }
@@ -438,7 +452,7 @@ mod tests {
             for length in 0..bytes.len() {
                 let mut reader = FrameReader::default();
                 reader.push(&bytes[..length]);
-                assert!(matches!(reader.next(), Ok(None)), "{frame:?} cut to {length}");
+                assert!(matches!(reader.take(), Ok(None)), "{frame:?} cut to {length}");
             }
             for bit in 32..bytes.len() * 8 {
                 let mut flipped = bytes.clone();
@@ -446,7 +460,7 @@ mod tests {
                 let mut reader = FrameReader::default();
                 reader.push(&flipped);
                 assert_eq!(
-                    reader.next().expect_err("it was changed"),
+                    reader.take().expect_err("it was changed"),
                     FrameError::Checksum,
                     "{frame:?}, bit {bit}"
                 );
@@ -470,10 +484,10 @@ mod tests {
         reader.push(&[0; 4]);
         let limit = OPENING_MAX;
         assert_eq!(
-            reader.next().expect_err("too long"),
+            reader.take().expect_err("too long"),
             FrameError::TooLong { length: u32::MAX as usize, limit }
         );
         reader.expect_batches(Limits { batch_bytes_max: 10, message_bytes_max: 20 });
-        assert!(matches!(reader.next(), Err(FrameError::TooLong { limit: 65_566, .. })));
+        assert!(matches!(reader.take(), Err(FrameError::TooLong { limit: 65_566, .. })));
     }
 }

@@ -7,6 +7,9 @@
 //! | [`directory`] | an arbiter in a directory of a file system that all members reach |
 //! | [`standing`] | what a store says of its pair, in a table that is copied with the rest |
 //! | [`history`] | what is appended to an empty store to make a copy |
+//! | [`master`] | a store over a store: what it takes is the slave's too before anybody is answered |
+//! | [`slave`] | appends what its master sends |
+//! | [`takeover`] | who serves: at the start, and when a master is gone |
 //! | [`frame`] | what members say to each other, byte by byte |
 //! | [`conformance`] | what every arbiter must do |
 
@@ -16,8 +19,11 @@ pub mod directory;
 mod fields;
 pub mod frame;
 pub mod history;
+pub mod master;
 pub mod record;
+pub mod slave;
 pub mod standing;
+pub mod takeover;
 
 pub use arbiter::{Arbiter, ArbiterError, Held, Version};
 pub use record::{Member, Record, Refused};

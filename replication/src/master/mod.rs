@@ -1,0 +1,599 @@
+//! The store of a master that may have a slave: every batch is its own store's and the slave's before anybody hears of it.
+//!
+//! It wraps a store and is one: the broker above does not know. Without a slave it passes everything on, and answers as the store does.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`link`] | the slave that is connected: how far it is |
+//! | [`state`] | who waits for what |
+//! | [`answers`] | answers in the order of their calls |
+//! | [`join`] | lets a slave in: compares, copies, catches up |
+//!
+//! **When an answer is given.** The store has flushed the batch; and the slave has, from the moment that it is waited for
+//! ([`Stage::Closing`]) until it is known to be out of the set ([`Replicated::go_on_alone`]). Both flush at the same time: a batch is sent when the
+//! store has taken it, before it is flushed.
+//!
+//! **What is read.** Nothing that arrived with a batch that is waited for: it might go with this machine, and come again under the same number as
+//! something else.
+
+mod answers;
+mod join;
+mod link;
+mod state;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
+
+use kahawai_store::batch::{Batch, DurabilityState, Operation};
+use kahawai_store::contract::{
+    Bell, Committed, Completion, Limits, Page, ReadRequest, Recovered, Store, StoreError,
+};
+use kahawai_store::names::{BatchName, Epoch, Term};
+use kahawai_store::replica::{Replica, Taken, Tap};
+
+use crate::frame::{Frame, Hello};
+use crate::record::{Member, Record};
+use crate::standing::{Known, Standing, TABLE};
+use link::Stage;
+pub use link::{Line, LineKey};
+use state::{Gate, State};
+
+/// Who a member is.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// Its name for life.
+    pub member: Member,
+    /// How the others find it.
+    pub known: Known,
+    /// Random for each process.
+    pub process: u64,
+    /// The id of the pair that it would begin: random.
+    pub pair: [u8; 16],
+    /// How long the other may be silent.
+    pub lease: Duration,
+    /// The epoch of its own store, for errors.
+    pub epoch: Epoch,
+}
+
+/// What a master has others do: it may ask an arbiter, or the other member. No call waits; the answers come by [`Replicated`]'s.
+pub trait Overseer: Send + Sync {
+    /// The slave has everything: is to be let into the set, then [`Replicated::admitted`] to be called.
+    fn admit(&self, slave: Member);
+
+    /// A slave that was waited for is gone. It is to be taken out of the set, or found to have taken over: then [`Replicated::go_on_alone`] or
+    /// [`Replicated::step_down`]. `at` is where it would serve; `was_told` that it may take over.
+    fn in_doubt(&self, slave: Member, at: &Known, was_told: bool);
+
+    /// That slave is back and has not taken over, nor will it.
+    fn is_back(&self, slave: Member);
+}
+
+/// A store that is copied to a slave while it is used.
+pub struct Replicated {
+    shared: Arc<Shared>,
+}
+
+impl std::fmt::Debug for Replicated {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Replicated")
+    }
+}
+
+struct Shared {
+    inner: Arc<dyn Replica>,
+    me: Me,
+    overseer: Arc<dyn Overseer>,
+    state: Mutex<State>,
+    /// Rung where a slave has confirmed or is gone.
+    changed: Condvar,
+    /// Mirrors whether batches are to be shown.
+    wants: AtomicBool,
+    bell: OnceLock<Bell>,
+}
+
+/// Shows batches to whoever is still there.
+struct Shown(Weak<Shared>);
+
+impl Tap for Shown {
+    fn wants(&self) -> bool {
+        self.0.upgrade().is_some_and(|shared| shared.wants.load(Ordering::Acquire))
+    }
+
+    fn taken(&self, taken: Taken) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.lock().take(taken);
+        }
+    }
+}
+
+impl Replicated {
+    /// Wraps a store that holds this. Nothing must have been committed since.
+    pub fn new(inner: Arc<dyn Replica>, me: Me, standing: Standing, overseer: Arc<dyn Overseer>) -> Self {
+        let wants = AtomicBool::new(standing.record.is_some());
+        let shared = Arc::new(Shared {
+            inner,
+            me,
+            overseer,
+            state: Mutex::new(State::new(standing)),
+            changed: Condvar::new(),
+            wants,
+            bell: OnceLock::new(),
+        });
+        shared.inner.tap(Arc::new(Shown(Arc::downgrade(&shared))));
+        Self { shared }
+    }
+
+    /// Begins a term as the master of a pair, by this record, which the arbiter holds already if there is one. To be called before anything is
+    /// committed; `done` is called when the store says so.
+    pub fn begin(&self, record: Record, done: Completion<Committed>) {
+        let operations = {
+            let mut state = self.shared.lock();
+            self.shared.inner.begin_term(record.term);
+            self.shared.wants.store(true, Ordering::Release);
+            let first = state.last_taken.number + 1;
+            let terms = state.standing.begin_term(record.term, first);
+            let mut operations = vec![Standing::put_record(&record), terms];
+            operations.extend(state.standing.meet(self.shared.me.member, self.shared.me.known.clone()));
+            state.standing.record = Some(record);
+            operations
+        };
+        self.shared.inner.commit(Batch::new(operations), done);
+    }
+
+    /// A member dialled.
+    pub fn accept(&self, key: LineKey, line: Arc<dyn Line>, hello: Hello) {
+        self.shared.accept(key, line, hello);
+    }
+
+    /// The slave said something.
+    pub fn received(&self, key: LineKey, frame: &Frame) {
+        self.shared.received(key, frame);
+    }
+
+    /// The line is gone.
+    pub fn lost(&self, key: LineKey, why: &str) {
+        self.shared.lost(key, why);
+    }
+
+    /// Time has passed: since what, is the same with each call. To be called several times in a lease.
+    pub fn tick(&self, now: Duration) {
+        self.shared.tick(now);
+    }
+
+    /// The slave is in the set: says so in the store, and to the slave.
+    pub fn admitted(&self, slave: Member) {
+        self.shared.admitted(slave);
+    }
+
+    /// The slave is out of the set, and has not taken over: says so in the store, and answers by that alone.
+    pub fn go_on_alone(&self) {
+        self.shared.go_on_alone();
+    }
+
+    /// Another is master: nobody is answered any more.
+    pub fn step_down(&self, reason: &str) {
+        let error = StoreError::Lost { epoch: self.shared.me.epoch, reason: reason.into() };
+        self.shared.end(error);
+    }
+
+    /// Why nothing works any more.
+    pub fn ended(&self) -> Option<StoreError> {
+        self.shared.lock().ended.clone()
+    }
+
+    /// How things stand, for people.
+    pub fn status(&self) -> Status {
+        self.shared.status()
+    }
+}
+
+/// How things stand with a pair.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// The term, if this is a pair.
+    pub term: Option<Term>,
+    /// The last batch that was taken.
+    pub last: BatchName,
+    /// The slave, if one is connected or was: name and state.
+    pub slave: Option<SlaveStatus>,
+}
+
+/// How a slave is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlaveStatus {
+    /// Its broker's name.
+    pub name: String,
+    /// `joining`, `copying`, `catching up`, `in sync`, `in doubt` or `cut off`.
+    pub state: &'static str,
+    /// How many bytes it is behind.
+    pub bytes_behind: u64,
+    /// What it has.
+    pub confirmed: BatchName,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives every answer that is due; `rings` where nobody else will.
+    fn give<'a>(&'a self, mut state: MutexGuard<'a, State>, rings: bool) {
+        loop {
+            let through = state.may_answer_through();
+            let due = state.answers.due(through);
+            let error = state.ended.clone();
+            if due.is_empty() {
+                self.changed.notify_all();
+                return;
+            }
+            drop(state);
+            for give in due {
+                give(error.clone());
+            }
+            if rings && let Some(bell) = self.bell.get() {
+                bell();
+            }
+            state = self.lock();
+            state.answers.given();
+        }
+    }
+
+    fn end(&self, error: StoreError) {
+        let mut state = self.lock();
+        if state.ended.is_none() {
+            state.ended = Some(error);
+        }
+        let link = state.link.take();
+        let held = match std::mem::replace(&mut state.gate, Gate::Open) {
+            Gate::Open => Default::default(),
+            Gate::Closed { held, .. } | Gate::Draining { held } => held,
+        };
+        let error = state.ended.clone().unwrap_or(StoreError::Closed);
+        self.give(state, true);
+        for (_, done) in held {
+            done.complete(Err(error.clone()));
+        }
+        if let Some(link) = link {
+            link.line.close();
+        }
+    }
+
+    fn commit(self: &Arc<Self>, batch: Batch, done: Completion<Committed>) {
+        let mut state = self.lock();
+        if let Some(error) = state.ended.clone() {
+            drop(state);
+            done.complete(Err(error));
+            return;
+        }
+        if let Gate::Closed { held, .. } | Gate::Draining { held } = &mut state.gate {
+            held.push_back((batch, done));
+            return;
+        }
+        state.in_flight += 1;
+        self.forbid_moves(&mut state, &batch);
+        drop(state);
+        self.commit_inner(batch, done);
+    }
+
+    fn commit_inner(self: &Arc<Self>, batch: Batch, done: Completion<Committed>) {
+        let shared = Arc::clone(self);
+        self.inner.commit(batch, Completion::new(move |result| shared.committed(result, done)));
+    }
+
+    /// The store has answered a batch of somebody's.
+    fn committed(self: &Arc<Self>, result: Result<Committed, StoreError>, done: Completion<Committed>) {
+        let mut state = self.lock();
+        state.in_flight -= 1;
+        if let Err(error) = &result
+            && error.outcome_unknown()
+            && state.ended.is_none()
+        {
+            state.ended = Some(error.clone());
+        }
+        let name = result.as_ref().map_or(BatchName::default(), |committed| committed.name);
+        state.answers.push(name, Box::new(move |error| done.complete(error.map_or(result, Err))));
+        let is_quiet = state.in_flight == 0;
+        let state_mut = &mut *state;
+        let looks = match &mut state_mut.gate {
+            Gate::Closed { looks, .. } if is_quiet && !*looks => {
+                *looks = true;
+                state_mut.link.as_ref().map(|link| link.key)
+            }
+            _ => None,
+        };
+        self.give(state, false);
+        if let Some(key) = looks {
+            self.look(key);
+        }
+    }
+
+    /// Commits what is ours: not through the gate, and answered as the store answers.
+    fn commit_own(
+        self: &Arc<Self>,
+        operations: Vec<Operation>,
+        then: impl FnOnce(&Arc<Self>, Result<Committed, StoreError>) + Send + 'static,
+    ) {
+        let shared = Arc::clone(self);
+        self.inner.commit(Batch::new(operations), Completion::new(move |result| then(&shared, result)));
+    }
+
+    fn received(self: &Arc<Self>, key: LineKey, frame: &Frame) {
+        let mut state = self.lock();
+        let now = state.now;
+        let Some(link) = state.link.as_mut().filter(|link| link.key == key) else { return };
+        link.last_heard = now;
+        match frame {
+            Frame::Confirmed(name) => {
+                if *name > state.last_taken {
+                    drop(state);
+                    self.break_off(key, &format!("it confirmed {name}, which it was never sent"));
+                    return;
+                }
+                let has_everything = state.confirm(*name);
+                let slave = state.link.as_ref().map(|link| link.hello.member);
+                self.give(state, true);
+                match slave {
+                    Some(slave) if has_everything => self.overseer.admit(slave),
+                    _ => self.copy_on(key),
+                }
+            }
+            Frame::SignOfLife => {}
+            Frame::Leaving => {
+                drop(state);
+                self.break_off(key, "it was stopped");
+            }
+            other => {
+                let said = format!("it said what a slave does not say ({})", other.kind());
+                drop(state);
+                self.break_off(key, &said);
+            }
+        }
+    }
+
+    /// Hangs up.
+    fn break_off(self: &Arc<Self>, key: LineKey, why: &str) {
+        let line =
+            self.lock().link.as_ref().filter(|link| link.key == key).map(|link| Arc::clone(&link.line));
+        self.lost(key, why);
+        if let Some(line) = line {
+            line.close();
+        }
+    }
+
+    fn lost(self: &Arc<Self>, key: LineKey, why: &str) {
+        let mut state = self.lock();
+        let Some(link) = state.link.take_if(|link| link.key == key) else { return };
+        let slave = link.hello.member;
+        let known = Known { name: link.hello.name.clone(), addresses: link.hello.addresses.clone() };
+        if state.ended.is_some() {
+            return;
+        }
+        if link.is_waited_for() {
+            tracing::warn!(
+                slave = %known.name,
+                "the slave is gone ({why}): answers wait until it is known whether it has taken over"
+            );
+            state.doubt = Some(slave);
+            drop(state);
+            let was_told = matches!(link.stage, Stage::InSync);
+            self.overseer.in_doubt(slave, &known, was_told);
+            return;
+        }
+        tracing::warn!(slave = %known.name, "the slave is gone ({why}); it was not in sync, and nobody waited for it");
+        self.give(state, true);
+        self.open_gate();
+    }
+
+    fn tick(self: &Arc<Self>, now: Duration) {
+        let mut state = self.lock();
+        state.now = now;
+        let lease = self.me.lease;
+        let Some(link) = &mut state.link else { return };
+        let key = link.key;
+        if now.saturating_sub(link.last_heard) > lease {
+            drop(state);
+            self.break_off(key, &format!("it was silent for more than {} ms", lease.as_millis()));
+            return;
+        }
+        link.line.send(Frame::SignOfLife);
+    }
+
+    fn admitted(self: &Arc<Self>, slave: Member) {
+        let mut state = self.lock();
+        let member = self.me.member;
+        let Some(link) = state.link.as_ref().filter(|link| link.hello.member == slave) else { return };
+        if !matches!(link.stage, Stage::Admitting) {
+            return;
+        }
+        let key = link.key;
+        let known = Known { name: link.hello.name.clone(), addresses: link.hello.addresses.clone() };
+        let step = |record: &Record| record.admit(member, record.term, slave);
+        let record = match state.standing.record.as_ref().map(step) {
+            Some(Ok(record)) => record,
+            refused => {
+                drop(state);
+                debug_assert!(false, "a master is one by its record: {refused:?}");
+                self.break_off(key, "the record of the pair names another master");
+                return;
+            }
+        };
+        let term = record.term;
+        let mut operations = vec![Standing::put_record(&record)];
+        state.standing.keep_only(&[member, slave]);
+        operations.extend(state.standing.meet(slave, known));
+        state.standing.record = Some(record);
+        drop(state);
+        self.commit_own(operations, move |shared, result| {
+            // It is in sync once it has flushed this too.
+            let told = Arc::clone(shared);
+            let mut state = shared.lock();
+            match result {
+                Ok(committed) => {
+                    let tell = Box::new(move |error: Option<StoreError>| {
+                        if error.is_none() {
+                            told.tell_in_sync(key, term);
+                        }
+                    });
+                    state.answers.push(committed.name, tell);
+                    shared.give(state, true);
+                }
+                Err(error) => {
+                    drop(state);
+                    shared.break_off(key, &format!("the record of the pair could not be written: {error}"));
+                }
+            }
+        });
+    }
+
+    fn tell_in_sync(&self, key: LineKey, term: Term) {
+        let mut state = self.lock();
+        let Some(link) = state.link.as_mut().filter(|link| link.key == key) else { return };
+        link.stage = Stage::InSync;
+        link.line.send(Frame::InSync(term));
+        tracing::info!(slave = %link.hello.name, "in sync: the slave {} has everything and would take over (term {term})", link.hello.name);
+    }
+
+    fn go_on_alone(self: &Arc<Self>) {
+        let mut state = self.lock();
+        let member = self.me.member;
+        let Some(slave) = state.doubt else { return };
+        let step = |record: &Record| record.cut_off(member, record.term, slave).ok();
+        let Some(record) = state.standing.record.as_ref().and_then(step) else {
+            debug_assert!(false, "a master is one by its record");
+            return;
+        };
+        state.standing.record = Some(record.clone());
+        drop(state);
+        self.commit_own(vec![Standing::put_record(&record)], move |shared, result| {
+            let mut state = shared.lock();
+            if let Err(error) = &result {
+                if error.outcome_unknown() {
+                    drop(state);
+                    shared.end(error.clone());
+                    return;
+                }
+                tracing::warn!("that the slave is out could not be written down: {error}");
+            }
+            if state.doubt != Some(slave) {
+                return;
+            }
+            state.stop_waiting();
+            tracing::warn!(
+                "cut off: the slave is out, and what is sent from now on is on this machine alone until it is back"
+            );
+            shared.give(state, true);
+        });
+    }
+
+    fn status(&self) -> Status {
+        let state = self.lock();
+        let record = state.standing.record.as_ref();
+        let slave = match (&state.link, state.doubt) {
+            (Some(link), _) => Some(SlaveStatus {
+                name: link.hello.name.clone(),
+                state: match link.stage {
+                    Stage::Joining => "joining",
+                    Stage::Copying { .. } => "copying",
+                    Stage::Following | Stage::Closing(_) | Stage::Admitting => "catching up",
+                    Stage::InSync => "in sync",
+                },
+                bytes_behind: link.bytes_behind() as u64,
+                confirmed: link.confirmed,
+            }),
+            (None, doubt) => {
+                let others = state.standing.members.iter().find(|(member, _)| **member != self.me.member);
+                others.map(|(_, known)| SlaveStatus {
+                    name: known.name.clone(),
+                    state: if doubt.is_some() { "in doubt" } else { "cut off" },
+                    bytes_behind: 0,
+                    confirmed: BatchName::default(),
+                })
+            }
+        };
+        Status { term: record.map(|record| record.term), last: state.last_taken, slave }
+    }
+
+    /// Everything of a page that may be seen.
+    fn show(self: &Arc<Self>, request: ReadRequest, done: Completion<Page>) {
+        let shared = Arc::clone(self);
+        self.inner.read(
+            request,
+            Completion::new(move |result: Result<Page, StoreError>| {
+                let hidden_from = shared.lock().hidden_from();
+                let (mut page, from) = match (result, hidden_from) {
+                    (Ok(page), Some(from)) => (page, from),
+                    (result, _) => return done.complete(result),
+                };
+                let (last, found) = (page.cursor_last(), page.messages.len() + page.damaged.len());
+                page.messages.retain(|stored| stored.cursor.arrival < from);
+                page.damaged.retain(|(_, cursor)| cursor.arrival < from);
+                let is_bare = page.messages.is_empty() && page.damaged.is_empty();
+                if is_bare && found > 0 && !page.end {
+                    // All of it is hidden; what stands behind it need not be.
+                    shared.show(ReadRequest { after: last, ..request }, done);
+                    return;
+                }
+                done.complete(Ok(page));
+            }),
+        );
+    }
+
+    /// Waits until all that was taken is on both sides, or the slave is gone, or for a lease; then takes leave.
+    fn leave(&self) {
+        let state = self.lock();
+        let waits = |state: &mut State| {
+            state.ended.is_none() && state.doubt.is_none() && state.waits && state.hidden_from().is_some()
+        };
+        let waited = self.changed.wait_timeout_while(state, self.me.lease, waits);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        if let Some(link) = state.link.take() {
+            link.line.send(Frame::Leaving);
+            link.line.close();
+        }
+    }
+}
+
+impl Store for Replicated {
+    fn commit(&self, batch: Batch, done: Completion<Committed>) {
+        self.shared.commit(batch, done);
+    }
+
+    fn read(&self, request: ReadRequest, done: Completion<Page>) {
+        self.shared.show(request, done);
+    }
+
+    fn recover(&self, done: Completion<Recovered>) {
+        let shared = Arc::clone(&self.shared);
+        self.shared.inner.recover(Completion::new(move |result: Result<Recovered, StoreError>| {
+            let result = result.map(|mut recovered| {
+                recovered.tables.retain(|entry| entry.table != TABLE);
+                recovered
+            });
+            // As of batches that are completed here, and not yet for those above: they wait for the slave.
+            let mut state = shared.lock();
+            let name = if state.waits { state.last_taken } else { BatchName::default() };
+            state.answers.push(name, Box::new(move |error| done.complete(error.map_or(result, Err))));
+            shared.give(state, true);
+        }));
+    }
+
+    fn limits(&self) -> Limits {
+        self.shared.inner.limits()
+    }
+
+    fn ring(&self, bell: Bell) -> bool {
+        // Where the store does not ring, answers speak for themselves.
+        self.shared.inner.ring(Arc::clone(&bell)) && self.shared.bell.set(bell).is_ok()
+    }
+
+    fn durability(&self) -> DurabilityState {
+        self.shared.inner.durability()
+    }
+
+    fn close(&self) {
+        self.shared.leave();
+        self.shared.inner.close();
+        self.shared.end(StoreError::Closed);
+    }
+}
