@@ -10,6 +10,8 @@
 //! | [`master`] | a store over a store: what it takes is the slave's too before anybody is answered |
 //! | [`slave`] | appends what its master sends |
 //! | [`takeover`] | who serves: at the start, and when a master is gone |
+//! | [`member`] | what a member does until it serves: asks, follows, takes over |
+//! | [`oversight`] | what a master does whose slave is gone |
 //! | [`frame`] | what members say to each other, byte by byte |
 //! | [`conformance`] | what every arbiter must do |
 
@@ -20,6 +22,8 @@ mod fields;
 pub mod frame;
 pub mod history;
 pub mod master;
+pub mod member;
+pub mod oversight;
 pub mod record;
 pub mod slave;
 pub mod standing;
