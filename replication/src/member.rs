@@ -1,5 +1,5 @@
 //! What a member does from the moment its store is open until it serves: asks, follows, takes over. It decides; whoever runs it dials, follows and opens,
-//! one thing at a time: [`MemberCourse::next`] says what to do, and what came of it is told before it is asked again.
+//! one thing at a time: [`MemberCourse::what_next`] says what to do, and what came of it is told before it is asked again.
 //!
 //! **A hello is a promise not to take over.** So a slave that lost its master dials without one first: only who has heard the master answer says hello.
 
@@ -164,7 +164,7 @@ impl MemberCourse {
     }
 
     /// What to do next.
-    pub fn next(&mut self) -> Do {
+    pub fn what_next(&mut self) -> Do {
         if let Some(pause) = self.pause.take() {
             return Do::Wait(pause);
         }
@@ -176,7 +176,7 @@ impl MemberCourse {
             },
             Stage::Following { lost: Some(lost), .. } if lost.has_left && lost.was_in_sync => {
                 self.take_over();
-                self.next()
+                self.what_next()
             }
             // Whoever it followed is what it has to know about.
             Stage::Following { lost: Some(lost), .. } if lost.was_in_sync => Do::Dial(lost.at.clone()),
