@@ -34,8 +34,8 @@ fn the_exit_code_says_whether_a_broker_may_start_from_a_file() {
     assert_eq!(check("advisorySupport='false'", &[]).0, Some(1));
     assert_eq!(check("brokerName='${name}'", &[]).0, Some(2));
     assert_eq!(check("brokerName='${name}'", &["-D", "name=a"]).0, Some(0));
-    assert_eq!(check("masterConnectorURI='tcp://a:1'", &[]).0, Some(2));
-    assert_eq!(check("masterConnectorURI='tcp://a:1'", &["--without", "masterConnectorURI"]).0, Some(1));
+    assert_eq!(check("passiveSlave='true'", &[]).0, Some(2));
+    assert_eq!(check("passiveSlave='true'", &["--without", "passiveSlave"]).0, Some(1));
 
     let (code, text) = check("a='1'", &["--json"]);
     let told: Value = serde_json::from_str(&text).expect("JSON");

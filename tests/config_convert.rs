@@ -60,12 +60,9 @@ fn a_converted_file_is_shown_as_the_xml_is_and_nothing_is_written_over() {
 
     assert_eq!(run(&["convert", xml, "--to", toml]).status.code(), Some(2));
     assert_eq!(fs::read_to_string(&to).expect("it is there"), written);
-    fs::write(&file, text.replace("schedulerSupport", "masterConnectorURI")).expect("written");
+    fs::write(&file, text.replace("schedulerSupport", "passiveSlave")).expect("written");
     let other = folder.path().join("other.toml");
     let refused = run(&["convert", xml, "--to", other.to_str().expect("UTF-8")]);
     let said = String::from_utf8_lossy(&refused.stderr);
-    assert!(
-        refused.status.code() == Some(2) && said.contains("masterConnectorURI") && !other.exists(),
-        "{said}"
-    );
+    assert!(refused.status.code() == Some(2) && said.contains("passiveSlave") && !other.exists(), "{said}");
 }

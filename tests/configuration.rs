@@ -122,7 +122,7 @@ fn what_would_open_a_door_is_refused_line_by_line_and_nothing_is_begun() {
     let folder = directory();
     let file = folder.path().join("activemq.xml");
     let text = "\
-<broker xmlns=\"http://activemq.apache.org/schema/core\" masterConnectorURI=\"tcp://localhost:1\">
+<broker xmlns=\"http://activemq.apache.org/schema/core\" masterConnectorURI=\"ssl://localhost:1\">
   <persistenceAdapter><kahaDB directory=\"store\"/></persistenceAdapter>
   <transportConnectors><transportConnector uri=\"ssl://127.0.0.1:0\"/></transportConnectors>
 </broker>

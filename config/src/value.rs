@@ -72,6 +72,34 @@ pub fn bind_address(text: &str) -> Result<String, String> {
     kahawai_broker::listen::check(text).map(|()| text.to_owned())
 }
 
+/// Where a master is, `tcp://HOST:PORT`; options behind it are passed over, as they are for clients' connections.
+///
+/// # Errors
+/// In words, where it is none.
+pub fn master_uri(text: &str) -> Result<String, String> {
+    let (scheme, rest) = text.split_once("://").unwrap_or(("", text));
+    let place = rest.split(['?', '/']).next().unwrap_or_default();
+    match scheme {
+        "tcp" | "nio" => {}
+        "ssl" | "nio+ssl" => {
+            return Err(
+                "there is no TLS yet: write tcp:, and keep the line between both brokers to yourselves"
+                    .to_owned(),
+            );
+        }
+        _ => {
+            return Err(format!(
+                "needs tcp://HOST:PORT, as in tcp://{}",
+                if place.is_empty() { "master:61616" } else { place }
+            ));
+        }
+    }
+    if place.rsplit_once(':').is_none_or(|(_, port)| port == "0") {
+        return Err(format!("'{place}' is no place of a master: write tcp://HOST:PORT"));
+    }
+    kahawai_broker::listen::check(place).map(|()| format!("tcp://{place}"))
+}
+
 /// A broker's name: what clients are told, the claim on a store holds, and one line of the log has room for.
 ///
 /// # Errors

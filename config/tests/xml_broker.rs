@@ -111,21 +111,36 @@ fn nothing_is_passed_over() {
 
 #[test]
 fn what_would_make_a_second_master_or_open_a_door_is_refused_unless_it_is_named() {
-    let text = broker(
-        "masterConnectorURI='tcp://a:1' waitForSlave='false'",
-        "\n  <plugins><authorizationPlugin/></plugins>",
-    );
+    let text =
+        broker("passiveSlave='true' waitForSlave='false'", "\n  <plugins><authorizationPlugin/></plugins>");
     let (_, found) = read_with(&text, &[]);
     assert_eq!(found.len(), 2, "{found:#?}");
-    assert!(
-        found[0].contains("refused: masterConnectorURI") && found[0].contains("--without masterConnectorURI")
-    );
+    assert!(found[0].contains("refused: passiveSlave") && found[0].contains("--without passiveSlave"));
     assert!(found[1].starts_with("conf/a.xml:2:12: refused: <authorizationPlugin>"), "{}", found[1]);
-    let (_, found) = read_with(&text, &["masterConnectorURI", "authorizationPlugin"]);
+    let (_, found) = read_with(&text, &["passiveSlave", "authorizationPlugin"]);
     assert!(found.iter().all(|one| one.contains(": warning: ")) && found.len() == 2, "{found:#?}");
     // A slip in the name would leave a door shut that was meant to be open: it is told.
     let (_, found) = read_with(&broker("", ""), &["plugin"]);
     is_one(&found, &["warning: --without plugin"]);
+}
+
+#[test]
+fn a_pair_is_told_by_activemqs_attributes() {
+    let pair = "masterConnectorURI='tcp://0.0.0.0:61616?trace=true' shutdownOnMasterFailure='true' waitForSlave='true' shutdownOnSlaveFailure='TRUE'";
+    let (made, found) = read_with(&broker(pair, ""), &[]);
+    assert_eq!(found, [""; 0]);
+    let pair = made.broker.pair;
+    assert_eq!(pair.master_connector_uri.as_deref(), Some("tcp://0.0.0.0:61616"));
+    assert!(pair.shutdown_on_master_failure && pair.wait_for_slave && pair.shutdown_on_slave_failure);
+    for (uri, said) in [
+        ("ssl://a:1", "no TLS yet"),
+        ("a:1", "tcp://a:1"),
+        ("tcp://a", "HOST:PORT"),
+        ("tcp://a:0", "HOST:PORT"),
+    ] {
+        let (_, found) = read_with(&broker(&format!("masterConnectorURI='{uri}'"), ""), &[]);
+        is_one(&found, &["refused: masterConnectorURI", said]);
+    }
 }
 
 #[test]

@@ -131,7 +131,8 @@ fn each_file_that_is_accepted_comes_to_the_same_as_toml() {
 
 /// Whatever the XML can say, said otherwise than by default.
 const ALL: &str = "<broker xmlns='http://activemq.apache.org/schema/core' brokerName='all-of_it' schedulePeriodForDestinationPurge='1000'
-    maxPurgedDestinationsPerSweep='7'><destinations><queue physicalName='Q \"'/><topic physicalName='T'/></destinations>
+    maxPurgedDestinationsPerSweep='7' masterConnectorURI='tcp://m:1' shutdownOnMasterFailure='true' shutdownOnSlaveFailure='true'
+    waitForSlave='true'><destinations><queue physicalName='Q \"'/><topic physicalName='T'/></destinations>
   <destinationPolicy><policyMap>
     <defaultEntry><policyEntry maxPageSize='11'/></defaultEntry>
     <policyEntries>
@@ -179,7 +180,7 @@ fn no_setting_that_the_xml_can_say_is_lost() {
     assert!(!converted.is_secret && !converted.lacks_password);
     // A second entry for the same says nothing.
     let of_the_second: Vec<_> =
-        converted.text.lines().filter(|line| line.ends_with("# given.xml:22")).collect();
+        converted.text.lines().filter(|line| line.ends_with("# given.xml:23")).collect();
     assert_eq!(of_the_second, [""; 0]);
     // The test itself says all of them.
     let usual = show::rows(&Effective::default());

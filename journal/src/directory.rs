@@ -169,6 +169,11 @@ impl StoreDirectory {
         &self.disk
     }
 
+    /// What store this is: random, made with it, and the same for as long as it lives.
+    pub fn identity(&self) -> [u8; 16] {
+        self.id
+    }
+
     /// What store this is.
     pub(crate) fn id(&self) -> RandomId {
         self.id

@@ -14,6 +14,12 @@ pub const VERSION_MIN: u8 = 1;
 /// Highest version known.
 pub const VERSION_MAX: u8 = 12;
 
+/// Which replication is spoken: what a broker and its slave say to each other once OpenWire has brought them together.
+pub const REPLICATION: i32 = 1;
+
+/// The property that says so. No other implementation knows it, and each passes over what it does not know.
+const REPLICATION_PROPERTY: &str = "KahawaiReplication";
+
 /// Cache slots where both peers leave the size open, ActiveMQ's `MARSHAL_CACHE_SIZE`.
 const CACHE_SIZE_OPEN: usize = i16::MAX as usize / 2;
 
@@ -50,6 +56,8 @@ pub struct Preferences {
     pub provider_version: Option<Text>,
     /// Platform of the implementation.
     pub platform_details: Option<Text>,
+    /// Which replication of Kahawai's is spoken; 0 for none, as whoever else says nothing of it.
+    pub replication: i32,
 }
 
 impl Default for Preferences {
@@ -71,6 +79,7 @@ impl Default for Preferences {
             provider_name: Some("Kahawai".into()),
             provider_version: Some(env!("CARGO_PKG_VERSION").into()),
             platform_details: Some("Rust".into()),
+            replication: 0,
         }
     }
 }
@@ -112,6 +121,7 @@ impl Preferences {
             provider_name: text("ProviderName"),
             provider_version: text("ProviderVersion"),
             platform_details: text("PlatformDetails"),
+            replication: number(REPLICATION_PROPERTY).clamp(0, i32::MAX.into()) as i32,
         })
     }
 
@@ -131,6 +141,9 @@ impl Preferences {
         ]
         .into_iter()
         .collect();
+        if self.replication != 0 {
+            properties.put(REPLICATION_PROPERTY, self.replication);
+        }
         for (name, text) in [
             ("Host", &self.host),
             ("ProviderName", &self.provider_name),

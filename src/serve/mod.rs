@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`pair`] | master and slave without a shared store |
 //! | [`pause`] | how long to wait before the next try for the mastership |
 //! | [`address`] | looks at a slave's address before it is needed |
 //! | [`background`] | what takes its time, away from the runtime's threads |
@@ -14,6 +15,7 @@
 
 mod address;
 mod background;
+mod pair;
 mod pause;
 mod place;
 mod role;
@@ -33,6 +35,8 @@ use crate::exit::{Exit, Failure};
 use crate::occupied;
 use address::Look;
 use background::blocking;
+use kahawai_replication::member::Opening;
+use pair::Pairing;
 use pause::Pause;
 use place::{Held, Place};
 use role::Ended;
@@ -67,6 +71,12 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
     };
     status.store(&place.description());
     let mut pause = Pause::default();
+    let pairing = {
+        let (place, config) = (place.clone(), Arc::clone(&config));
+        blocking(move || Pairing::new(&config, place.identity())).await?
+    };
+    let pairing = pairing.map_err(|error| Failure::new(Exit::Other, format!("no random bytes: {error}")))?;
+    let mut opening = Opening::AsItIs;
     let mut is_first = true;
     loop {
         let acquired = acquire(&place, &mut told, &watch, &status, &mut signals, is_first).await?;
@@ -75,9 +85,10 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
             status.stopped();
             return Ok(());
         };
-        status.master(held.hold().epoch());
         let since = Instant::now();
-        match role::serve_as_master(&mut told, &place, held, &status, &mut signals).await? {
+        let how = std::mem::replace(&mut opening, Opening::AsItIs);
+        match role::hold_store(&mut told, &pairing, &place, held, how, &status, &mut signals).await? {
+            Ended::Reopen(how) => opening = how,
             Ended::Stopped => {
                 status.stopped();
                 return Ok(());

@@ -23,11 +23,13 @@ use kahawai_journal::election::ElectionOptions;
 use kahawai_journal::journal::{Journal, OpenError};
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::steps::Watch;
+use kahawai_replication::member::Opening;
 use kahawai_store::batch::Durability;
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use kahawai_store::contract::StoreError;
-use kahawai_store::contract::{Store, StoreWait as _};
+use kahawai_store::contract::StoreWait as _;
 use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold, Holder};
+use kahawai_store::replica::Replica;
 
 use crate::exit::{Exit, Failure};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -224,16 +226,28 @@ impl Place {
         }
     }
 
+    /// What names this store among the copies of it: the same for as long as it lives.
+    pub(super) fn identity(&self) -> [u8; 16] {
+        match self {
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => identity_of(&database.to_string()),
+            #[cfg(feature = "mysql")]
+            Self::Mysql(database) => identity_of(&database.to_string()),
+            _ => self.directory().map(StoreDirectory::identity).unwrap_or_default(),
+        }
+    }
+
     /// Opens the store as its master; gives what recovery found damaged with it. Blocks.
     pub(super) fn open_store(
         &self,
         config: &Configuration,
         held: &Held,
+        opening: Opening,
         cancel: &Cancel,
-    ) -> Result<(Arc<dyn Store>, Vec<String>), NotOpened> {
-        let store: Arc<dyn Store> = match (self, held) {
+    ) -> Result<(Arc<dyn Replica>, Vec<String>), NotOpened> {
+        let store: Arc<dyn Replica> = match (self, held) {
             (Self::Journal(directory, journal_options), held) => {
-                let opened = Journal::open(directory, held.hold(), journal_options.clone());
+                let opened = open_journal(directory, &held.hold(), journal_options, opening);
                 Arc::new(opened.map_err(|error| match error {
                     OpenError::Lost(lost) => NotOpened::Lost(lost.reason.to_string()),
                     error => {
@@ -245,15 +259,29 @@ impl Place {
                 })?)
             }
             #[cfg(feature = "sqlite")]
-            (Self::Sqlite(path, _), held) => Arc::new(open_sqlite(path, &held.hold(), cancel)?),
+            (Self::Sqlite(path, _), held) => {
+                let hold = held.hold();
+                if opening != Opening::AsItIs {
+                    told_aside(open_sqlite(&hold, path, cancel, || sqlite::set_aside(path, &hold, SQLITE))?);
+                }
+                Arc::new(open_sqlite(&hold, path, cancel, || Sqlite::open(path, Arc::clone(&hold), SQLITE))?)
+            }
             #[cfg(feature = "postgres")]
             (Self::Postgres(database), held) => {
-                let opened = Postgres::open(database, held.mastership(), config.broker.lease);
+                let lease = config.broker.lease;
+                if opening != Opening::AsItIs {
+                    told_aside(postgres::set_aside(database, &held.mastership(), lease).map_err(not_opened)?);
+                }
+                let opened = Postgres::open(database, held.mastership(), lease);
                 Arc::new(opened.map_err(not_opened)?)
             }
             #[cfg(feature = "mysql")]
             (Self::Mysql(database), held) => {
-                let opened = Mysql::open(database, held.mastership(), config.broker.lease);
+                let lease = config.broker.lease;
+                if opening != Opening::AsItIs {
+                    told_aside(mysql::set_aside(database, &held.mastership(), lease).map_err(not_opened)?);
+                }
+                let opened = Mysql::open(database, held.mastership(), lease);
                 Arc::new(opened.map_err(not_opened)?)
             }
         };
@@ -275,13 +303,57 @@ impl Place {
     }
 }
 
+/// How an SQLite database is used.
+#[cfg(feature = "sqlite")]
+const SQLITE: sqlite::Options = sqlite::Options {
+    checkpoint_pages: 1000,
+    pages_max: None,
+    busy_timeout: std::time::Duration::from_secs(1),
+};
+
+/// Says where a store was set aside.
+#[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
+fn told_aside(place: Option<String>) {
+    if let Some(place) = place {
+        tracing::warn!(
+            "the store that was here is no copy of the master's: it is set aside as {place}, and a copy is made"
+        );
+    }
+}
+
+fn open_journal(
+    directory: &StoreDirectory,
+    hold: &Arc<dyn Hold>,
+    options: &JournalOptions,
+    opening: Opening,
+) -> Result<Journal, OpenError> {
+    match opening {
+        Opening::AsItIs => Journal::open(directory, Arc::clone(hold), options.clone()),
+        Opening::CutTo(_) | Opening::SetAside => {
+            Err(OpenError::Failed("a journal cannot be set aside yet".to_owned()))
+        }
+    }
+}
+
+/// A number that a database's name comes to: FNV-1a of 128 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>.
+#[cfg(any(feature = "postgres", feature = "mysql"))]
+fn identity_of(name: &str) -> [u8; 16] {
+    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+    name.bytes().fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME)).to_le_bytes()
+}
+
 /// A master that is stopped in the middle of a transaction keeps SQLite's lock for as long as it lives: its end is waited for.
 #[cfg(feature = "sqlite")]
-fn open_sqlite(path: &Path, hold: &Arc<dyn Hold>, cancel: &Cancel) -> Result<Sqlite, NotOpened> {
-    let options = sqlite::Options { busy_timeout: std::time::Duration::from_secs(1), ..Default::default() };
+fn open_sqlite<T>(
+    hold: &Arc<dyn Hold>,
+    path: &Path,
+    cancel: &Cancel,
+    open: impl Fn() -> Result<T, sqlite::OpenError>,
+) -> Result<T, NotOpened> {
     let mut said = false;
     loop {
-        match Sqlite::open(path, Arc::clone(hold), options) {
+        match open() {
             Ok(store) => return Ok(store),
             Err(sqlite::OpenError::Busy(_)) => {
                 if cancel.is_cancelled() {

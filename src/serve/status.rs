@@ -44,6 +44,21 @@ impl Status {
         notify(&[NotifyState::Ready, NotifyState::Status(&role)]);
     }
 
+    /// It copies a master's store.
+    pub(super) fn follows(&self, master: &str) {
+        let role = format!("slave: copying {master}");
+        say(&format!("role: {role}"));
+        notify(&[NotifyState::Ready, NotifyState::Status(&role)]);
+    }
+
+    pub(super) fn master_gone(&self) {
+        say("stopping: the master is gone (shutdownOnMasterFailure)");
+    }
+
+    pub(super) fn slave_gone(&self) {
+        say("stopping: the slave is gone (shutdownOnSlaveFailure)");
+    }
+
     pub(super) fn master(&self, epoch: Epoch) {
         say("role: master");
         say(&format!("epoch: {epoch}"));

@@ -40,6 +40,8 @@ pub enum Flow {
     Negotiate(Box<WireFormatInfo>),
     /// The peer is leaving.
     Shutdown,
+    /// The peer is a slave, and says nothing more in OpenWire.
+    Slave,
     /// The connection was refused and told so; it is closed if the peer does not do it.
     Refused(Failure),
 }
@@ -112,6 +114,14 @@ impl Session {
         }
         // What may come before the connection is known.
         let command = match command {
+            Command::ConnectionInfo(info) if info.broker_master_connector => {
+                self.stage = Stage::Slave;
+                core.answer(self.key, request, Ok(()));
+                return Ok(Flow::Continue);
+            }
+            Command::BrokerInfo(info) if self.stage == Stage::Slave && info.slave_broker => {
+                return Ok(Flow::Slave);
+            }
             Command::ConnectionInfo(info) => return self.connect(core, &info, request, push),
             Command::KeepAliveInfo(info) => {
                 if info.response_required {

@@ -17,6 +17,8 @@ pub enum Stage {
     Negotiated,
     /// The client has said who it is and was let in.
     Connected(Arc<ConnectionId>),
+    /// A slave has said that it is one: it says who it is in a BrokerInfo, and then nothing more in OpenWire.
+    Slave,
     /// The client has said goodbye; the end of its socket follows.
     Left,
 }
@@ -43,6 +45,7 @@ impl Stage {
             Self::Opening => "before WireFormatInfo",
             Self::Negotiated => "before ConnectionInfo",
             Self::Connected(_) => "on a connection that is there",
+            Self::Slave => "on a connection of a slave",
             Self::Left => "after the connection was closed",
         }
     }

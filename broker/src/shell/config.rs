@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::slaves::Slaves;
 use crate::core::address::Address;
 use crate::core::limits::Limits;
 use crate::core::policy::Policies;
@@ -41,8 +42,43 @@ pub struct BrokerConfig {
     pub destinations: Vec<Address>,
     /// What bounds the broker's memory.
     pub limits: Limits,
+    /// What it is told of its pair.
+    pub pair: Pair,
+    /// Who takes slaves that dial a connector; by default nobody.
+    pub slaves: Slaves,
     /// `destinationPolicy`: what holds for which destination. By default the same for all.
     pub policies: Policies,
+}
+
+/// What a broker is told of its pair: master and slave without a shared store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// `masterConnectorURI`: where its master is; a broker without is no slave.
+    pub master_connector_uri: Option<String>,
+    /// `shutdownOnMasterFailure`: a slave ends when its master is gone, rather than take over.
+    pub shutdown_on_master_failure: bool,
+    /// `shutdownOnSlaveFailure`: a master ends when its slave is gone, rather than serve alone.
+    pub shutdown_on_slave_failure: bool,
+    /// `waitForSlave`: a master lets clients in only once its slave has everything.
+    pub wait_for_slave: bool,
+    /// How long a broker that was in a pair looks for the other one before it serves, where that may have taken over and there is no arbiter.
+    pub wait_for_other: Duration,
+    /// Where the arbiter of the pair is: a directory that both brokers reach, or a witness (`tcp://HOST:PORT`). Without one, a pair that is parted may end
+    /// with two masters.
+    pub arbiter: Option<String>,
+}
+
+impl Default for Pair {
+    fn default() -> Self {
+        Self {
+            master_connector_uri: None,
+            shutdown_on_master_failure: false,
+            shutdown_on_slave_failure: false,
+            wait_for_slave: false,
+            wait_for_other: Duration::from_secs(30),
+            arbiter: None,
+        }
+    }
 }
 
 impl Default for BrokerConfig {
@@ -63,6 +99,8 @@ impl Default for BrokerConfig {
             max_purged_destinations_per_sweep: 0,
             destinations: Vec::new(),
             limits: Limits::default(),
+            pair: Pair::default(),
+            slaves: Slaves::default(),
             policies: Policies::default(),
         }
     }

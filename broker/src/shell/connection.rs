@@ -10,7 +10,7 @@ use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::{BrokerInfo, KeepAliveInfo, ShutdownInfo, WireFormatInfo};
 use kahawai_openwire::frame::{FRAME_PREFIX_LENGTH, frame_bytes_missing, take_frame};
 use kahawai_openwire::ids::BrokerId;
-use kahawai_openwire::negotiation::{Negotiated, Preferences, negotiate};
+use kahawai_openwire::negotiation::{Negotiated, Preferences, REPLICATION, negotiate};
 use kahawai_openwire::wire_format::{Decoder, WireFormat};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -44,6 +44,8 @@ enum End {
     Loud(String),
     /// The broker is stopping.
     Stopped,
+    /// It is a slave's, and handed over.
+    HandedOver,
 }
 
 struct Connection {
@@ -62,6 +64,8 @@ struct Connection {
     last_read: Instant,
     blocked_since: Option<Instant>,
     refused_at: Option<Instant>,
+    /// Whether the peer is a Kahawai that could be a slave.
+    peer_replicates: bool,
 }
 
 /// Serves a connection until it ends.
@@ -87,12 +91,14 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
         last_read: Instant::now(),
         blocked_since: None,
         refused_at: None,
+        peer_replicates: false,
         hub: Arc::clone(&hub),
         outbox: Arc::clone(&outbox),
     };
     let end = connection.run().await;
     hub.unregister(key);
     match end {
+        End::HandedOver => {}
         End::Quiet => tracing::debug!(%peer, "connection closed"),
         End::Stopped => connection.farewell(ShutdownInfo::default().into()).await,
         End::Loud(reason) => {
@@ -180,7 +186,10 @@ impl Connection {
                 match self.next_command() {
                     Ok(Some(command)) => {
                         // What follows is decoded by what this agrees on.
-                        let last = matches!(command, Command::WireFormatInfo(_) | Command::ConnectionInfo(_));
+                        let last = matches!(
+                            command,
+                            Command::WireFormatInfo(_) | Command::ConnectionInfo(_) | Command::BrokerInfo(_)
+                        );
                         commands.push(command);
                         if last {
                             break;
@@ -239,6 +248,15 @@ impl Connection {
 
     fn handle(&mut self, commands: Vec<Command>) -> Result<(), End> {
         let hub = Arc::clone(&self.hub);
+        if hub.config.slaves.keep_clients_out()
+            && commands.iter().any(
+                |command| matches!(command, Command::ConnectionInfo(info) if !info.broker_master_connector),
+            )
+        {
+            return Err(End::Loud(
+                "clients are let in once the slave has everything (waitForSlave)".to_owned(),
+            ));
+        }
         let outbox = Arc::clone(&self.outbox);
         let key = outbox.key;
         let session = &mut self.session;
@@ -260,6 +278,7 @@ impl Connection {
             Ok(Flow::Continue) => Ok(()),
             Ok(Flow::Negotiate(info)) => self.negotiate(&info),
             Ok(Flow::Shutdown) => Err(End::Quiet),
+            Ok(Flow::Slave) => self.hand_over(),
             Ok(Flow::Refused(failure)) => {
                 match self.hub.refusals.now(&failure.message) {
                     Some(1) => tracing::warn!(peer = %self.peer, "connection refused: {failure}"),
@@ -277,6 +296,8 @@ impl Connection {
 
     fn negotiate(&mut self, theirs: &WireFormatInfo) -> Result<(), End> {
         let ours = preferences(&self.hub.config);
+        self.peer_replicates =
+            Preferences::from_info(theirs).is_ok_and(|theirs| theirs.replication == REPLICATION);
         self.negotiated = negotiate(&ours, theirs).map_err(|error| loud(&error))?;
         let (decoder, encoder) = WireFormat::new(&self.negotiated).split();
         self.decoder = decoder;
@@ -291,6 +312,24 @@ impl Connection {
         self.outbox.push(Outgoing::Command(info.into()));
         self.hub.flush(&self.outbox);
         Ok(())
+    }
+
+    /// A slave dialled. What it says is for whoever takes slaves, if it is one that can be understood.
+    fn hand_over(&mut self) -> Result<(), End> {
+        let slaves = &self.hub.config.slaves;
+        if slaves.0.is_none() {
+            return Err(End::Loud("this broker takes no slaves".to_owned()));
+        }
+        if !self.peer_replicates {
+            return Err(End::Loud(
+                "an ActiveMQ wants to be this broker's slave, and cannot copy from it: run kahawai on both (to move from \
+                 ActiveMQ, see README.md)"
+                    .to_owned(),
+            ));
+        }
+        let received = std::mem::take(&mut self.received).freeze();
+        slaves.hand_over(&self.outbox.stream, self.peer, received).map_err(|error| loud(&error))?;
+        Err(End::HandedOver)
     }
 
     /// What every step may have made necessary.
@@ -417,6 +456,7 @@ fn read_some(stream: &TcpStream, received: &mut BytesMut) -> io::Result<usize> {
 fn preferences(config: &BrokerConfig) -> Preferences {
     let milliseconds = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
     Preferences {
+        replication: if config.slaves.0.is_some() { REPLICATION } else { 0 },
         max_inactivity_duration: milliseconds(config.max_inactivity_duration),
         max_inactivity_duration_initial_delay: milliseconds(config.max_inactivity_duration_initial_delay),
         max_frame_size: i64::try_from(config.max_frame_size).unwrap_or(i64::MAX),

@@ -11,4 +11,5 @@ mod outbox;
 mod places;
 mod rarely;
 mod relay;
+pub mod slaves;
 mod stoppable;

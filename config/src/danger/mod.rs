@@ -6,11 +6,13 @@
 //! | [`rule`] | what a rule is |
 //! | [`connectors`] | where clients connect |
 //! | [`stores`] | where messages are kept |
+//! | [`pairs`] | master and slave without a shared store |
 //! | [`policies`] | single policies |
 //! | [`entries`] | which policy applies |
 
 mod connectors;
 mod entries;
+mod pairs;
 mod policies;
 mod rule;
 mod stores;
@@ -21,7 +23,7 @@ pub use rule::{Danger, Rule};
 
 /// All rules.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    [connectors::RULES, stores::RULES, policies::RULES, entries::RULES].into_iter().flatten()
+    [connectors::RULES, stores::RULES, pairs::RULES, policies::RULES, entries::RULES].into_iter().flatten()
 }
 
 /// What every rule finds.

@@ -6,7 +6,7 @@ use kahawai_broker::BrokerConfig;
 
 use super::Setting;
 use super::kind::{ANY, DAY, Kind};
-use super::read::{A_DAY, show_size, show_time, size, time, whole};
+use super::read::{A_DAY, show_size, show_time, size, time, truth, whole};
 use crate::{destinations, value};
 
 /// All of them.
@@ -107,6 +107,48 @@ pub static SETTINGS: &[Setting<BrokerConfig>] = &[
         kind: Kind::List,
         set: |broker, text| destinations::list(text).map(|all| broker.destinations = all),
         show: |broker| Some(destinations::show(&broker.destinations)),
+    },
+    Setting {
+        name: "masterConnectorURI",
+        about: "where the master of this slave is, tcp://HOST:PORT, of a pair without a shared store; unset, it is no slave",
+        kind: Kind::Text,
+        set: |broker, text| value::master_uri(text).map(|uri| broker.pair.master_connector_uri = Some(uri)),
+        show: |broker| broker.pair.master_connector_uri.clone(),
+    },
+    Setting {
+        name: "shutdownOnMasterFailure",
+        about: "whether a slave of such a pair ends when its master is gone, rather than take over",
+        kind: Kind::Truth,
+        set: |broker, text| truth(text).map(|truth| broker.pair.shutdown_on_master_failure = truth),
+        show: |broker| Some(broker.pair.shutdown_on_master_failure.to_string()),
+    },
+    Setting {
+        name: "shutdownOnSlaveFailure",
+        about: "whether a master of such a pair ends when its slave is gone, rather than serve alone",
+        kind: Kind::Truth,
+        set: |broker, text| truth(text).map(|truth| broker.pair.shutdown_on_slave_failure = truth),
+        show: |broker| Some(broker.pair.shutdown_on_slave_failure.to_string()),
+    },
+    Setting {
+        name: "waitForSlave",
+        about: "whether a master of such a pair lets clients in only once its slave has everything",
+        kind: Kind::Truth,
+        set: |broker, text| truth(text).map(|truth| broker.pair.wait_for_slave = truth),
+        show: |broker| Some(broker.pair.wait_for_slave.to_string()),
+    },
+    Setting {
+        name: "waitForOther",
+        about: "how many milliseconds a broker of such a pair looks for the other one before it serves, where that may have taken over and there is no arbiter",
+        kind: Kind::Time { least: 0, most: DAY },
+        set: |broker, text| span(text).map(|time| broker.pair.wait_for_other = time),
+        show: |broker| Some(show_time(broker.pair.wait_for_other)),
+    },
+    Setting {
+        name: "arbiter",
+        about: "where it is written which of such a pair may serve: a directory that both reach; unset, a pair that is parted may end with two masters",
+        kind: Kind::Text,
+        set: |broker, text| value::directory(text).map(|_| broker.pair.arbiter = Some(text.to_owned())),
+        show: |broker| broker.pair.arbiter.clone(),
     },
     Setting {
         name: "maxFailoverProducersToTrack",

@@ -14,9 +14,8 @@ const USAGE: &str = "Kahawai has one memory budget: write <systemUsage>";
 const NO_JMX: &str = "there is no JMX: kahawai stats tells what it would";
 const JAVA: &str = "it names a part of ActiveMQ's own machinery, which is not here";
 const THREADS: &str = "it is for Java's threads, and Kahawai has none of these";
-const USED_ONLY_BY_A_SLAVE: &str = "it has a meaning for a slave with masterConnectorURI only";
-const PURE: &str = "master and slave without a shared store are not built: two brokers would serve at once. Give both \
-                    the same store instead, and remove it";
+const PASSIVE: &str = "a slave that never takes over by itself is not built: write shutdownOnMasterFailure=\"true\", with which it ends";
+const MASTER_CONNECTOR: &str = "write masterConnectorURI=\"tcp://HOST:PORT\" of <broker>";
 const NO_SCHEDULER: &str = "messages with a delay or schedule are delivered at once";
 const NO_VIRTUAL: &str =
     "a queue Consumer.*.VirtualTopic.> gets nothing from its topic yet: use durable subscriptions";
@@ -147,11 +146,11 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
     fixed("useLocalHostBrokerName", "false", "the name is what brokerName says"),
     harmless("vmConnectorURI", "there is no Java in this process that could connect within it"),
     warned("ioExceptionHandler", "a store that fails ends the broker with code 6, and a slave takes over"),
-    door_unless("passiveSlave", "false", PURE),
-    harmless("shutdownOnMasterFailure", USED_ONLY_BY_A_SLAVE),
-    door_unless("shutdownOnSlaveFailure", "false", PURE),
-    door_unless("waitForSlave", "false", PURE),
-    harmless("waitForSlaveTimeout", "it has a meaning with waitForSlave only"),
+    door_unless("passiveSlave", "false", PASSIVE),
+    setting("shutdownOnMasterFailure", Draft::set_broker),
+    setting("shutdownOnSlaveFailure", Draft::set_broker),
+    setting("waitForSlave", Draft::set_broker),
+    warned("waitForSlaveTimeout", "a slave is waited for as long as it takes"),
     door("messageAuthorizationPolicy", "messages are not authorized yet: anybody could read them"),
     door(
         "sslContext",
@@ -167,8 +166,8 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
 
 /// What older versions know.
 const OLD: &[Attribute<Draft>] = &[
-    door("masterConnectorURI", PURE),
-    door("masterConnector", PURE),
+    setting("masterConnectorURI", Draft::set_broker),
+    door("masterConnector", MASTER_CONNECTOR),
     not_yet("useMirroredTopics", "topics have no mirrors"),
     harmless("supportFailOver", "a slave takes over by itself"),
 ];

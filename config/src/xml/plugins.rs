@@ -124,7 +124,7 @@ const NO_BRIDGE: &str = "there are no bridges to other brokers or message system
 pub(crate) const SERVICES: &[Child<Draft>] = &[
     closed_door(
         "masterConnector",
-        "master and slave without a shared store are not built: two brokers would serve at once",
+        "write masterConnectorURI=\"tcp://HOST:PORT\" of <broker> instead: without, it is no slave, and two brokers serve",
     ),
     told("broker", Refused, "one process runs one broker"),
     told("brokerService", Refused, "one process runs one broker"),

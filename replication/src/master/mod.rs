@@ -177,6 +177,31 @@ impl Replicated {
         self.shared.end(error);
     }
 
+    /// It is this time now, whether or not a beat is due; see [`Replicated::tick`].
+    pub fn clock(&self, now: Duration) {
+        let mut state = self.shared.lock();
+        state.now = state.now.max(now);
+    }
+
+    /// When the slave was heard last, if it is waited for; nothing within where it is gone and in doubt.
+    pub fn heard_of_slave(&self) -> Option<Option<Duration>> {
+        let state = self.shared.lock();
+        if state.doubt.is_some() {
+            return Some(None);
+        }
+        state.link.as_ref().filter(|link| link.is_waited_for()).map(|link| Some(link.last_heard))
+    }
+
+    /// The slave that is gone and in doubt.
+    pub fn doubtful(&self) -> Option<Member> {
+        self.shared.lock().doubt
+    }
+
+    /// The record of the pair, as this store has it.
+    pub fn record(&self) -> Option<Record> {
+        self.shared.lock().standing.record.clone()
+    }
+
     /// Why nothing works any more.
     pub fn ended(&self) -> Option<StoreError> {
         self.shared.lock().ended.clone()

@@ -1,0 +1,306 @@
+//! Runs a member's course: dials, follows, asks the arbiter, until it serves or the store has to be opened anew.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kahawai_replication::arbiter::{self, Held, StepError, Version};
+use kahawai_replication::frame::{Frame, FrameReader, Welcome};
+use kahawai_replication::master::Line as _;
+use kahawai_replication::member::{self, Do, MemberCourse, NotPromoted, Opening};
+use kahawai_replication::record::Record;
+use kahawai_replication::slave::{self, Broken, Follower};
+use kahawai_replication::standing::Standing;
+use kahawai_store::contract::StoreWait as _;
+use kahawai_store::election::{Cancel, Hold};
+use kahawai_store::replica::Replica;
+
+use super::line::{SocketLine, read_frames};
+use super::pairing::Pairing;
+use super::prelude::{Connected, connect, hang_up};
+
+/// How long dialling may take, where nothing answers.
+const DIAL: Duration = Duration::from_secs(1);
+/// How often whoever waits looks whether it is to stop.
+const LOOK: Duration = Duration::from_millis(25);
+/// How often the log says that nobody is found.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// What a course came to.
+pub(in crate::serve) enum Came {
+    /// It serves: in a pair by this record, whose term is to be begun.
+    Serve(Box<Standing>, Option<Record>),
+    /// The store is to be closed and opened so.
+    Reopen(Opening),
+    /// It was asked to stop.
+    Stopped,
+    /// The master is gone, and the configuration says to end then.
+    MasterGone,
+    /// The store's own mastership is lost.
+    Lost(String),
+    /// The store failed.
+    Failed(String),
+}
+
+/// A line on which a hello was said.
+struct Dialled {
+    connected: Connected,
+    reader: FrameReader,
+}
+
+struct Run<'a> {
+    pairing: &'a Pairing,
+    store: &'a Arc<dyn Replica>,
+    hold: &'a Arc<dyn Hold>,
+    cancel: &'a Cancel,
+    course: MemberCourse,
+    dialled: Option<Dialled>,
+    /// What was said last of nobody being found, and when.
+    said: Option<(String, Instant)>,
+}
+
+/// Runs the course of a member whose store is open. Blocks; `following` is told of a master that is followed.
+pub(in crate::serve) fn run(
+    pairing: &Pairing,
+    store: &Arc<dyn Replica>,
+    hold: &Arc<dyn Hold>,
+    cancel: &Cancel,
+    following: &mut dyn FnMut(&str),
+) -> Came {
+    let mut run = Run {
+        pairing,
+        store,
+        hold,
+        cancel,
+        course: MemberCourse::new(pairing.course()),
+        dialled: None,
+        said: None,
+    };
+    match run.standing() {
+        Ok(standing) => run.course.opened(standing, pairing.now()),
+        Err(problem) => return Came::Failed(problem),
+    }
+    run.run(following)
+}
+
+impl Run<'_> {
+    fn run(&mut self, following: &mut dyn FnMut(&str)) -> Came {
+        loop {
+            if self.cancel.is_cancelled() {
+                return Came::Stopped;
+            }
+            match self.course.what_next() {
+                Do::Serve(record) => return Came::Serve(Box::new(self.course.standing().clone()), record),
+                Do::Reopen(opening) => return Came::Reopen(opening),
+                Do::Stop => return Came::MasterGone,
+                Do::Fail(problem) => return Came::Failed(problem),
+                Do::Wait(pause) => self.wait(pause),
+                Do::Dial(address) => {
+                    let came = self.dial(&address);
+                    self.tell(&address, &came);
+                    self.course.dialled(&address, came, self.pairing.now());
+                }
+                Do::Promote { record, at_a_risk } => {
+                    let promoted = self.promote(record, at_a_risk);
+                    self.course.promoted(promoted, self.pairing.now());
+                }
+                Do::Follow(welcome) => {
+                    following(&welcome.name);
+                    if let Some(lost) = self.follow(welcome) {
+                        return lost;
+                    }
+                }
+            }
+            if let Err(lost) = self.hold.prove() {
+                return Came::Lost(lost.reason.to_string());
+            }
+        }
+    }
+
+    fn wait(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while Instant::now() < until && !self.cancel.is_cancelled() {
+            thread::sleep(LOOK.min(pause));
+        }
+    }
+
+    fn standing(&self) -> Result<Standing, String> {
+        let recovered = self.store.recover_wait().map_err(|error| error.to_string())?;
+        Standing::of(&recovered).map_err(|error| error.to_string())
+    }
+
+    /// Connects, says hello and hears the answer.
+    fn dial(&mut self, address: &str) -> member::Came {
+        let me = &self.pairing.me;
+        let within = DIAL.min(me.lease);
+        let connected = match connect(address, &me.known.name, within) {
+            Ok(connected) => connected,
+            Err(came) => return came,
+        };
+        let standing = match self.standing() {
+            Ok(standing) => standing,
+            Err(problem) => return member::Came::Other(problem),
+        };
+        let hello = Frame::Hello(Box::new(slave::hello(&standing, me, self.store.limits())));
+        let mut out = Vec::new();
+        hello.encode(&mut out);
+        let silent = member::Came::Silent { said_hello: true };
+        let said = { &connected.socket };
+        if std::io::Write::write_all(&mut { said }, &out).is_err() {
+            return silent;
+        }
+        // What is in flight at the master is waited for, before it says from where to go on.
+        let patience = me.lease.max(DIAL);
+        if connected.socket.set_read_timeout(Some(patience)).is_err() {
+            return silent;
+        }
+        let mut reader = FrameReader::default();
+        let mut answer = None;
+        read_frames(&connected.socket, &connected.received, &mut reader, &mut |reader, frame| {
+            if let Frame::SignOfLife = frame {
+                return true;
+            }
+            if let Frame::Welcome(_) = frame {
+                reader.expect_batches(self.store.limits());
+            }
+            answer = Some(frame);
+            false
+        });
+        let Some(answer) = answer else { return silent };
+        let connected = Connected { received: bytes::Bytes::new(), ..connected };
+        self.dialled = Some(Dialled { connected, reader });
+        member::Came::Said(answer)
+    }
+
+    /// Follows on the line that was dialled last, until it breaks.
+    fn follow(&mut self, welcome: Welcome) -> Option<Came> {
+        let Some(Dialled { connected, mut reader }) = self.dialled.take() else {
+            debug_assert!(false, "a welcome came on a line");
+            return None;
+        };
+        let lease = self.pairing.me.lease;
+        let line = connected.socket.try_clone().and_then(|socket| SocketLine::on(socket, lease));
+        let line = match line.and_then(|line| connected.socket.set_read_timeout(None).map(|()| line)) {
+            Ok(line) => line,
+            Err(error) => return Some(Came::Failed(format!("cannot follow: {error}"))),
+        };
+        let sender = Arc::clone(&line) as Arc<dyn kahawai_replication::master::Line>;
+        let follower = Arc::new(Follower::new(Arc::clone(self.store), sender, welcome, self.pairing.now()));
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let why =
+                    read_frames(&connected.socket, &connected.received, &mut reader, &mut |_, frame| {
+                        follower.received(frame);
+                        follower.broken().is_none()
+                    });
+                follower.lost(&why);
+                ended.store(true, Ordering::Release);
+            });
+            let mut last_tick = Instant::now();
+            while !ended.load(Ordering::Acquire) {
+                if self.cancel.is_cancelled() {
+                    line.send(Frame::Leaving);
+                    line.close();
+                    // Whatever its writer has yet to write goes first; a reader that waits is woken all the same.
+                    thread::sleep(LOOK);
+                    hang_up(&connected.socket);
+                } else if last_tick.elapsed() >= lease / 4 {
+                    last_tick = Instant::now();
+                    follower.tick(self.pairing.now(), lease);
+                    if follower.broken().is_some() {
+                        hang_up(&connected.socket);
+                    }
+                }
+                thread::sleep(LOOK.min(lease / 8));
+            }
+        });
+        // All that came is here before anything else is done with the store.
+        while !follower.is_settled() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        let broken = follower.broken().unwrap_or(Broken::Left);
+        if self.cancel.is_cancelled() {
+            return Some(Came::Stopped);
+        }
+        match &broken {
+            Broken::Line(why) => tracing::warn!("the master is gone: {why}"),
+            Broken::Left => tracing::warn!("the master was stopped"),
+            Broken::Diverged(why) => {
+                tracing::error!("this store is no copy of the master's, and is set aside: {why}")
+            }
+            Broken::Full(why) => tracing::error!("this slave has no room for what the master sends: {why}"),
+            Broken::Failed(why) => tracing::error!("this slave's store failed: {why}"),
+        }
+        self.said = None;
+        let standing = match self.standing() {
+            Ok(standing) => standing,
+            Err(problem) => return Some(Came::Failed(problem)),
+        };
+        self.course.followed(broken, follower.is_in_sync(), follower.last_heard(), standing);
+        None
+    }
+
+    /// Takes the step that makes a master.
+    fn promote(&self, record: Record, at_a_risk: bool) -> Result<Record, NotPromoted> {
+        let me = self.pairing.me.member;
+        let Some(arbiter) = &self.pairing.arbiter else {
+            if at_a_risk {
+                tracing::warn!(
+                    "nobody was found for {} ms (waitForOther): this broker serves, though the other one of the pair may have \
+                     taken over and been parted from this one; name an arbiter for both to be sure",
+                    self.pairing.course().wait.as_millis()
+                );
+            }
+            return Ok(record);
+        };
+        let held = arbiter.read().map_err(|error| self.unreachable(&error))?;
+        if let Held { record: None, .. } = held {
+            // A pair that got its arbiter later: what its own record says is all that is known.
+            let was_in_sync =
+                self.course.standing().record.as_ref().is_some_and(|record| record.in_sync.contains(&me));
+            if !was_in_sync {
+                return Err(NotPromoted::Refused);
+            }
+            return match arbiter.replace(Version::default(), &record) {
+                Ok(true) => Ok(record),
+                Ok(false) => Err(NotPromoted::Unreachable),
+                Err(error) => Err(self.unreachable(&error)),
+            };
+        }
+        match arbiter::step(&**arbiter, |found| {
+            found.promote(me).map(|promoted| Record { term: promoted.term.max(record.term), ..promoted })
+        }) {
+            Ok(promoted) => Ok(promoted),
+            Err(StepError::Arbiter(error)) => Err(self.unreachable(&error)),
+            Err(error) => {
+                tracing::warn!("the arbiter does not let this broker serve: {error}");
+                Err(NotPromoted::Refused)
+            }
+        }
+    }
+
+    fn unreachable(&self, error: &dyn std::fmt::Display) -> NotPromoted {
+        tracing::error!("nobody can take over until the arbiter answers: {error}");
+        NotPromoted::Unreachable
+    }
+
+    /// Says what came of dialling, where that is news.
+    fn tell(&mut self, address: &str, came: &member::Came) {
+        let text = match came {
+            member::Came::Said(Frame::Refused(refusal)) => {
+                format!("{address} does not let this broker in: {}", refusal.text)
+            }
+            member::Came::Said(_) => return,
+            member::Came::Refused => format!("nobody listens at {address}"),
+            member::Came::Silent { .. } => format!("nobody answers at {address}"),
+            member::Came::Other(why) => format!("{address} cannot be followed: {why}"),
+        };
+        let is_news = self.said.as_ref().is_none_or(|(said, when)| *said != text || when.elapsed() > REMIND);
+        if is_news {
+            tracing::warn!("{text}; this broker goes on looking for its master");
+            self.said = Some((text, Instant::now()));
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! What does not change while the process lives: who it is to its pair.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kahawai_config::Configuration;
+use kahawai_replication::arbiter::Arbiter;
+use kahawai_replication::directory::DirectoryArbiter;
+use kahawai_replication::master::Me;
+use kahawai_replication::member::Course;
+use kahawai_replication::record::Member;
+use kahawai_replication::standing::Known;
+use kahawai_store::names::Epoch;
+
+/// What a process is to its pair, from its start to its end.
+#[derive(Clone)]
+pub(in crate::serve) struct Pairing {
+    pub(super) me: Me,
+    pub(super) arbiter: Option<Arc<dyn Arbiter>>,
+    pub(super) config: Arc<Configuration>,
+    pub(super) began: Instant,
+}
+
+impl Pairing {
+    /// Of a process with this configuration, whose store has this identity.
+    pub(in crate::serve) fn new(config: &Arc<Configuration>, member: [u8; 16]) -> std::io::Result<Self> {
+        let broker = &config.broker;
+        let addresses = broker.bind.iter().map(|bind| format!("tcp://{}", reachable(bind))).collect();
+        let me = Me {
+            member: Member(member),
+            known: Known { name: broker.broker_name.clone(), addresses },
+            process: u64::from_le_bytes(random()?),
+            pair: random()?,
+            lease: broker.lease,
+            epoch: Epoch(0),
+        };
+        let arbiter = broker.pair.arbiter.as_ref();
+        let arbiter = arbiter.map(|path| Arc::new(DirectoryArbiter::new(path)) as Arc<dyn Arbiter>);
+        Ok(Self { me, arbiter, config: Arc::clone(config), began: Instant::now() })
+    }
+
+    /// How long this process has lived.
+    pub(super) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    pub(super) fn course(&self) -> Course {
+        let pair = &self.config.broker.pair;
+        Course {
+            me: self.me.member,
+            master: pair.master_connector_uri.clone(),
+            lease: self.me.lease,
+            wait: pair.wait_for_other,
+            has_arbiter: self.arbiter.is_some(),
+            shutdown_on_master_failure: pair.shutdown_on_master_failure,
+        }
+    }
+}
+
+/// An address at which others find what listens there: where that is every address of this host, its name.
+fn reachable(bind: &str) -> String {
+    let every = ["0.0.0.0:", "[::]:"].iter().find_map(|every| bind.strip_prefix(every));
+    match every {
+        Some(port) => {
+            let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+            format!("{name}:{port}")
+        }
+        None => bind.to_owned(),
+    }
+}
+
+fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    let mut filled = 0;
+    while filled < N {
+        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(bytes)
+}
