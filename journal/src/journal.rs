@@ -23,6 +23,7 @@ use kahawai_store::replica::{Copied, Replica, Tap};
 use crate::compact::cleaner;
 use crate::compact::to_end;
 pub use crate::compact::to_end::Compacted;
+use crate::cut::Cut;
 use crate::directory::StoreDirectory;
 use crate::options::JournalOptions;
 use crate::prepared;
@@ -109,6 +110,20 @@ impl Journal {
         hold: Arc<dyn Hold>,
         options: JournalOptions,
     ) -> Result<Self, OpenError> {
+        Self::open_cut(store, hold, options, None)
+    }
+
+    /// The same, leaving out what of the log before is to be cut: that is set aside. See [`Cut`].
+    ///
+    /// # Errors
+    /// As [`Journal::open`]. Nothing was changed then, or, where the disk failed behind the cut, all of it was made: opening the store as it is
+    /// sets aside what is left to.
+    pub fn open_cut(
+        store: &StoreDirectory,
+        hold: Arc<dyn Hold>,
+        options: JournalOptions,
+        cut: Option<Cut>,
+    ) -> Result<Self, OpenError> {
         let limits =
             Limits { batch_bytes_max: options.batch_bytes_max, message_bytes_max: options.message_bytes_max };
         let queue = Arc::new(Queue::new(&options));
@@ -120,7 +135,7 @@ impl Journal {
         }
         let pauses = Pauses { idle: options.idle_interval, flush: options.journal_disk_sync_interval };
         let mut writer =
-            Writer::begin(Arc::clone(store.disk()), Arc::clone(&hold), store.id(), options, true)?;
+            Writer::begin(Arc::clone(store.disk()), Arc::clone(&hold), store.id(), options, cut, true)?;
         let shared = Arc::clone(writer.shared());
         // The hold outlives the store; what was closed has nothing at risk.
         let shown = Arc::downgrade(&shared);

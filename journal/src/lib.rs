@@ -13,10 +13,12 @@
 //! | [`directory`] | a directory that is, or becomes, a store |
 //! | [`journal`] | the engine: threads around writer and readers; `Store` |
 //! | `stepped` | the engine without threads, for simulations (feature `simulation`) |
+//! | [`cut`] | what of a log is left out when a store is opened |
 //! | [`inspect`] | looking at a store without being its master |
 //! | [`options`], [`steps`] | how it works; the named steps at which tests stop it |
 
 mod compact;
+pub mod cut;
 pub mod directory;
 pub mod disk;
 pub mod election;

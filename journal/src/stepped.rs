@@ -22,6 +22,7 @@ use kahawai_store::names::{BatchName, Term, Xid};
 use kahawai_store::replica::{Copied, Replica, Tap};
 
 use crate::compact::head::HeadReader;
+use crate::cut::Cut;
 use crate::directory::StoreDirectory;
 use crate::disk::Disk;
 use crate::election::chance;
@@ -86,6 +87,20 @@ impl Stepped {
         options: JournalOptions,
         seed: u64,
     ) -> Result<Self, OpenError> {
+        Self::open_cut(disk, hold, options, None, seed)
+    }
+
+    /// The same, leaving out what of the log before is to be cut, as [`crate::journal::Journal::open_cut`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_cut(
+        disk: &Arc<dyn Disk>,
+        hold: Arc<dyn Hold>,
+        options: JournalOptions,
+        cut: Option<Cut>,
+        seed: u64,
+    ) -> Result<Self, OpenError> {
         let limits =
             Limits { batch_bytes_max: options.batch_bytes_max, message_bytes_max: options.message_bytes_max };
         let level = options.journal_disk_sync_strategy;
@@ -93,7 +108,7 @@ impl Stepped {
         let writer = chance::settled(seed, || {
             let store = StoreDirectory::on(Arc::clone(disk))
                 .map_err(|error| OpenError::Failed(format!("cannot begin the store: {error}")))?;
-            Ok::<_, OpenError>(Writer::begin(Arc::clone(disk), hold, store.id(), options, false)?)
+            Ok::<_, OpenError>(Writer::begin(Arc::clone(disk), hold, store.id(), options, cut, false)?)
         })?;
         let shared = Arc::clone(writer.shared());
         let mut engine = Engine { writer, head: HeadReader::default() };

@@ -232,11 +232,13 @@ fn report(facts: &Facts) -> Value {
             "prepared": files(facts.taken.spares),
             "index": files(facts.taken.index),
             "quarantine": files(facts.taken.quarantine),
+            "left_out": files(facts.taken.aside),
             "small": files(facts.taken.small),
             "backups": files(facts.taken.backups),
             "other": files(facts.taken.foreign),
         },
         "quarantined_files": facts.taken.quarantined,
+        "left_out_files": facts.taken.left_out,
         "destinations": destinations,
         "subscriptions": subscriptions,
         "prepared": prepared,
@@ -364,6 +366,15 @@ fn disk(facts: &Facts, out: &mut dyn Write) -> Result<(), Trouble> {
             count(taken.quarantine.count, "segment", "segments"),
             bytes(taken.quarantine.bytes),
             taken.quarantined.join(", ")
+        )?;
+    }
+    if taken.aside.count > 0 {
+        writeln!(
+            out,
+            "left out: {}, {}, set aside when this store was made a copy of another's; no broker reads them, and they may be removed: {}",
+            count(taken.aside.count, "file", "files"),
+            bytes(taken.aside.bytes),
+            taken.left_out.join(", ")
         )?;
     }
     Ok(())

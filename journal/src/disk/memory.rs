@@ -4,7 +4,7 @@
 //! it might be after the power failed: what was synced, and of everything else, sector by sector and name by name,
 //! whatever `keep` chooses. A process that dies without the machine dying is simply one that makes no more calls.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -80,10 +80,20 @@ impl MemoryDisk {
         names.sort_unstable();
         names.dedup();
         let mut copies: BTreeMap<u64, Arc<Inode>> = BTreeMap::new();
+        let is_aside = |name: &FileName| matches!(name, FileName::Aside { .. });
+        let aside: BTreeSet<u64> =
+            state.names.iter().filter_map(|(name, inode)| is_aside(name).then_some(inode.number)).collect();
+        let mut kept_aside: BTreeMap<u64, bool> = BTreeMap::new();
         for name in names {
             let (now, durable) = (state.names.get(&name), state.durable_names.get(&name));
             let same = now.map(|inode| inode.number) == durable.map(|inode| inode.number);
-            let chosen = if same || !keep() { durable } else { now };
+            // What is given its name as set aside is at one of its names: a rename is atomic. Elsewhere more is tried than can happen.
+            let moved = [now, durable].into_iter().flatten().find(|inode| aside.contains(&inode.number));
+            let kept = match moved {
+                Some(inode) if !same => *kept_aside.entry(inode.number).or_insert_with(&mut *keep),
+                _ => !same && keep(),
+            };
+            let chosen = if kept { now } else { durable };
             if let Some(inode) = chosen {
                 let copy = copies.entry(inode.number).or_insert_with(|| Arc::new(inode.crash(keep)));
                 after.names.insert(name, Arc::clone(copy));

@@ -6,6 +6,7 @@ pub(crate) mod batch;
 pub(crate) mod body;
 pub(crate) mod checkpoint;
 pub(crate) mod claim;
+pub(crate) mod cut;
 pub(crate) mod fields;
 pub(crate) mod identity;
 pub(crate) mod name;

@@ -18,6 +18,8 @@ pub enum FileName {
     Beat(Epoch),
     /// An epoch has begun its log, and sealed the one before: `epoch-N.seal`.
     Seal(Epoch),
+    /// An epoch leaves out some of the log before, and sets that aside: `epoch-N.cut`.
+    Cut(Epoch),
     /// A segment of an epoch's log: `journal-EPOCH-NUMBER.log`.
     Segment {
         /// The epoch that created the file, and alone writes it.
@@ -35,6 +37,15 @@ pub enum FileName {
     /// A damaged segment that was set aside once what could be read of it was written anew: `quarantine-EPOCH-NUMBER.log`.
     Quarantine {
         /// The epoch that created the file.
+        epoch: Epoch,
+        /// Its number as a segment.
+        number: u64,
+    },
+    /// A segment that a cut left out, as it was, or what of it stood behind the cut: `aside-BY-EPOCH-NUMBER.log`.
+    Aside {
+        /// The epoch that made the cut.
+        by: Epoch,
+        /// The epoch that wrote what is in it.
         epoch: Epoch,
         /// Its number as a segment.
         number: u64,
@@ -66,10 +77,14 @@ impl fmt::Display for FileName {
             Self::Claim(epoch) => write!(formatter, "epoch-{:010}.claim", epoch.0),
             Self::Beat(epoch) => write!(formatter, "epoch-{:010}.beat", epoch.0),
             Self::Seal(epoch) => write!(formatter, "epoch-{:010}.seal", epoch.0),
+            Self::Cut(epoch) => write!(formatter, "epoch-{:010}.cut", epoch.0),
             Self::Segment { epoch, number } => write!(formatter, "journal-{:010}-{number:010}.log", epoch.0),
             Self::Spare { epoch, count } => write!(formatter, "spare-{:010}-{count:010}.log", epoch.0),
             Self::Quarantine { epoch, number } => {
                 write!(formatter, "quarantine-{:010}-{number:010}.log", epoch.0)
+            }
+            Self::Aside { by, epoch, number } => {
+                write!(formatter, "aside-{:010}-{:010}-{number:010}.log", by.0, epoch.0)
             }
             Self::Run { epoch, number } => write!(formatter, "index-{:010}-{number:010}.run", epoch.0),
             Self::Checkpoint { epoch, number } => {
@@ -108,11 +123,17 @@ impl FileName {
                 "claim" => Some(Self::Claim(epoch)),
                 "beat" => Some(Self::Beat(epoch)),
                 "seal" => Some(Self::Seal(epoch)),
+                "cut" => Some(Self::Cut(epoch)),
                 _ => None,
             };
         }
         let (rest, ending) = text.split_once('.')?;
         let (kind, rest) = rest.split_once('-')?;
+        if kind == "aside" {
+            let mut numbers = rest.splitn(3, '-').map(number);
+            let [by, epoch, number] = [numbers.next()??, numbers.next()??, numbers.next()??];
+            return (ending == "log").then_some(Self::Aside { by: Epoch(by), epoch: Epoch(epoch), number });
+        }
         let (first, second) = rest.split_once('-')?;
         let (epoch, number) = (Epoch(number(first)?), number(second)?);
         match (kind, ending) {
@@ -138,6 +159,8 @@ mod tests {
             FileName::Claim(Epoch(7)),
             FileName::Beat(Epoch(u64::MAX)),
             FileName::Seal(Epoch(1)),
+            FileName::Cut(Epoch(12)),
+            FileName::Aside { by: Epoch(12), epoch: Epoch(3), number: 12_345_678_901 },
             FileName::Segment { epoch: Epoch(3), number: 12_345_678_901 },
             FileName::Spare { epoch: Epoch(3), count: 0 },
             FileName::Quarantine { epoch: Epoch(3), number: 9 },
@@ -147,9 +170,17 @@ mod tests {
         for name in names {
             assert_eq!(name.to_string().parse(), Ok(name));
         }
-        for foreign in
-            ["db-1.log", "epoch-7.claim", "epoch-0000000007.claims", "journal-1-2.log", "lock ", ""]
-        {
+        for foreign in [
+            "db-1.log",
+            "epoch-7.claim",
+            "epoch-0000000007.claims",
+            "journal-1-2.log",
+            "aside-0000000007-0000000003.log",
+            "aside-0000000007-0000000003-0000000001-0000000001.log",
+            "aside-0000000007-0000000003-0000000001.run",
+            "lock ",
+            "",
+        ] {
             assert_eq!(foreign.parse::<FileName>(), Err(Foreign), "{foreign}");
         }
     }

@@ -29,14 +29,18 @@ pub struct Taken {
     pub index: Files,
     /// Damaged segments that were set aside. They are outside the bound.
     pub quarantine: Files,
+    /// Segments, or ends of them, that were left out of the log by a cut. They are outside the bound.
+    pub aside: Files,
     /// Claims, seals, the lock and the like.
     pub small: Files,
     /// What a backup that is under way, or was killed, still holds though it was given up.
     pub backups: Files,
     /// What is none of the store's.
     pub foreign: Files,
-    /// The names of those that are set aside, sorted.
+    /// The names of damaged segments that are set aside, sorted.
     pub quarantined: Vec<String>,
+    /// The names of what was left out by a cut, sorted.
+    pub left_out: Vec<String>,
     /// How long most segments are, in bytes, where there are some (`journalMaxFileLength`).
     pub segment_length: Option<u64>,
 }
@@ -44,7 +48,7 @@ pub struct Taken {
 impl Taken {
     /// All of it, in bytes.
     pub fn bytes(&self) -> u64 {
-        let store = [self.segments, self.spares, self.index, self.quarantine, self.small];
+        let store = [self.segments, self.spares, self.index, self.quarantine, self.aside, self.small];
         store.iter().chain(&[self.backups, self.foreign]).map(|files| files.bytes).sum()
     }
 }
@@ -76,6 +80,10 @@ impl ReadOnlyDirectory {
                     taken.quarantined.push(name);
                     &mut taken.quarantine
                 }
+                Ok(FileName::Aside { .. }) => {
+                    taken.left_out.push(name);
+                    &mut taken.aside
+                }
                 Ok(_) => &mut taken.small,
                 // Other names of segments that are there take nothing.
                 Err(_) if is_of_a_backup(&name) && found.nlink() > 1 => continue,
@@ -86,6 +94,7 @@ impl ReadOnlyDirectory {
             files.bytes += found.blocks() * BLOCK;
         }
         taken.quarantined.sort_unstable();
+        taken.left_out.sort_unstable();
         let most = lengths.into_iter().max_by_key(|(length, count)| (*count, *length));
         taken.segment_length = most.map(|(length, _)| length);
         Ok(taken)

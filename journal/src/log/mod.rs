@@ -18,4 +18,4 @@ pub(crate) mod replay;
 pub(crate) mod replay_error;
 pub(crate) mod scan;
 pub(crate) mod segment;
-mod unsealed;
+pub(crate) mod unsealed;

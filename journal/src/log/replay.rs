@@ -56,6 +56,18 @@ pub(crate) struct Replayed {
     pub(crate) number_next: u64,
 }
 
+impl Replayed {
+    /// Of a log that begins anew behind another: only the numbers of segments go on.
+    pub(crate) fn of_nothing_after(chain: &Chain) -> Self {
+        let last = chain.epochs.iter().flat_map(|log| {
+            let numbers = [log.first_number, log.end.map_or(0, |end| end.number)];
+            numbers.into_iter().chain(log.present.last().copied())
+        });
+        let last = last.max().unwrap_or_default();
+        Self { released: last, number_next: last.saturating_add(1), ..Self::default() }
+    }
+}
+
 /// Replays a chain: from the youngest checkpoint that may be used, or from its beginning.
 pub(crate) fn replay(
     files: &Arc<OpenFiles>,

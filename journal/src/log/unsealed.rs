@@ -4,7 +4,7 @@
 //! But only then: a record says that records of its own segment are durable, or a segment follows another of its epoch, only
 //! after the seal was published.
 
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 
 use kahawai_store::names::Epoch;
 
@@ -25,25 +25,7 @@ pub(super) fn check(
 ) -> Result<(), ChainError> {
     for name in names {
         let FileName::Segment { epoch, number } = *name else { continue };
-        if epoch <= sealed || epoch >= begins {
-            continue;
-        }
-        let file = match disk.open_segment(*name) {
-            // A stale master's, who took it away again.
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
-            result => result?,
-        };
-        let mut header = [0; segment::HEADER_LENGTH as usize];
-        if file.length() < segment::HEADER_LENGTH {
-            continue;
-        }
-        file.read(0, &mut header)?;
-        if let Ok(header) = segment::decode(&header)
-            && header.store == *store
-            && header.epoch == epoch
-            && header.number == number
-            && was_in_use(file.as_ref(), &header)?
-        {
+        if epoch > sealed && epoch < begins && is_in_use(disk, store, epoch, number)? {
             let problem = format!("it is missing, though its log was in use: see {name}");
             return Err(ChainError::Seal { name: FileName::Seal(epoch), problem });
         }
@@ -51,7 +33,24 @@ pub(super) fn check(
     Ok(())
 }
 
-fn was_in_use(file: &dyn SegmentFile, header: &SegmentHeader) -> Result<bool, ChainError> {
+/// Whether a segment proves that its epoch had sealed. One that is not there any more does not.
+pub(crate) fn is_in_use(disk: &dyn Disk, store: &RandomId, epoch: Epoch, number: u64) -> io::Result<bool> {
+    let file = match disk.open_segment(FileName::Segment { epoch, number }) {
+        // A stale master's, who took it away again.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        result => result?,
+    };
+    let mut header = [0; segment::HEADER_LENGTH as usize];
+    if file.length() < segment::HEADER_LENGTH {
+        return Ok(false);
+    }
+    file.read(0, &mut header)?;
+    let Ok(header) = segment::decode(&header) else { return Ok(false) };
+    let is_ours = header.store == *store && header.epoch == epoch && header.number == number;
+    Ok(is_ours && was_in_use(file.as_ref(), &header)?)
+}
+
+fn was_in_use(file: &dyn SegmentFile, header: &SegmentHeader) -> io::Result<bool> {
     if header.before.is_some_and(|before| before.epoch == header.epoch) {
         return Ok(true);
     }

@@ -14,12 +14,14 @@ use kahawai_store::names::Epoch;
 use super::active::Active;
 use super::begin_error::BeginError;
 use super::checkpoints::{Checkpoints, Published};
+use super::cut;
 use super::removal::Removals;
 use super::spare::Spares;
 use super::sweeping::Sweeping;
 use super::waiting::Waiting;
 use super::{Full, Writer};
 use crate::compact::pace::Pace;
+use crate::cut::Cut;
 use crate::disk::on_demand::OpenFiles;
 use crate::disk::{Disk, SegmentFile, is_full};
 use crate::election::random_id;
@@ -32,6 +34,7 @@ use crate::format::snapshot;
 use crate::index::write_run::{RunName, RunsOf};
 use crate::log::apply;
 use crate::log::chain::{self, Chain, EpochLog};
+use crate::log::chain_error::ChainError;
 use crate::log::replay::{self, Replayed};
 use crate::log::segment::Segment;
 use crate::options::JournalOptions;
@@ -95,20 +98,32 @@ fn remove_spares(disk: &dyn Disk, epoch: Epoch) -> io::Result<()> {
 }
 
 impl Writer {
-    /// Begins the log of the hold's epoch.
+    /// Begins the log of the hold's epoch, leaving out what is to be cut.
     pub(crate) fn begin(
         disk: Arc<dyn Disk>,
         hold: Arc<dyn Hold>,
         store: RandomId,
         mut options: JournalOptions,
+        cut: Option<Cut>,
         threaded: bool,
     ) -> Result<Self, BeginError> {
         let epoch = hold.epoch();
-        let chain = chain::find(disk.as_ref(), &store, epoch)?;
+        let found = match chain::find(disk.as_ref(), &store, epoch) {
+            // What is left out as a whole need not be readable.
+            Err(ChainError::Seal { .. }) if cut == Some(Cut::All) => Chain::default(),
+            found => found?,
+        };
+        cut::finish_earlier(disk.as_ref(), &store, hold.as_ref(), &found)?;
         let next = RunName { store, epoch, number: 1 };
         let mut runs = RunsOf { next, table_max: options.index_table_max };
         let open_files = OpenFiles::new(Arc::clone(&disk), OPEN_MAX);
-        let mut replayed = replay::replay(&open_files, &store, &chain, &mut runs)?;
+        let (chain, mut replayed) = match cut {
+            None => {
+                let replayed = replay::replay(&open_files, &store, &found, &mut runs)?;
+                (found, replayed)
+            }
+            Some(Cut::All) => (Chain::default(), Replayed::of_nothing_after(&found)),
+        };
         options.watch.reached(Step::SealRead);
 
         let log = random_id().map_err(cannot("get random bytes"))?;
@@ -207,6 +222,9 @@ impl Writer {
             leaving: Vec::new(),
         };
         writer.write_first_records(&snapshot, tail)?;
+        if cut.is_some() {
+            cut::announce(writer.disk.as_ref(), &store, epoch)?;
+        }
         // Up to here nobody waited.
         writer.shared.index_mut().messages.sweep_later();
         writer.options.watch.reached(Step::SealWritten);
@@ -223,6 +241,10 @@ impl Writer {
         writer.shared.visible.store(visible, std::sync::atomic::Ordering::Release);
         // From here on files of older epochs go: only if nobody has claimed the store meanwhile.
         writer.hold.prove()?;
+        if cut.is_some() {
+            let set_aside = cut::set_aside(writer.disk.as_ref(), &store, epoch, end);
+            set_aside.map_err(cannot("set aside what was cut"))?;
+        }
         writer.sweep(&chain).map_err(cannot("sweep the store directory"))?;
         writer.spares.replenish();
         writer.pace();
@@ -269,12 +291,16 @@ impl Writer {
             let goes = match name {
                 FileName::Beat(found) | FileName::Spare { epoch: found, .. } => found < epoch,
                 FileName::Seal(found) => found < epoch && !sealed.contains(&found),
+                // Of an epoch that never sealed: what was is finished by now.
+                FileName::Cut(found) => found < epoch,
                 FileName::Segment { epoch: found, .. }
                 | FileName::Run { epoch: found, .. }
                 | FileName::Checkpoint { epoch: found, .. } => found < epoch && !kept.contains(&name),
-                FileName::Identity | FileName::Lock | FileName::Claim(_) | FileName::Quarantine { .. } => {
-                    false
-                }
+                FileName::Identity
+                | FileName::Lock
+                | FileName::Claim(_)
+                | FileName::Quarantine { .. }
+                | FileName::Aside { .. } => false,
             };
             if goes {
                 self.disk.remove(name)?;

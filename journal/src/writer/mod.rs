@@ -6,6 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`begin`] | begins an epoch's log: replays, seals the log before, sweeps |
+//! | [`cut`] | sets aside what is left out of the log before |
 //! | [`active`], [`roll`] | the segment being written; rolling to the next |
 //! | [`checkpoint`], [`checkpoints`], [`background`] | keeps the index on disk, beside the rounds |
 //! | [`sweep`], [`sweeping`] | takes out of the index what is gone, a little with each round |
@@ -22,6 +23,7 @@ mod begin;
 pub(crate) mod begin_error;
 mod checkpoint;
 mod checkpoints;
+mod cut;
 mod moved;
 mod release;
 mod relocate;

@@ -14,6 +14,7 @@ use kahawai_store::model::{Contents, State};
 use kahawai_store::names::Epoch;
 
 use crate::compact::head::HeadReader;
+use crate::cut::Cut;
 use crate::directory::StoreDirectory;
 use crate::disk::Disk;
 use crate::in_place;
@@ -84,8 +85,22 @@ impl Driven {
         threaded: bool,
     ) -> Result<Self, BeginError> {
         let hold = Arc::new(FixedHold::new(Epoch(epoch)));
-        let mut store = Self::begin(disk, Arc::clone(&hold) as _, options, threaded)?;
+        let mut store = Self::begin(disk, Arc::clone(&hold) as _, options, None, threaded)?;
         store.hold = Some(hold);
+        Ok(store)
+    }
+
+    /// Opens, leaving out what is to be cut.
+    pub(super) fn open_cut(
+        disk: Arc<dyn Disk>,
+        epoch: u64,
+        options: JournalOptions,
+        cut: Cut,
+    ) -> Result<Self, BeginError> {
+        let hold = Arc::new(FixedHold::new(Epoch(epoch)));
+        let mut store = Self::begin(disk, Arc::clone(&hold) as _, options, Some(cut), false)?;
+        store.hold = Some(hold);
+        store.clean(|writer| writer.owed() > 0);
         Ok(store)
     }
 
@@ -96,7 +111,7 @@ impl Driven {
         options: JournalOptions,
         threaded: bool,
     ) -> Result<Self, BeginError> {
-        let store = Self::begin(disk, hold, options, threaded)?;
+        let store = Self::begin(disk, hold, options, None, threaded)?;
         store.clean(|writer| writer.owed() > 0);
         Ok(store)
     }
@@ -105,11 +120,12 @@ impl Driven {
         disk: Arc<dyn Disk>,
         hold: Arc<dyn Hold>,
         options: JournalOptions,
+        cut: Option<Cut>,
         threaded: bool,
     ) -> Result<Self, BeginError> {
         let directory = StoreDirectory::on(Arc::clone(&disk))
             .map_err(|error| BeginError::Io { doing: "begin the store", error })?;
-        let writer = Mutex::new(Writer::begin(disk, hold, directory.id(), options, threaded)?);
+        let writer = Mutex::new(Writer::begin(disk, hold, directory.id(), options, cut, threaded)?);
         Ok(Self { writer, hold: None, head: Mutex::default(), found: AtomicU64::new(0) })
     }
 

@@ -9,6 +9,7 @@
 //! | [`bound`] | how much disk a store takes, whatever is acknowledged |
 //! | [`checkpoint`] | checkpoints that spare work, and that are deleted, damaged or of another future |
 //! | [`crash`] | power failure at every call |
+//! | [`cut`] | what is left out when a store is opened, and set aside |
 //! | [`damage`] | bytes and files that are not what was written |
 //! | [`errors`] | an error at every call, and a full disk |
 //! | [`full`] | a full disk, its reserves, and what waits for the cleaner |
@@ -24,6 +25,7 @@
 mod bound;
 mod checkpoint;
 mod crash;
+mod cut;
 mod damage;
 mod driver;
 mod errors;

@@ -75,7 +75,7 @@ fn a_round_writes_flushes_proves_answers_and_then_gives_up_segments() {
     let store = StoreDirectory::on(Arc::clone(&disk) as _).expect("a store");
     diary.take();
     let hold = Arc::new(Noting(diary.clone()));
-    let mut writer = Writer::begin(disk, hold, store.id(), options(), false).expect("it begins");
+    let mut writer = Writer::begin(disk, hold, store.id(), options(), None, false).expect("it begins");
     // The segment's header and the snapshot at once, then the seal; and nothing of an older epoch goes before mastership is proven.
     assert_eq!(diary.take(), ["write", "flush", "publish", "prove"]);
 

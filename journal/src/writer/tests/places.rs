@@ -27,7 +27,8 @@ pub(crate) fn files_of(disk: &MemoryDisk) -> Files {
 /// Every file that an epoch made, and its bytes.
 pub(crate) fn files_of_epoch(disk: &MemoryDisk, epoch: Epoch) -> Files {
     files_where(disk, |name| match name {
-        FileName::Claim(of) | FileName::Beat(of) | FileName::Seal(of) => of == epoch,
+        FileName::Claim(of) | FileName::Beat(of) | FileName::Seal(of) | FileName::Cut(of) => of == epoch,
+        FileName::Aside { by, .. } => by == epoch,
         FileName::Segment { epoch: of, .. }
         | FileName::Spare { epoch: of, .. }
         | FileName::Quarantine { epoch: of, .. }
@@ -195,7 +196,11 @@ pub(crate) fn fields(name: FileName, bytes: &[u8], records: &[Record]) -> Vec<us
             found
         }
         // Nobody reads them.
-        FileName::Spare { .. } | FileName::Quarantine { .. } | FileName::Lock => vec![0, bytes.len()],
+        FileName::Spare { .. }
+        | FileName::Quarantine { .. }
+        | FileName::Cut(_)
+        | FileName::Aside { .. }
+        | FileName::Lock => vec![0, bytes.len()],
     }
 }
 
