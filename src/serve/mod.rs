@@ -39,7 +39,7 @@ use kahawai_replication::member::Opening;
 use pair::Pairing;
 use pause::Pause;
 use place::{Held, Place};
-use role::Ended;
+use role::{Ended, How};
 use signal::{Asked, Signals};
 use status::Status;
 use told::Told;
@@ -76,7 +76,7 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
         blocking(move || Pairing::new(&config, place.identity())).await?
     };
     let pairing = pairing.map_err(|error| Failure::new(Exit::Other, format!("no random bytes: {error}")))?;
-    let mut opening = Opening::AsItIs;
+    let mut how = How { opening: Opening::AsItIs, master: None };
     let mut is_first = true;
     loop {
         let acquired = acquire(&place, &mut told, &watch, &status, &mut signals, is_first).await?;
@@ -86,9 +86,9 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
             return Ok(());
         };
         let since = Instant::now();
-        let how = std::mem::replace(&mut opening, Opening::AsItIs);
-        match role::hold_store(&mut told, &pairing, &place, held, how, &status, &mut signals).await? {
-            Ended::Reopen(how) => opening = how,
+        let now = std::mem::replace(&mut how, How { opening: Opening::AsItIs, master: None });
+        match role::hold_store(&mut told, &pairing, &place, held, now, &status, &mut signals).await? {
+            Ended::Reopen(opening, master) => how = How { opening, master: Some(master) },
             Ended::Stopped => {
                 status.stopped();
                 return Ok(());

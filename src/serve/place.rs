@@ -17,6 +17,7 @@ use kahawai_adapters::postgres::{self, Database, Postgres};
 use kahawai_adapters::sqlite::{self, Sqlite};
 use kahawai_config::{Configuration, StoreAddress, StoreConfig};
 use kahawai_journal::FORMAT_VERSION;
+use kahawai_journal::cut::Cut;
 use kahawai_journal::directory::{DirectoryError, StoreDirectory};
 use kahawai_journal::disk::directory::SegmentIo;
 use kahawai_journal::election::ElectionOptions;
@@ -330,7 +331,11 @@ fn open_journal(
     match opening {
         Opening::AsItIs => Journal::open(directory, Arc::clone(hold), options.clone()),
         Opening::CutTo(_) | Opening::SetAside => {
-            Err(OpenError::Failed("a journal cannot be set aside yet".to_owned()))
+            tracing::warn!(
+                "the store in {} is no copy of the master's: what is in it is set aside there, and a copy is made",
+                directory.description()
+            );
+            Journal::open_cut(directory, Arc::clone(hold), options.clone(), Some(Cut::All))
         }
     }
 }

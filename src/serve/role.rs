@@ -28,7 +28,16 @@ pub(super) enum Ended {
     /// Another has claimed the store, or is master of the pair, for this reason.
     Lost(String),
     /// The store is to be opened otherwise, to be a copy of the master's; it is closed and released.
-    Reopen(Opening),
+    Reopen(Opening, String),
+}
+
+/// How a store is held.
+#[derive(Debug)]
+pub(super) struct How {
+    /// How it is opened.
+    pub(super) opening: Opening,
+    /// The master for which it is opened otherwise than it is.
+    pub(super) master: Option<String>,
 }
 
 /// Why serving ends.
@@ -53,26 +62,27 @@ pub(super) async fn hold_store(
     pairing: &Pairing,
     place: &Place,
     held: Held,
-    opening: Opening,
+    how: How,
     status: &Status,
     signals: &mut Signals,
 ) -> Result<Ended, Failure> {
+    let How { opening, master } = how;
     let hold = held.hold();
     let mut holding = Holding { told, hold, status, signals };
     let store = match holding.open(place, held, opening).await? {
         Ok(store) => store,
         Err(ended) => return Ok(ended),
     };
-    match holding.follow(pairing, &store).await? {
+    match holding.follow(pairing, &store, master).await? {
         pair::Came::Serve(standing, record) => holding.serve(pairing, store, *standing, record).await,
         came => {
             let store: Arc<dyn Store> = store;
             close(&store).await?;
             match came {
                 pair::Came::Lost(reason) => Ok(Ended::Lost(reason)),
-                pair::Came::Reopen(opening) => {
+                pair::Came::Reopen(opening, master) => {
                     release(&holding.hold).await?;
-                    Ok(Ended::Reopen(opening))
+                    Ok(Ended::Reopen(opening, master))
                 }
                 pair::Came::Failed(problem) => holding.failed(Failure::new(Exit::StoreFailed, problem)).await,
                 pair::Came::MasterGone => {
@@ -132,13 +142,18 @@ impl Holding<'_> {
     }
 
     /// Follows a master for as long as there is one.
-    async fn follow(&mut self, pairing: &Pairing, store: &Arc<dyn Replica>) -> Result<pair::Came, Failure> {
+    async fn follow(
+        &mut self,
+        pairing: &Pairing,
+        store: &Arc<dyn Replica>,
+        master: Option<String>,
+    ) -> Result<pair::Came, Failure> {
         let cancel = Cancel::default();
         let mut came = {
             let (pairing, store, hold) = (pairing.clone(), Arc::clone(store), Arc::clone(&self.hold));
             let (cancel, status) = (cancel.clone(), self.status.clone());
             tokio::task::spawn_blocking(move || {
-                pair::run(&pairing, &store, &hold, &cancel, &mut |master| status.follows(master))
+                pair::run(&pairing, &store, &hold, &cancel, master, &mut |master| status.follows(master))
             })
         };
         loop {

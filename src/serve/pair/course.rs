@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use kahawai_replication::arbiter::{self, Held, StepError, Version};
 use kahawai_replication::frame::{Frame, FrameReader, Welcome};
 use kahawai_replication::master::Line as _;
-use kahawai_replication::member::{self, Do, MemberCourse, NotPromoted, Opening};
+use kahawai_replication::member::{self, Course, Do, MemberCourse, NotPromoted, Opening};
 use kahawai_replication::record::Record;
 use kahawai_replication::slave::{self, Broken, Follower};
 use kahawai_replication::standing::Standing;
@@ -31,8 +31,8 @@ const REMIND: Duration = Duration::from_secs(60);
 pub(in crate::serve) enum Came {
     /// It serves: in a pair by this record, whose term is to be begun.
     Serve(Box<Standing>, Option<Record>),
-    /// The store is to be closed and opened so.
-    Reopen(Opening),
+    /// The store is to be closed and opened so, and then the master that is there to be followed.
+    Reopen(Opening, String),
     /// It was asked to stop.
     Stopped,
     /// The master is gone, and the configuration says to end then.
@@ -56,27 +56,25 @@ struct Run<'a> {
     cancel: &'a Cancel,
     course: MemberCourse,
     dialled: Option<Dialled>,
+    last_dialled: String,
     /// What was said last of nobody being found, and when.
     said: Option<(String, Instant)>,
 }
 
-/// Runs the course of a member whose store is open. Blocks; `following` is told of a master that is followed.
+/// Runs the course of a member whose store is open; `master` is the one for which it was opened anew. Blocks; `following` is told of a master that is followed.
 pub(in crate::serve) fn run(
     pairing: &Pairing,
     store: &Arc<dyn Replica>,
     hold: &Arc<dyn Hold>,
     cancel: &Cancel,
+    master: Option<String>,
     following: &mut dyn FnMut(&str),
 ) -> Came {
-    let mut run = Run {
-        pairing,
-        store,
-        hold,
-        cancel,
-        course: MemberCourse::new(pairing.course()),
-        dialled: None,
-        said: None,
-    };
+    let course = pairing.course();
+    // Whoever set its store aside for a master's follows that one, whatever its file says.
+    let course = MemberCourse::new(Course { master: course.master.or(master), ..course });
+    let last_dialled = String::new();
+    let mut run = Run { pairing, store, hold, cancel, course, dialled: None, last_dialled, said: None };
     match run.standing() {
         Ok(standing) => run.course.opened(standing, pairing.now()),
         Err(problem) => return Came::Failed(problem),
@@ -92,12 +90,13 @@ impl Run<'_> {
             }
             match self.course.what_next() {
                 Do::Serve(record) => return Came::Serve(Box::new(self.course.standing().clone()), record),
-                Do::Reopen(opening) => return Came::Reopen(opening),
+                Do::Reopen(opening) => return Came::Reopen(opening, std::mem::take(&mut self.last_dialled)),
                 Do::Stop => return Came::MasterGone,
                 Do::Fail(problem) => return Came::Failed(problem),
                 Do::Wait(pause) => self.wait(pause),
                 Do::Dial(address) => {
                     let came = self.dial(&address);
+                    self.last_dialled.clone_from(&address);
                     self.tell(&address, &came);
                     self.course.dialled(&address, came, self.pairing.now());
                 }
