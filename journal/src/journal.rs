@@ -42,6 +42,9 @@ pub enum OpenError {
     /// Someone else has claimed the store meanwhile: wait as slave.
     #[error(transparent)]
     Lost(#[from] Lost),
+    /// What would be kept of the log is not all there any more, or damaged: nothing was changed.
+    #[error("the journal cannot be cut there: {0}")]
+    CannotCut(String),
     /// The store cannot be read or written.
     #[error("{0}")]
     Failed(String),
@@ -51,6 +54,7 @@ impl From<BeginError> for OpenError {
     fn from(error: BeginError) -> Self {
         match error {
             BeginError::Lost(lost) => Self::Lost(lost),
+            BeginError::CannotCut(why) => Self::CannotCut(why),
             BeginError::Io { error, .. } if error.kind() == io::ErrorKind::StorageFull => Self::Full(error),
             other => Self::Failed(other.to_string()),
         }
@@ -273,6 +277,10 @@ impl Store for Journal {
 impl Replica for Journal {
     fn begin_term(&self, term: Term) {
         self.shared.term.store(term.0, Ordering::Release);
+    }
+
+    fn confirmed_through(&self, through: Option<BatchName>) {
+        self.shared.confirm(through);
     }
 
     fn tap(&self, tap: Arc<dyn Tap>) {

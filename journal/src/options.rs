@@ -33,6 +33,9 @@ pub struct JournalOptions {
     /// How many messages the index holds in memory before they are written: about 150 bytes each, and up to twice as many while that is
     /// under way. 131,072.
     pub index_table_max: usize,
+    /// Whether no segment is given up until it is said how far another copy has confirmed, or that there is none
+    /// ([`kahawai_store::replica::Replica::confirmed_through`]): for a store that may have to be cut. No.
+    pub holds_back: bool,
     /// Told of each named step.
     pub watch: Watch,
 }
@@ -51,6 +54,7 @@ impl Default for JournalOptions {
             checkpoint_bytes: 64 << 20,
             checkpoint_interval: Duration::from_secs(5),
             index_table_max: 128 << 10,
+            holds_back: false,
             watch: Watch::default(),
         }
     }

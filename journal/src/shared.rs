@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use kahawai_store::contract::StoreError;
 use kahawai_store::election::{Hold, Lost};
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) cleaning: Cleaning,
     /// In which term batches are named; 0 where none was told.
     pub(crate) term: AtomicU64,
+    /// Up to which batch another copy has confirmed; nothing where there is none to wait for.
+    confirmed: Mutex<Option<BatchName>>,
     /// What is shown each batch that is taken.
     pub(crate) tap: OnceLock<Arc<dyn Tap>>,
     /// To find out why a file is not there.
@@ -47,6 +49,7 @@ impl Shared {
             relocated: AtomicU64::new(0),
             cleaning: Cleaning::default(),
             term: AtomicU64::new(0),
+            confirmed: Mutex::default(),
             tap: OnceLock::new(),
             hold,
         }
@@ -79,6 +82,17 @@ impl Shared {
             0 => last.next(last.term),
             term => last.next(Term(term)),
         }
+    }
+
+    /// Notes up to which batch another copy has confirmed.
+    pub(crate) fn confirm(&self, through: Option<BatchName>) {
+        *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner) = through;
+    }
+
+    /// Whether a batch will never be cut.
+    pub(crate) fn is_confirmed(&self, name: BatchName) -> bool {
+        let confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
+        confirmed.is_none_or(|confirmed| name <= confirmed)
     }
 
     pub(crate) fn visible(&self) -> u64 {

@@ -261,6 +261,10 @@ impl Replica for Stepped {
         self.shared.term.store(term.0, Ordering::Release);
     }
 
+    fn confirmed_through(&self, through: Option<BatchName>) {
+        self.shared.confirm(through);
+    }
+
     fn tap(&self, tap: Arc<dyn Tap>) {
         let is_first = self.shared.tap.set(tap).is_ok();
         debug_assert!(is_first, "a journal has one tap");
@@ -330,6 +334,10 @@ impl Store for Eager {
 impl Replica for Eager {
     fn begin_term(&self, term: Term) {
         self.0.begin_term(term);
+    }
+
+    fn confirmed_through(&self, through: Option<BatchName>) {
+        self.0.confirmed_through(through);
     }
 
     fn tap(&self, tap: Arc<dyn Tap>) {

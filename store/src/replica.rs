@@ -28,6 +28,15 @@ pub trait Replica: Store {
     /// Shows every batch that is taken from now on by `commit` (and by `append`) to `tap`. At most once; while no batch is in flight.
     fn tap(&self, tap: Arc<dyn Tap>);
 
+    /// Says up to which batch another copy has confirmed what it got: no batch up to this one will ever be cut from this store. `None`: there is no other copy to
+    /// wait for, nothing will be cut. May be said at any time, and from within [`Tap::taken`] and completions.
+    ///
+    /// An engine that can be cut destroys nothing meanwhile that lived as of a batch that may be the last one kept, though it was acknowledged or written again
+    /// since: its bound on the disk is as of what is confirmed. Where this is never called, nothing is held back, unless the engine was opened so.
+    fn confirmed_through(&self, through: Option<BatchName>) {
+        let _ = through;
+    }
+
     /// Applies a batch that another copy took, under its name: all of its operations or none. Otherwise as [`Store::commit`], and in one
     /// order with it.
     ///

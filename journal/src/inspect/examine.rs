@@ -10,6 +10,7 @@ use kahawai_store::codec::header;
 use kahawai_store::contract::Recovered;
 use kahawai_store::names::{Epoch, MessageId};
 
+use super::aside;
 use super::contents::{Applied, Contents};
 use super::directory::ReadOnlyDirectory;
 use super::finding::{Finding, Lost, Severity};
@@ -296,6 +297,8 @@ impl Inspection {
         let reading = self.pass(lineage, &mut visit, progress)?;
         let small = &listed.small;
         let mut findings = small.findings.clone();
+        let left_out = aside::look(self.disk.as_ref(), &listed.names);
+        findings.extend(left_out.map_err(|(name, error)| InspectError::io(name)(error))?);
         findings.extend(reading.findings);
         findings.extend(odd);
         let epoch_claimed = small.claims.last().copied().unwrap_or_default();

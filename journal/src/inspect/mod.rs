@@ -12,6 +12,7 @@
 //! | [`lineage`] | finds the segments of the log, past damaged seals too |
 //! | [`walk`] | walks the records of one segment |
 //! | [`read`] | reads the log from end to end: torn, doubtful, damaged |
+//! | [`aside`] | what was left out by cuts |
 //! | [`contents`] | what lives, as sets of ids |
 //! | [`examine`] | all of that together: an [`Examination`] |
 //! | [`usage`] | how much of each segment lives, and which messages those are |
@@ -21,6 +22,7 @@
 //! | [`pins`] | second names of segments, for as long as a backup takes |
 //! | [`salvage`] | copies what is deliverable into another store |
 
+mod aside;
 mod backup;
 mod contents;
 mod directory;

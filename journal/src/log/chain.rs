@@ -34,6 +34,16 @@ pub(crate) struct Chain {
     pub(crate) epochs: Vec<EpochLog>,
     /// Where the log before the oldest of them ends, if there was one: its seal is gone, as it should be once all of it is released.
     pub(crate) before: Option<LogEnd>,
+    /// Where it ends with a cut: up to this sequence its records are known to be on the disk, by what is left out.
+    pub(crate) durable: u64,
+}
+
+impl Chain {
+    /// Where in a segment it is cut: only a youngest log that is cut has an end.
+    pub(super) fn cut_in(&self, number: u64) -> Option<u64> {
+        let end = self.epochs.last()?.end?;
+        (end.number == number).then_some(end.offset)
+    }
 }
 
 /// How far a log is released, where `said` is what the log says of that and these segments were set aside: each was at the front of the log
@@ -96,7 +106,7 @@ pub(crate) fn find(disk: &dyn Disk, store: &RandomId, epoch: Epoch) -> Result<Ch
         };
     }
     epochs.reverse();
-    Ok(Chain { epochs, before: end })
+    Ok(Chain { epochs, before: end, durable: 0 })
 }
 
 fn youngest_seal(disk: &dyn Disk, store: &RandomId, epoch: Epoch) -> Result<Option<Seal>, ChainError> {

@@ -6,6 +6,7 @@
 //! | [`scan`] | walks the records of one segment, over damage too |
 //! | [`apply`] | brings a record into the index |
 //! | [`chain`] | follows the seals back and finds the segments |
+//! | [`cut`] | finds where a log is to end so that it ends with a certain batch |
 //! | [`unsealed`] | finds a log whose seal is missing though it was in use |
 //! | [`adopt`] | finds the youngest checkpoint that may be used, and takes it up |
 //! | [`replay`] | reads the chain into an index; keeps torn tail, damage and I/O error apart |
@@ -14,6 +15,7 @@ pub(crate) mod adopt;
 pub(crate) mod apply;
 pub(crate) mod chain;
 pub(crate) mod chain_error;
+pub(crate) mod cut;
 pub(crate) mod replay;
 pub(crate) mod replay_error;
 pub(crate) mod scan;

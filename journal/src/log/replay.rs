@@ -46,8 +46,12 @@ pub(crate) struct Replayed {
     pub(crate) damaged: BTreeSet<u64>,
     /// The highest segment number that the log says was released.
     pub(crate) released: u64,
+    /// Released segments that are still there, lowest first.
+    pub(crate) given_up: Vec<Arc<Segment>>,
     /// What was found damaged or doubtful, in words.
     pub(crate) damage: Vec<String>,
+    /// What is missing of it though the log does not say that it is released; for who must have all of it.
+    pub(crate) incomplete: Option<String>,
     /// The checkpoint from which it was read, if there was one.
     pub(crate) checkpoint: Option<FileName>,
     /// The runs that one names.
@@ -98,10 +102,12 @@ fn attempt(
     if let Some(youngest) = logs.last_mut() {
         leave_out_what_was_being_begun(youngest, &mut replayed.damage)?;
     }
-    let survey = match logs.iter().flatten().last() {
-        Some(last) => last.survey(None)?,
+    let mut survey = match logs.iter().flatten().last() {
+        // Where it is to be cut, what is behind that says nothing, but that what is before was flushed.
+        Some(last) => last.survey(chain.cut_in(last.segment.number))?,
         None => Survey::default(),
     };
+    survey.durable_through = survey.durable_through.max(chain.durable);
     // What is released is not read at all: a power failure may have brought back some of those segments and not others.
     let said = logs.iter().flatten().filter_map(|found| found.header.as_ref()).map(|header| header.released);
     replayed.released = said.max().unwrap_or_default().max(survey.released);
@@ -110,6 +116,9 @@ fn attempt(
     names.sort_unstable();
     let numbers = logs.iter().flatten().map(|found| found.segment.number);
     let (released, odd) = chain::released_with_set_aside(replayed.released, &names, numbers);
+    if released > replayed.released {
+        replayed.incomplete = Some(format!("segment {released} was damaged and is set aside"));
+    }
     replayed.released = released;
     for name in names {
         let FileName::Quarantine { number, .. } = name else { continue };
@@ -150,6 +159,7 @@ fn attempt(
             let number_next = replayed.number_next;
             replayed.number_next = number_next.max(number.saturating_add(1));
             if number <= replayed.released {
+                replayed.given_up.push(Arc::clone(&found.segment));
                 continue;
             }
             let next = segments.get(index + 1);
@@ -184,7 +194,8 @@ fn attempt(
             }
             runs.bound(disk, &mut replayed.index.messages)?;
         }
-        if let Some(end) = log.end {
+        // Where the youngest is cut in a segment of which nothing is known to be on the disk, it ends before that.
+        if let Some(end) = log.end.filter(|_| position < youngest) {
             replayed.number_next = replayed.number_next.max(end.number.saturating_add(1));
         }
         replayed.number_next = replayed.number_next.max(log.first_number.saturating_add(1));
@@ -204,22 +215,29 @@ fn report_missing(replayed: &mut Replayed, chain: &Chain, logs: &[Vec<Found>]) {
     // By ranges: a file with a wild number in its name must not make a line for each before it.
     let mut next = from;
     for &number in present.range(from.min(last.saturating_add(1))..).chain([&last.saturating_add(1)]) {
-        match number.saturating_sub(next) {
-            0 => {}
-            1 => replayed.damage.push(format!("segment {next} is missing")),
-            _ => replayed.damage.push(format!("segments {next} to {} are missing", number - 1)),
-        }
+        let missing = match number.saturating_sub(next) {
+            0 => None,
+            1 => Some(format!("segment {next} is missing")),
+            _ => Some(format!("segments {next} to {} are missing", number - 1)),
+        };
+        replayed.damage.extend(missing.clone());
+        replayed.incomplete = replayed.incomplete.take().or(missing);
         next = number.saturating_add(1);
     }
 }
 
 /// A segment that is there, and its header if that is valid.
-struct Found {
-    segment: Arc<Segment>,
-    header: Option<SegmentHeader>,
+pub(super) struct Found {
+    pub(super) segment: Arc<Segment>,
+    pub(super) header: Option<SegmentHeader>,
 }
 
-fn read_headers(files: &Arc<OpenFiles>, store: &RandomId, log: &EpochLog) -> Result<Vec<Found>, ReplayError> {
+/// Opens the segments of an epoch's log that are there.
+pub(super) fn read_headers(
+    files: &Arc<OpenFiles>,
+    store: &RandomId,
+    log: &EpochLog,
+) -> Result<Vec<Found>, ReplayError> {
     let mut segments = Vec::new();
     for &number in &log.present {
         let io = |error| ReplayError::Io { number, error };
@@ -255,7 +273,7 @@ fn read_headers(files: &Arc<OpenFiles>, store: &RandomId, log: &EpochLog) -> Res
 
 /// Takes a last segment that has its name but not its header for one that was being begun when its master died, unless a record
 /// in it proves that it was flushed: then the header is damaged.
-fn leave_out_what_was_being_begun(
+pub(super) fn leave_out_what_was_being_begun(
     segments: &mut Vec<Found>,
     damage: &mut Vec<String>,
 ) -> Result<(), ReplayError> {
@@ -280,19 +298,19 @@ fn leave_out_what_was_being_begun(
 }
 
 impl Found {
-    fn bytes(&self) -> Result<Vec<u8>, ReplayError> {
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, ReplayError> {
         let number = self.segment.number;
         let mut bytes = vec![0; self.segment.file.length() as usize];
         self.segment.file.read(0, &mut bytes).map_err(|error| ReplayError::Io { number, error })?;
         Ok(bytes)
     }
 
-    fn scanner<'a>(&self, bytes: &'a [u8], end: Option<u64>) -> Scanner<'a> {
+    pub(super) fn scanner<'a>(&self, bytes: &'a [u8], end: Option<u64>) -> Scanner<'a> {
         Scanner::new(bytes, self.segment.log, self.segment.epoch, self.segment.number, end)
     }
 
     /// Looks over a segment.
-    fn survey(&self, end: Option<u64>) -> Result<Survey, ReplayError> {
+    pub(super) fn survey(&self, end: Option<u64>) -> Result<Survey, ReplayError> {
         let bytes = self.bytes()?;
         let mut survey = Survey::default();
         let mut torn = false;
@@ -327,11 +345,11 @@ impl Found {
 
 /// What the records of one segment say together.
 #[derive(Debug, Default)]
-struct Survey {
+pub(super) struct Survey {
     /// The sequence of the first record that verifies.
     first_sequence: Option<u64>,
     /// The highest sequence that any of them says was durable.
-    durable_through: u64,
+    pub(super) durable_through: u64,
     /// The highest segment number that any of them releases.
     released: u64,
 }

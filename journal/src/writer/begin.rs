@@ -9,12 +9,13 @@ use std::io;
 use std::sync::Arc;
 
 use kahawai_store::election::Hold;
-use kahawai_store::names::Epoch;
+use kahawai_store::names::{BatchName, Epoch};
 
 use super::active::Active;
 use super::begin_error::BeginError;
 use super::checkpoints::{Checkpoints, Published};
 use super::cut;
+use super::held::Held;
 use super::removal::Removals;
 use super::spare::Spares;
 use super::sweeping::Sweeping;
@@ -32,11 +33,11 @@ use crate::format::seal::{self, Seal};
 use crate::format::segment::{self, SegmentHeader};
 use crate::format::snapshot;
 use crate::index::write_run::{RunName, RunsOf};
-use crate::log::apply;
 use crate::log::chain::{self, Chain, EpochLog};
 use crate::log::chain_error::ChainError;
 use crate::log::replay::{self, Replayed};
 use crate::log::segment::Segment;
+use crate::log::{self, apply};
 use crate::options::JournalOptions;
 use crate::shared::Shared;
 use crate::steps::Step;
@@ -108,25 +109,36 @@ impl Writer {
         threaded: bool,
     ) -> Result<Self, BeginError> {
         let epoch = hold.epoch();
-        let found = match chain::find(disk.as_ref(), &store, epoch) {
+        let (found, knows_seals) = match chain::find(disk.as_ref(), &store, epoch) {
             // What is left out as a whole need not be readable.
-            Err(ChainError::Seal { .. }) if cut == Some(Cut::All) => Chain::default(),
-            found => found?,
+            Err(ChainError::Seal { .. }) if cut == Some(Cut::All) => (Chain::default(), false),
+            found => (found?, true),
         };
         cut::finish_earlier(disk.as_ref(), &store, hold.as_ref(), &found)?;
         let next = RunName { store, epoch, number: 1 };
         let mut runs = RunsOf { next, table_max: options.index_table_max };
         let open_files = OpenFiles::new(Arc::clone(&disk), OPEN_MAX);
-        let (chain, mut replayed) = match cut {
-            None => {
+        let place = match cut {
+            Some(Cut::Behind(last)) => log::cut::find(&open_files, &store, &found, last)?,
+            Some(Cut::All) | None => None,
+        };
+        // Where nothing is behind the batch, nothing is cut.
+        let cut = cut.filter(|cut| *cut == Cut::All || place.is_some());
+        let (chain, mut replayed) = match (cut, &place) {
+            (Some(Cut::All), _) => (Chain::default(), Replayed::of_nothing_after(&found)),
+            (_, Some(place)) => {
+                let kept = log::cut::before(&found, place);
+                let replayed = log::cut::replay(&open_files, &store, &kept, &mut runs)?;
+                (kept, replayed)
+            }
+            (_, None) => {
                 let replayed = replay::replay(&open_files, &store, &found, &mut runs)?;
                 (found, replayed)
             }
-            Some(Cut::All) => (Chain::default(), Replayed::of_nothing_after(&found)),
         };
         options.watch.reached(Step::SealRead);
 
-        let log = random_id().map_err(cannot("get random bytes"))?;
+        let id = random_id().map_err(cannot("get random bytes"))?;
         let number = replayed.number_next;
         let snapshot = snapshot::encode(replayed.index.state.snapshot());
         options.fit_snapshot(snapshot.len());
@@ -149,11 +161,11 @@ impl Writer {
         };
         let file = file.map_err(cannot("make room for the journal"))?;
         let on_demand = open_files.being_written(name, &file);
-        let first = Arc::new(Segment::new(epoch, number, log, on_demand));
+        let first = Arc::new(Segment::new(epoch, number, id, on_demand));
         let header = SegmentHeader {
             store,
             epoch,
-            log,
+            log: id,
             number,
             first_sequence: replayed.sequence_last + 1,
             before: replayed.end,
@@ -170,6 +182,7 @@ impl Writer {
             damage,
             damaged,
             checkpoint,
+            given_up,
             ..
         } = std::mem::take(&mut replayed);
         for (segment, next) in segments.values().zip(segments.values().skip(1).map(Some).chain([None])) {
@@ -186,6 +199,11 @@ impl Writer {
         let files: Vec<_> = kept.chain(used).collect();
         let checkpoints = Checkpoints::new(runs, threaded, adopted, files);
         let shared = Arc::new(Shared::new(index, segments, Arc::clone(&hold)));
+        let mut held = Held::default();
+        if options.holds_back {
+            shared.confirm(Some(BatchName::default()));
+            held = Held::of(given_up, shared.index().state.batch_last());
+        }
         let removals =
             Removals::new(Arc::clone(&disk), &shared, threaded).map_err(cannot("start a thread"))?;
         let spares =
@@ -196,7 +214,7 @@ impl Writer {
             hold,
             options,
             store,
-            log,
+            log: id,
             shared,
             active,
             active_is_reserve: false,
@@ -220,17 +238,32 @@ impl Writer {
             removals,
             sweeping: Sweeping::default(),
             leaving: Vec::new(),
+            held,
         };
         writer.write_first_records(&snapshot, tail)?;
         if cut.is_some() {
             cut::announce(writer.disk.as_ref(), &store, epoch)?;
+            // Whole segments behind it are only renamed.
+            let kept = place.filter(|place| {
+                end.is_some_and(|end| (end.epoch, end.number) == (place.at.epoch, place.at.number))
+            });
+            if let Some(place) = kept {
+                let log = chain.epochs.last().map(|log| log.log).unwrap_or_default();
+                cut::copy_end(writer.disk.as_ref(), epoch, log, place.at)?;
+            }
         }
         // Up to here nobody waited.
         writer.shared.index_mut().messages.sweep_later();
         writer.options.watch.reached(Step::SealWritten);
 
-        let sealed =
-            Seal { store, epoch, log, first_number: number, first_sequence: sequence_last + 1, sealed: end };
+        let sealed = Seal {
+            store,
+            epoch,
+            log: id,
+            first_number: number,
+            first_sequence: sequence_last + 1,
+            sealed: end,
+        };
         let published = writer.disk.publish(FileName::Seal(epoch), &seal::encode(&sealed));
         if !published.map_err(cannot("seal the journal"))? {
             return Err(BeginError::Sealed(epoch));
@@ -245,6 +278,8 @@ impl Writer {
             let set_aside = cut::set_aside(writer.disk.as_ref(), &store, epoch, end);
             set_aside.map_err(cannot("set aside what was cut"))?;
         }
+        let discarded = cut::discard(writer.disk.as_ref(), epoch, knows_seals);
+        discarded.map_err(cannot("sweep the store directory"))?;
         writer.sweep(&chain).map_err(cannot("sweep the store directory"))?;
         writer.spares.replenish();
         writer.pace();
@@ -279,6 +314,7 @@ impl Writer {
         let mut kept: BTreeSet<FileName> =
             self.shared.segments().values().map(|segment| segment.name()).collect();
         kept.extend(self.checkpoints.names());
+        kept.extend(self.held.segments().map(|segment| segment.name()));
         // Where segments that were not released are missing, their seal is needed as if they were there.
         let counts =
             |log: &&EpochLog| !log.present.is_empty() || log.end.is_none_or(|end| end.number > self.released);
@@ -291,8 +327,6 @@ impl Writer {
             let goes = match name {
                 FileName::Beat(found) | FileName::Spare { epoch: found, .. } => found < epoch,
                 FileName::Seal(found) => found < epoch && !sealed.contains(&found),
-                // Of an epoch that never sealed: what was is finished by now.
-                FileName::Cut(found) => found < epoch,
                 FileName::Segment { epoch: found, .. }
                 | FileName::Run { epoch: found, .. }
                 | FileName::Checkpoint { epoch: found, .. } => found < epoch && !kept.contains(&name),
@@ -300,6 +334,7 @@ impl Writer {
                 | FileName::Lock
                 | FileName::Claim(_)
                 | FileName::Quarantine { .. }
+                | FileName::Cut(_)
                 | FileName::Aside { .. } => false,
             };
             if goes {

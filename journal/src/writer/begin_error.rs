@@ -6,6 +6,7 @@ use kahawai_store::election::Lost;
 use kahawai_store::names::Epoch;
 
 use crate::log::chain_error::ChainError;
+use crate::log::cut::CutError;
 use crate::log::replay_error::ReplayError;
 
 /// Why an epoch's log cannot be begun.
@@ -19,6 +20,17 @@ pub(crate) enum BeginError {
     Io { doing: &'static str, error: io::Error },
     #[error(transparent)]
     Lost(#[from] Lost),
+    #[error("the journal cannot be cut there: {0}")]
+    CannotCut(String),
     #[error("epoch {0} has a log already")]
     Sealed(Epoch),
+}
+
+impl From<CutError> for BeginError {
+    fn from(error: CutError) -> Self {
+        match error {
+            CutError::Replay(error) => Self::Replay(error),
+            CutError::Cannot(why) => Self::CannotCut(why),
+        }
+    }
 }

@@ -13,7 +13,7 @@
 //! | [`spare`] | segments prepared beforehand |
 //! | [`removal`] | takes away the files of segments that are given up, beside the rounds |
 //! | [`relocate`], [`moved`], [`waiting`] | writes what lives at the head once more; what waits for the room that this makes |
-//! | [`release`] | gives up segments that nothing live holds |
+//! | [`release`], [`held`] | gives up segments that nothing live holds; those that a cut could still need |
 //!
 //! What the writer and the readers share is [`crate::shared`].
 
@@ -24,6 +24,7 @@ pub(crate) mod begin_error;
 mod checkpoint;
 mod checkpoints;
 mod cut;
+mod held;
 mod moved;
 mod release;
 mod relocate;
@@ -61,6 +62,7 @@ use crate::steps::Step;
 use crate::submission::{EncodedBatch, Submission};
 use active::Active;
 use checkpoints::Checkpoints;
+use held::Held;
 use moved::Moved;
 use removal::Removals;
 use spare::Spares;
@@ -137,6 +139,7 @@ pub(crate) struct Writer {
     sweeping: Sweeping,
     /// Segments that are released and will be recycled when nobody reads them any more.
     leaving: Vec<Arc<Segment>>,
+    held: Held,
 }
 
 /// How much there is of full segments.
@@ -233,7 +236,8 @@ impl Writer {
             self.sweep_all();
         }
         self.answer(answers);
-        let made_room = release.is_some();
+        let confirmed = self.give_up_confirmed();
+        let made_room = release.is_some() || confirmed;
         if let Some(release) = release {
             self.release(release);
         }
@@ -252,7 +256,8 @@ impl Writer {
     /// own, so that damage to the last batch can be told from a torn tail. Tells whether there will be more to do though
     /// nothing is submitted.
     pub(crate) fn idle(&mut self) -> bool {
-        if self.waiting.is_any() || !self.leaving.is_empty() || self.is_sweeping() {
+        let is_confirmed = self.held.first().is_some_and(|as_of| self.shared.is_confirmed(as_of));
+        if self.waiting.is_any() || !self.leaving.is_empty() || self.is_sweeping() || is_confirmed {
             self.round([]);
         }
         if self.shared.ended().is_none() && self.durable_said < self.durable {
@@ -275,7 +280,8 @@ impl Writer {
         self.notice_room();
         self.spares.replenish();
         let is_waited_for = self.waiting.is_any() || !self.leaving.is_empty() || self.removals.is_any_left();
-        self.spares.is_being_made() || self.has_checkpoint_work() || is_waited_for || self.is_sweeping()
+        let is_more = is_waited_for || self.is_sweeping() || self.held.first().is_some();
+        self.spares.is_being_made() || self.has_checkpoint_work() || is_more
     }
 
     /// Writes and flushes the log's good end.

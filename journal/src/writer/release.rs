@@ -2,9 +2,12 @@
 //!
 //! Only from the front of the log: an acknowledgement may stand in any later segment than its message, and is needed as long
 //! as the message's own segment is there. First the log says which segments are released; when that is durable and
-//! mastership is proven, files are touched: lowest first, and those that are removed by a thread of their own.
+//! mastership is proven, files are touched: lowest first, and those that are removed by a thread of their own. Where another copy has not
+//! confirmed the batch as of which they were released, they are held back until it has: see [`super::held`].
 
 use std::sync::Arc;
+
+use kahawai_store::names::BatchName;
 
 use super::{Access, Writer};
 use crate::format::name::FileName;
@@ -15,8 +18,8 @@ use crate::steps::Step;
 /// How many segments a round removes itself, where there is no room.
 const AT_ONCE: u32 = 2;
 
-/// Segments up to this number are released.
-pub(super) struct Release(u64);
+/// Segments up to this number are released, as of this batch.
+pub(super) struct Release(u64, BatchName);
 
 impl Writer {
     /// Notes in the log that the segments at its front hold nothing live, if there are such.
@@ -37,7 +40,7 @@ impl Writer {
         // Where there is no room, it is tried again with the next round.
         self.append(Kind::Release, record, crc32fast::hash(&body), Access::Release).ok()?;
         self.released = last;
-        Some(Release(last))
+        Some(Release(last, self.shared.index().state.batch_last()))
     }
 
     /// Recycles or removes released segments. To be called after the release is durable and mastership proven.
@@ -57,12 +60,38 @@ impl Writer {
                 break;
             };
             self.count_out(&segment);
-            if let Err(error) = self.give_up(segment, count < AT_ONCE) {
+            // What is behind others that are held stays behind them: lowest first.
+            if self.held.first().is_some() || !self.shared.is_confirmed(release.1) {
+                self.held.push(release.1, segment);
+            } else if let Err(error) = self.give_up(segment, count < AT_ONCE) {
                 self.shared.end(self.failed("give up a segment before", &error));
                 return;
             }
         }
         self.options.watch.reached(Step::ReleaseDone);
+    }
+
+    /// Recycles or removes what was held back for batches that are confirmed by now; whether there was some. To be called when mastership was proven, if
+    /// anything was written.
+    pub(super) fn give_up_confirmed(&mut self) -> bool {
+        let is_confirmed = |as_of: BatchName| self.shared.is_confirmed(as_of);
+        if self.shared.ended().is_some() || !self.held.first().is_some_and(is_confirmed) {
+            return false;
+        }
+        // It may be long since.
+        self.prove();
+        for count in 0.. {
+            if self.shared.ended().is_some()
+                || !self.held.first().is_some_and(|as_of| self.shared.is_confirmed(as_of))
+            {
+                break;
+            }
+            let Some(segment) = self.held.pop() else { break };
+            if let Err(error) = self.give_up(segment, count < AT_ONCE) {
+                self.shared.end(self.failed("give up a segment before", &error));
+            }
+        }
+        true
     }
 
     /// Sets a damaged segment at the front aside once nothing lives in it. To be called after everything before is durable and

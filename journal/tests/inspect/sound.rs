@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use kahawai_journal::cut::Cut;
 use kahawai_journal::disk::memory::MemoryDisk;
-use kahawai_journal::inspect::Severity;
+use kahawai_journal::inspect::{Examination, Severity};
 use kahawai_store::batch::{Batch, DestinationKind, Operation, Outcome, Subscription};
 use kahawai_store::conformance::places::{Places, SOMEWHERE};
 use kahawai_store::contract::{Recovered, StoreWait as _};
 use kahawai_store::model::Contents;
-use kahawai_store::names::{DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::names::{BatchName, Cursor, DestinationId, Epoch, MessageId, SubscriptionId, Xid};
+use kahawai_store::replica::Replica as _;
 
-use super::support::{Open, copy, create, examine, inspect, message};
+use super::support::{Open, copy, create, enqueue, examine, inspect, message};
 
 /// SplitMix64: <https://prng.di.unimi.it/splitmix64.c>.
 struct Random(u64);
@@ -196,7 +198,7 @@ fn usage_counts_the_bytes_of_what_lives_and_names_it() {
     let open = Open::on(&disk);
     open.journal.commit_wait(create(1, DestinationKind::Queue).into()).expect("it commits");
     for id in 1..=30 {
-        open.journal.commit_wait(super::support::enqueue(id, 1, 300).into()).expect("it commits");
+        open.journal.commit_wait(enqueue(id, 1, 300).into()).expect("it commits");
     }
     for id in (1..=30).filter(|id| id % 10 != 0) {
         open.journal.commit_wait(super::support::acknowledge(id, 1).into()).expect("it commits");
@@ -224,4 +226,50 @@ fn usage_counts_the_bytes_of_what_lives_and_names_it() {
     assert_eq!(usage.segments.values().map(|segment| segment.live_messages).sum::<u64>(), 3);
     drop(open);
     let _ = Arc::new(copy(&disk));
+}
+
+/// What was cut is listed with its batches, what is kept is what the engine says, and nothing is damage; the same where all was set aside.
+#[test]
+fn what_was_left_out_by_a_cut_is_told_of_as_a_note() {
+    let disk = MemoryDisk::new();
+    let open = Open::on(&disk);
+    open.journal.confirmed_through(Some(BatchName::default()));
+    open.journal.commit_wait(create(1, DestinationKind::Queue).into()).expect("it commits");
+    let mut committed = Vec::new();
+    for id in 1..=30 {
+        let operation = enqueue(id, 1, 300);
+        committed.push(open.journal.commit_wait(operation.into()).expect("it commits").name);
+    }
+    for id in 1..=30 {
+        let cursor = Cursor { rank: 0, arrival: id - 1 };
+        let (destination, id) = (DestinationId(1), MessageId(id));
+        let operation = Operation::Acknowledge { destination, id, cursor, subscription: None };
+        open.journal.commit_wait(operation.into()).expect("it commits");
+    }
+    drop(open);
+    let notes = |found: &Examination| -> Vec<String> {
+        assert!(!found.is_damaged(), "{:?}", found.findings);
+        let left_out =
+            found.findings.iter().filter(|finding| finding.problem.contains("left out of the log"));
+        left_out.map(|finding| format!("{}: {}", finding.file, finding.problem)).collect()
+    };
+    let kept = committed[19];
+    let open = Open::cut(&disk, Cut::Behind(kept));
+    let held = open.journal.recover_wait().expect("what it holds");
+    assert_eq!((held.batch_last, held.destinations[0].messages), (kept, 20));
+    let found = examine(&disk);
+    same(&held, &found.holds, "cut");
+    let told = notes(&found);
+    let (next, last) = (kept.next(kept.term).to_string(), "0.61");
+    assert!(told.iter().any(|note| note.contains(&format!("batches, {next} to"))), "{told:?}");
+    assert!(told.iter().any(|note| note.contains(&format!("to {last};"))), "{told:?}");
+    open.close();
+
+    let open = Open::cut(&disk, Cut::All);
+    let held = open.journal.recover_wait().expect("what it holds");
+    assert_eq!((held.batch_last, held.destinations.len()), (BatchName::default(), 0));
+    let found = examine(&disk);
+    same(&held, &found.holds, "all set aside");
+    assert!(notes(&found).len() > told.len());
+    open.close();
 }

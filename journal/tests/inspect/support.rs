@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kahawai_journal::FileName;
+use kahawai_journal::cut::Cut;
 use kahawai_journal::directory::StoreDirectory;
 use kahawai_journal::disk::Disk;
 use kahawai_journal::disk::memory::MemoryDisk;
@@ -30,6 +31,15 @@ pub(crate) struct Open {
 impl Open {
     /// Opens the store on a disk as its next master, with segments so small that a few batches fill one.
     pub(crate) fn on(disk: &MemoryDisk) -> Self {
+        Self::with(disk, None)
+    }
+
+    /// The same, leaving something out.
+    pub(crate) fn cut(disk: &MemoryDisk, cut: Cut) -> Self {
+        Self::with(disk, Some(cut))
+    }
+
+    fn with(disk: &MemoryDisk, cut: Option<Cut>) -> Self {
         let store = StoreDirectory::on(Arc::new(disk.clone())).expect("a store");
         let options = ElectionOptions {
             lock_acquire_sleep_interval: Duration::from_millis(1),
@@ -43,7 +53,7 @@ impl Open {
             idle_interval: Duration::from_secs(3600),
             ..JournalOptions::default()
         };
-        let journal = Journal::open(&store, Arc::clone(&hold), options).expect("it opens");
+        let journal = Journal::open_cut(&store, Arc::clone(&hold), options, cut).expect("it opens");
         Self { journal, hold }
     }
 

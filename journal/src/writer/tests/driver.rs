@@ -97,7 +97,16 @@ impl Driven {
         options: JournalOptions,
         cut: Cut,
     ) -> Result<Self, BeginError> {
-        let hold = Arc::new(FixedHold::new(Epoch(epoch)));
+        Self::open_cut_under(disk, Arc::new(FixedHold::new(Epoch(epoch))), options, cut)
+    }
+
+    /// The same under a mastership that a test takes away meanwhile.
+    pub(super) fn open_cut_under(
+        disk: Arc<dyn Disk>,
+        hold: Arc<FixedHold>,
+        options: JournalOptions,
+        cut: Cut,
+    ) -> Result<Self, BeginError> {
         let mut store = Self::begin(disk, Arc::clone(&hold) as _, options, Some(cut), false)?;
         store.hold = Some(hold);
         store.clean(|writer| writer.owed() > 0);

@@ -48,6 +48,11 @@ impl Script {
         Self { random: Random(seed), id_next: 1 }
     }
 
+    /// Goes on with ids from this one on.
+    pub(super) fn skip_ids(&mut self, to: u64) {
+        self.id_next = self.id_next.max(to);
+    }
+
     fn id(&mut self) -> u64 {
         self.id_next += 1;
         self.id_next

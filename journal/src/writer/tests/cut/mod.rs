@@ -1,15 +1,18 @@
 //! Cuts: what is left out of a log when it is opened never comes back and is never destroyed, whenever the machine stops.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kahawai_store::batch::{Batch, DestinationKind};
+use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Store, StoreWait};
 use kahawai_store::model::{Contents, State};
-use kahawai_store::names::{BatchName, DestinationId, Epoch};
+use kahawai_store::names::{BatchName, DestinationId, Epoch, Term};
 
 use super::driver::{Driven, contents_of, dump, options, real, summary, without_checkpoints};
+use super::scale;
 use super::script::{Random, Script, create, enqueue};
 use crate::cut::Cut;
 use crate::disk::Disk;
@@ -21,8 +24,17 @@ use crate::format::record::{HEADER_LENGTH, Kind};
 use crate::format::segment;
 use crate::log::scan::{Item, Scanner};
 use crate::options::JournalOptions;
+use crate::writer::begin_error::BeginError;
+
+mod held;
+mod named;
 
 const QUEUE: DestinationId = DestinationId(1_000_000);
+
+/// The name that the batch of this number has, without terms.
+fn named(number: usize) -> BatchName {
+    BatchName { term: Term(0), number: number as u64 }
+}
 
 /// A store with some history, and what it held after each batch of it.
 struct Past {
@@ -82,6 +94,7 @@ impl Past {
     fn state_after(&self, cut: Cut) -> &State {
         match cut {
             Cut::All => &self.states[0],
+            Cut::Behind(name) => &self.states[name.number as usize],
         }
     }
 
@@ -90,6 +103,7 @@ impl Past {
         let all = batches(&self.disk, is_segment);
         match cut {
             Cut::All => all,
+            Cut::Behind(last) => all.into_iter().filter(|name| *name > last).collect(),
         }
     }
 }
@@ -113,7 +127,12 @@ fn names(disk: &MemoryDisk) -> Vec<FileName> {
 
 /// The names of all batches in files of which this says so.
 fn batches(disk: &MemoryDisk, of: impl Fn(FileName) -> bool) -> BTreeSet<BatchName> {
-    let mut found = BTreeSet::new();
+    places(disk, of).into_iter().map(|(name, ..)| name).collect()
+}
+
+/// The same, and the file and offset of each record.
+fn places(disk: &MemoryDisk, of: impl Fn(FileName) -> bool) -> Vec<(BatchName, FileName, u64)> {
+    let mut found = Vec::new();
     for name in names(disk).into_iter().filter(|name| of(*name)) {
         let file = disk.open_segment(name).expect("it opens");
         let mut bytes = vec![0; file.length() as usize];
@@ -124,7 +143,7 @@ fn batches(disk: &MemoryDisk, of: impl Fn(FileName) -> bool) -> BTreeSet<BatchNa
                 && header.kind == Kind::Batch
             {
                 let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
-                found.insert(decode_batch_body(body).expect("a batch").1.name);
+                found.push((decode_batch_body(body).expect("a batch").1.name, name, offset));
             }
         }
     }
@@ -154,6 +173,51 @@ fn check(past: &Past, cut: Cut, is_made: bool, after: &MemoryDisk, epoch: u64, a
 /// Whether a cut was made on this disk: its seal is there.
 fn is_made(past: &Past, disk: &MemoryDisk) -> bool {
     names(disk).contains(&FileName::Seal(Epoch(past.epoch + 1)))
+}
+
+/// What came of trying to cut behind each batch of a past.
+#[derive(Debug, Default)]
+struct Tried {
+    cut: usize,
+    /// What was gone that it took.
+    cannot: usize,
+}
+
+/// Cuts behind each batch, each on a disk of its own: what that batch left is there, or the store is as it was. What is cut is lived on.
+fn cut_everywhere(past: &Past, from: usize, tried: &mut Tried) {
+    for number in from..past.states.len() {
+        let at = || format!("cut behind {number} of {}", past.states.len() - 1);
+        let disk = past.disk.crash(&mut || true);
+        let cut = Cut::Behind(named(number));
+        let opened = Driven::open_cut(Arc::new(disk.clone()), past.epoch + 1, past.options.clone(), cut);
+        let store = match opened {
+            Ok(store) => store,
+            Err(BeginError::CannotCut(_)) => {
+                tried.cannot += 1;
+                check(past, cut, false, &disk, past.epoch + 2, &at);
+                continue;
+            }
+            Err(error) => panic!("{}: {error}", at()),
+        };
+        tried.cut += 1;
+        holds(&store, &past.states[number], &at);
+        assert_eq!(last(&store), named(number), "{}", at());
+        assert_eq!(batches(&disk, is_aside), past.left_out(cut), "{}", at());
+        let mut state = past.states[number].clone();
+        let mut script = Script::new(1000 + number as u64);
+        script.skip_ids(10_000);
+        for _ in 0..8 {
+            let batch = script.batch(&state);
+            state.apply(batch.clone()).expect("the model takes it");
+            store.commit_wait(batch).unwrap_or_else(|error| panic!("{}: {error}", at()));
+        }
+        holds(&store, &state, &at);
+        drop(store);
+        let again = Driven::open_with(Arc::new(disk.clone()), past.epoch + 2, past.options.clone());
+        let again = again.unwrap_or_else(|error| panic!("{}: {error}", at()));
+        holds(&again, &state, &at);
+        assert_eq!(last(&again), named(number + 8), "{}", at());
+    }
 }
 
 /// Cuts under a power failure at each call, and what came of that opened under another.
@@ -268,4 +332,139 @@ fn a_power_failure_while_all_is_set_aside_leaves_all_of_it_or_nothing() {
         println!("{kept} kept, {made} made");
         assert!(kept > 20 && made > 20, "{kept} {made}");
     }
+}
+
+/// The stores of a test: with checkpoints and without, and such as hold back all that a cut may need.
+fn kinds() -> [JournalOptions; 4] {
+    let holding = |options| JournalOptions { holds_back: true, ..options };
+    [options(), without_checkpoints(), holding(options()), holding(without_checkpoints())]
+}
+
+#[test]
+fn a_cut_leaves_what_the_batch_left_or_nothing_is_changed() {
+    let (mut tried, mut held) = (Tried::default(), Tried::default());
+    for seed in 0..6 * scale() {
+        for options in kinds() {
+            let counted = if options.holds_back { &mut held } else { &mut tried };
+            cut_everywhere(&Past::of(20 + seed, 40, options), 0, counted);
+        }
+    }
+    println!("{tried:?}; of stores that hold everything back: {held:?}");
+    assert!(tried.cut > 50 && tried.cannot > 20, "{tried:?}");
+    assert!(held.cut > 400 && held.cannot == 0, "{held:?}");
+}
+
+/// Some cuts of a past.
+fn some_cuts(past: &Past) -> Vec<Cut> {
+    let numbers = (0..past.states.len()).step_by(5);
+    let cuts = numbers.map(|number| Cut::Behind(named(number))).chain([Cut::All]);
+    let can = |cut: &Cut| {
+        let disk = Arc::new(past.disk.crash(&mut || true));
+        let opened = Driven::open_cut(disk, past.epoch + 1, past.options.clone(), *cut);
+        opened.is_ok() && !past.left_out(*cut).is_empty()
+    };
+    cuts.filter(can).collect()
+}
+
+#[test]
+fn a_power_failure_during_a_cut_leaves_it_made_or_nothing_changed() {
+    let (mut kept, mut made) = (0, 0);
+    for seed in 0..2 * scale() {
+        for options in kinds() {
+            let past = Arc::new(Past::of(60 + seed, 24, options));
+            for cut in some_cuts(&past) {
+                let (before, after) = crash_everywhere(&past, cut, seed);
+                (kept, made) = (kept + before, made + after);
+            }
+        }
+    }
+    println!("{kept} kept, {made} made");
+    assert!(kept > 400 && made > 100, "{kept} {made}");
+}
+
+#[test]
+fn a_call_that_fails_during_a_cut_leaves_it_made_or_nothing_changed() {
+    let (mut kept, mut made) = (0, 0);
+    for options in kinds() {
+        let past = Past::of(70, 24, options);
+        for cut in some_cuts(&past) {
+            for number in 0.. {
+                let disk = past.disk.crash(&mut || true);
+                let calls = Arc::new(AtomicU64::new(0));
+                let counted = Arc::clone(&calls);
+                let faulty = FaultyDisk::new(Arc::new(disk.clone()), move |_| {
+                    match counted.fetch_add(1, Ordering::Relaxed) == number {
+                        true => Err(io::Error::other("as asked for")),
+                        false => Ok(()),
+                    }
+                });
+                drop(Driven::open_cut(Arc::new(faulty), past.epoch + 1, past.options.clone(), cut));
+                let is_made = is_made(&past, &disk);
+                let counter = if is_made { &mut made } else { &mut kept };
+                *counter += 1;
+                check(&past, cut, is_made, &disk, past.epoch + 2, &|| {
+                    format!("{cut:?}, call {number} fails")
+                });
+                if calls.load(Ordering::Relaxed) <= number {
+                    break;
+                }
+            }
+        }
+    }
+    println!("{kept} kept, {made} made");
+    assert!(kept > 400 && made > 100, "{kept} {made}");
+}
+
+/// Who cuts is stopped before each of its calls, and the next begins, as it is, and takes a batch; then the first goes on.
+#[test]
+fn a_stale_master_that_cuts_harms_nothing() {
+    let mut meetings = 0;
+    for options in kinds() {
+        let past = Arc::new(Past::of(80, 24, options));
+        for cut in some_cuts(&past) {
+            for stopped_at in 0.. {
+                let disk = past.disk.crash(&mut || true);
+                let hold = Arc::new(FixedHold::new(Epoch(past.epoch + 1)));
+                let next: Arc<Mutex<Option<(Driven, State)>>> = Arc::default();
+                let (began, shared, known, lost) =
+                    (Arc::clone(&next), disk.clone(), Arc::clone(&past), Arc::clone(&hold));
+                let calls = AtomicU64::new(0);
+                let faulty = FaultyDisk::new(Arc::new(disk.clone()), move |_| {
+                    if calls.fetch_add(1, Ordering::Relaxed) == stopped_at {
+                        lost.lose("overtaken");
+                        let opened = Driven::open_with(
+                            Arc::new(shared.clone()),
+                            known.epoch + 2,
+                            known.options.clone(),
+                        );
+                        let state = match is_made(&known, &shared) {
+                            true => known.state_after(cut),
+                            false => known.last(),
+                        };
+                        let opened = opened.expect("it opens");
+                        if is_made(&known, &shared) {
+                            assert_eq!(batches(&shared, is_aside), known.left_out(cut), "call {stopped_at}");
+                        }
+                        *began.lock().expect("no panic") = Some((opened, state.clone()));
+                    }
+                    Ok(())
+                });
+                drop(Driven::open_cut_under(Arc::new(faulty), hold, past.options.clone(), cut));
+                let Some((store, mut state)) = next.lock().expect("no panic").take() else { break };
+                meetings += 1;
+                let at = || format!("{cut:?}, stopped before call {stopped_at}");
+                holds(&store, &state, &at);
+                let batch: Batch = create(DestinationId(77_000), DestinationKind::Queue).into();
+                state.apply(batch.clone()).expect("the model takes it");
+                store.commit_wait(batch).unwrap_or_else(|error| panic!("{}: {error}", at()));
+                drop(store);
+                for epoch in past.epoch + 3..past.epoch + 5 {
+                    let again = Driven::open_with(Arc::new(disk.clone()), epoch, past.options.clone());
+                    holds(&again.unwrap_or_else(|error| panic!("{}: {error}", at())), &state, &at);
+                }
+            }
+        }
+    }
+    println!("{meetings} meetings");
+    assert!(meetings > 500);
 }
