@@ -3,6 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::bench::options::BenchCommand;
+use crate::cluster::ClusterOptions;
 use crate::config::options::ConfigOptions;
 use crate::configure::options::ServeOptions;
 use crate::exit;
@@ -29,8 +30,10 @@ pub(crate) enum Command {
     #[command(after_help = serve_after_help())]
     Serve(Box<ServeOptions>),
 
-    /// Look at, check, copy, compact and mend a store: info, verify, dump, why, backup, compact, repair.
+    /// Look at, check, copy, compact and mend a store: info, verify, dump, why, backup, compact, diff, repair.
     Store(StoreOptions),
+    /// Look at a pair of brokers without a shared store, and switch it: status, switch.
+    Cluster(ClusterOptions),
     /// Say what becomes of a configuration file, and what a broker would be told: check, show, convert.
     Config(Box<ConfigOptions>),
     /// Measure a broker under load, every message accounted for; or storage engines on a disk (bench store).

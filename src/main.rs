@@ -3,6 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`cli`] | the command line: commands, options, help |
+//! | [`cluster`] | how a pair of brokers stands, and a switch |
 //! | [`descriptors`] | how many files may be open |
 //! | [`exit`] | what each exit code means |
 //! | [`mod@bench`] | measures a broker, or the storage engines |
@@ -18,6 +19,7 @@
 
 mod bench;
 mod cli;
+mod cluster;
 mod config;
 mod configure;
 mod connect;
@@ -50,6 +52,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(options) => serve::run(*options),
         Command::Store(options) => return store::run(options),
+        Command::Cluster(options) => cluster::run(&options),
         Command::Config(options) => return config::run(*options),
         Command::Bench(command) => bench::run(*command),
         Command::Send(options) => connect::run(send::run(*options)),

@@ -115,8 +115,31 @@ fn kills(pair: &Pair, name: &str, kind: Kind, kills: u32) {
         middle.as_millis(),
         pauses.last().copied().unwrap_or_default().as_millis()
     ));
-    following.stop();
-    serving.stop();
+    // Stopped at one moment, with nothing under way: then both hold the same.
+    for broker in [&serving, &following] {
+        broker.0.signal(Signal::STOP);
+        broker.0.wait_stopped();
+    }
+    for broker in [&mut serving, &mut following] {
+        broker.0.kill();
+        broker.assert_sound();
+    }
+}
+
+/// `kahawai store diff`: its exit code, and what it says.
+fn diff(pair: &Pair) -> (Option<i32>, String) {
+    let [one, two] = NAMES.map(|name| pair.journal(name));
+    let output = Broker::command().args(["store", "diff"]).args([one, two]).output().expect("it runs");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// `kahawai cluster`, of both members.
+fn cluster(pair: &Pair, what: &str) -> serde_json::Value {
+    let urls = format!("{},{}", pair.one.uri(), pair.two.uri());
+    let output =
+        Broker::command().args(["cluster", what, "--url", &urls, "--json"]).output().expect("it runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 #[test]
@@ -125,6 +148,8 @@ fn kills_of_either_side_lose_nothing_and_the_pair_heals_by_itself() {
     let pair = Pair::in_journals(folder.path(), "", "");
     kills(&pair, "kills", Kind { producers: 3, consumers: 3, ..Kind::STRICT }, 10);
     if !java::is_skipped() {
+        let (code, said) = diff(&pair);
+        assert_eq!(code, Some(0), "{said}");
         for name in NAMES {
             store::assert_drained(&pair.journal(name), "kills");
         }
@@ -201,4 +226,50 @@ fn a_master_or_a_slave_ends_where_its_file_says_so_when_the_other_is_gone() {
     serving.0.kill();
     assert!(following.wait_end().success());
     following.0.wait_line(0, "stopping: the master is gone");
+}
+
+/// Clients on `failover:` go over to the slave, and back again: nothing is lost, nothing twice, and no client hears an error.
+#[test]
+fn a_planned_switch_loses_nothing_and_both_stores_are_equal_behind_it() {
+    if java::is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let pair = Pair::in_journals(folder.path(), "", "");
+    let [serving, following] = [pair.one.serve(), pair.two.start()];
+    wait_in_sync(&following, 0);
+    let load = Load::start(folder.path(), &failover(&[&pair.one, &pair.two]), "switched", Kind::STRICT);
+    let (mut master, mut slave) = (serving, following);
+    for turn in 0..4 {
+        load.wait_progress(100);
+        let status = cluster(&pair, "status");
+        assert_eq!(status["broker"], NAMES[turn % 2], "{status}");
+        assert_eq!(status["slave_s_state"], "in sync", "{status}");
+        let place = master.0.here();
+        let status = cluster(&pair, "switch");
+        assert_eq!(status["broker"], NAMES[1 - turn % 2], "{status}");
+        wait_in_sync(&master, place);
+        std::mem::swap(&mut master, &mut slave);
+    }
+    load.wait_progress(100);
+    tell(&load.finish());
+    for broker in [&master, &slave] {
+        broker.0.signal(Signal::STOP);
+        broker.0.wait_stopped();
+    }
+    for broker in [&mut master, &mut slave] {
+        broker.0.kill();
+        broker.assert_sound();
+    }
+    assert_eq!(diff(&pair), (Some(0), "equal: 0 messages, each in its place\n".to_owned()));
+    // One that serves alone, since the other is nowhere to be found, holds more then.
+    let mut alone = pair.one.start_with(&[("KAHAWAI_WAIT_FOR_OTHER", "0")]);
+    alone.wait_ready(0);
+    let mut send = Broker::command();
+    let sent =
+        send.args(["send", "queue://switched", "more", "--url", &pair.one.uri()]).output().expect("it runs");
+    assert!(sent.status.success());
+    alone.0.kill();
+    let (code, said) = diff(&pair);
+    assert!(code == Some(1) && said.contains("is not in ") && said.contains("the last batch: "), "{said}");
 }

@@ -12,6 +12,8 @@
 //! 6 in sync    term:u64
 //! 7 sign of life
 //! 8 leaving
+//! 9 ask        what:u8 (0 status, 1 switch)
+//! 10 told      list of (text, text)
 //!
 //! name := term:u64, number:u64     text := length:u16, UTF-8     list := count:u16, its items
 //! ```
@@ -54,6 +56,10 @@ pub enum Frame {
     SignOfLife,
     /// It goes in good order: nobody need wait for it.
     Leaving,
+    /// An operator asks, on a line of its own.
+    Ask(Asked),
+    /// What an operator is told: names and values.
+    Told(Vec<(String, String)>),
 }
 
 /// Who dialled, and what it has.
@@ -135,6 +141,15 @@ pub enum Why {
     Deposed = 2,
 }
 
+/// What an operator asks a master.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// How things stand.
+    Status = 0,
+    /// To let the slave take over, losing nothing.
+    Switch = 1,
+}
+
 impl Frame {
     /// What kind it is, for people.
     pub fn kind(&self) -> &'static str {
@@ -147,6 +162,8 @@ impl Frame {
             Self::InSync(_) => "in sync",
             Self::SignOfLife => "sign of life",
             Self::Leaving => "leaving",
+            Self::Ask(_) => "ask",
+            Self::Told(_) => "told",
         }
     }
 
@@ -229,6 +246,14 @@ impl Frame {
             }
             Self::SignOfLife => out.push(7),
             Self::Leaving => out.push(8),
+            Self::Ask(what) => out.extend_from_slice(&[9, *what as u8]),
+            Self::Told(told) => {
+                out.push(10);
+                put_list(out, told, |out, (name, value)| {
+                    put_text(out, name);
+                    put_text(out, value);
+                });
+            }
         }
     }
 
@@ -278,6 +303,12 @@ impl Frame {
             6 => Self::InSync(Term(fields.u64()?)),
             7 => Self::SignOfLife,
             8 => Self::Leaving,
+            9 => Self::Ask(match fields.u8()? {
+                0 => Asked::Status,
+                1 => Asked::Switch,
+                _ => return Err(Malformed),
+            }),
+            10 => Self::Told(fields.list(|fields| Ok((fields.text()?, fields.text()?)))?),
             _ => return Err(Malformed),
         };
         fields.end()?;
@@ -424,6 +455,9 @@ mod tests {
             Frame::InSync(Term(3)),
             Frame::SignOfLife,
             Frame::Leaving,
+            Frame::Ask(Asked::Status),
+            Frame::Ask(Asked::Switch),
+            Frame::Told(vec![("a".to_owned(), "b".to_owned()), (String::new(), "é".to_owned())]),
         ]
     }
 

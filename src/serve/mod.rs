@@ -37,6 +37,7 @@ use address::Look;
 use background::blocking;
 use kahawai_replication::member::Opening;
 use pair::Pairing;
+pub(crate) use pair::ask;
 use pause::Pause;
 use place::{Held, Place};
 use role::{Ended, How};

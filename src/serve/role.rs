@@ -222,6 +222,8 @@ impl Holding<'_> {
         if let End::Stop = end {
             self.status.stopping();
             broker.stop().await;
+        } else if let End::Pair(PairEnd::Switched) = end {
+            broker.stop().await;
         } else {
             broker.abandon();
         }
@@ -239,6 +241,9 @@ impl Holding<'_> {
                 release(&own).await?;
                 match end {
                     PairEnd::Deposed(reason) => Ok(Ended::Lost(reason)),
+                    PairEnd::Switched => {
+                        Ok(Ended::Lost("the slave takes over, as it was asked to".to_owned()))
+                    }
                     PairEnd::SlaveGone => {
                         self.status.slave_gone();
                         Ok(Ended::Stopped)

@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`options`] | the command line |
-//! | [`info`], [`verify`], [`dump`], [`why`], [`backup`], [`compact`], [`repair`] | one command each |
+//! | [`info`], [`verify`], [`dump`], [`why`], [`backup`], [`compact`], [`repair`], [`diff`] | one command each |
 //! | [`opened`] | a store opened as its master, for the commands that write |
 //! | [`verdict`] | what a command found, or why it could not |
 //! | [`progress`] | how far a command has come, on a terminal |
@@ -14,6 +14,7 @@
 
 mod backup;
 mod compact;
+mod diff;
 mod dump;
 mod info;
 mod opened;
@@ -41,6 +42,7 @@ pub(crate) fn run(options: StoreOptions) -> ExitCode {
         StoreCommand::Why(options) => why::run(&options, &mut out),
         StoreCommand::Backup(options) => backup::run(&options, &mut out),
         StoreCommand::Compact(options) => compact::run(&options, &mut out),
+        StoreCommand::Diff(options) => diff::run(&options, &mut out),
         StoreCommand::Repair(options) => repair::run(&options, &mut out),
     };
     let result = result.and_then(|verdict| out.flush().map(|()| verdict).map_err(Trouble::Output));

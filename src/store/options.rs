@@ -88,6 +88,15 @@ Examples:
   kahawai store compact ./data --json | jq .bytes_on_disk"))]
     Compact(Common),
 
+    /// Whether two stores that nobody serves hold the same, message by message: those of a pair, once both are stopped.
+    #[command(after_help = after_help("\
+Compared are messages, their places, destinations, subscriptions, prepared transactions, tables and counters; not epochs, segments or files, which
+are each store's own. Exit code 1 where they differ. Both stores are opened as a master would, and closed again.
+
+Examples:
+  kahawai store diff /var/lib/kahawai/a /var/lib/kahawai/b"))]
+    Diff(DiffOptions),
+
     /// Salvage what verify calls deliverable into a new store, and put the rest aside. Changes and deletes nothing in STORE.
     #[command(after_help = after_help("\
 The store must not be in use. DIR must be new or empty and becomes the clean store; beside it, DIR.quarantine gets the damaged files as
@@ -105,6 +114,21 @@ pub(crate) struct Common {
     /// The store's directory.
     #[arg(value_name = "STORE")]
     pub(crate) store: PathBuf,
+
+    /// Print JSON instead of words.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DiffOptions {
+    /// A store's directory.
+    #[arg(value_name = "STORE")]
+    pub(crate) store: PathBuf,
+
+    /// Another's.
+    #[arg(value_name = "OTHER")]
+    pub(crate) other: PathBuf,
 
     /// Print JSON instead of words.
     #[arg(long)]

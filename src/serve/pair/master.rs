@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use kahawai_broker::{Slaves, TakeSlaves};
 use kahawai_replication::arbiter::{self, Arbiter, Held, StepError, Version};
-use kahawai_replication::frame::{Frame, FrameReader, Hello, Why};
+use kahawai_replication::frame::{Asked, Frame, FrameReader, Hello, Why};
 use kahawai_replication::master::{Line, LineKey, Overseer, Replicated};
 use kahawai_replication::member::Came;
 use kahawai_replication::oversight::{Do, Oversight};
@@ -40,6 +40,8 @@ pub(in crate::serve) enum PairEnd {
     Deposed(String),
     /// Its slave is gone, and the configuration says to end then.
     SlaveGone,
+    /// An operator wants the slave to take over.
+    Switched,
 }
 
 /// A store that is served, with what runs beside it.
@@ -74,6 +76,7 @@ enum Told {
 }
 
 struct Pair {
+    this: Weak<Self>,
     pairing: Pairing,
     record: Mutex<Option<Record>>,
     replicated: Mutex<Weak<Replicated>>,
@@ -99,7 +102,8 @@ pub(in crate::serve) fn serve(
     pairing.me.epoch = hold.epoch();
     let others = standing.members.iter().filter(|(member, _)| **member != pairing.me.member);
     let others: Vec<String> = others.flat_map(|(_, known)| known.addresses.clone()).collect();
-    let pair = Arc::new(Pair {
+    let pair = Arc::new_cyclic(|this| Pair {
+        this: Weak::clone(this),
         pairing: pairing.clone(),
         record: Mutex::new(record.clone()),
         replicated: Mutex::default(),
@@ -177,8 +181,8 @@ impl TakeSlaves for Pair {
     fn take(&self, socket: TcpStream, from: SocketAddr, received: Bytes) {
         let Some(replicated) = self.replicated() else { return };
         let key = LineKey(self.lines.fetch_add(1, Ordering::Relaxed));
-        let pairing = self.pairing.clone();
-        let serve = move || serve_line(&pairing, &replicated, key, &socket, from, &received);
+        let Some(pair) = self.this.upgrade() else { return };
+        let serve = move || serve_line(&pair, &replicated, key, &socket, from, &received);
         if let Err(error) = thread::Builder::new().name("kahawai-slave".into()).spawn(serve) {
             tracing::error!("a slave at {from} cannot be taken: {error}");
         }
@@ -191,13 +195,14 @@ impl TakeSlaves for Pair {
 
 /// Serves one line of a member that dialled, until it ends.
 fn serve_line(
-    pairing: &Pairing,
+    pair: &Pair,
     replicated: &Arc<Replicated>,
     key: LineKey,
     socket: &TcpStream,
     from: SocketAddr,
     received: &Bytes,
 ) {
+    let pairing = &pair.pairing;
     let lease = pairing.me.lease;
     let line = socket.set_read_timeout(Some(lease)).and_then(|()| SocketLine::on(socket.try_clone()?, lease));
     let line = match line {
@@ -220,6 +225,12 @@ fn serve_line(
                 replicated.accept(key, Arc::clone(&line) as Arc<dyn Line>, *hello);
                 // From here on its silence is counted.
                 socket.set_read_timeout(None).is_ok()
+            }
+            Frame::Ask(what) if !is_known => {
+                is_known = true;
+                line.send(Frame::Told(pair.answer(what, replicated)));
+                line.close();
+                true
             }
             frame if is_known => {
                 replicated.received(key, &frame);
@@ -362,6 +373,46 @@ impl Pair {
                 }
             }
         }
+    }
+
+    /// Answers an operator.
+    fn answer(&self, what: Asked, replicated: &Replicated) -> Vec<(String, String)> {
+        let status = replicated.status();
+        let known = &self.pairing.me.known;
+        let mut told = vec![
+            ("broker".to_owned(), known.name.clone()),
+            ("role".to_owned(), "master".to_owned()),
+            (
+                "term".to_owned(),
+                status
+                    .term
+                    .map_or_else(|| "none: it has had no slave yet".to_owned(), |term| term.to_string()),
+            ),
+            ("last batch".to_owned(), status.last.to_string()),
+        ];
+        let arbiter = self.pairing.config.broker.pair.arbiter.as_deref();
+        told.push(("arbiter".to_owned(), arbiter.unwrap_or("none").to_owned()));
+        let is_in_sync = status.slave.as_ref().is_some_and(|slave| slave.state == "in sync");
+        match status.slave {
+            Some(slave) => {
+                told.push(("slave".to_owned(), slave.name));
+                told.push(("slave's state".to_owned(), slave.state.to_owned()));
+                told.push(("slave's last batch".to_owned(), slave.confirmed.to_string()));
+                told.push(("slave's bytes behind".to_owned(), slave.bytes_behind.to_string()));
+            }
+            None => told.push(("slave".to_owned(), "none".to_owned())),
+        }
+        if what == Asked::Switch {
+            let answer = match is_in_sync {
+                true => "begun: the slave takes over",
+                false => "refused: the slave is not in sync",
+            };
+            told.push(("switch".to_owned(), answer.to_owned()));
+            if is_in_sync {
+                self.end(PairEnd::Switched);
+            }
+        }
+        told
     }
 
     /// The record by which this is master: of the store, whatever became of the set since.

@@ -19,3 +19,4 @@ mod prelude;
 pub(super) use course::{Came, run};
 pub(super) use master::{PairEnd, serve};
 pub(super) use pairing::Pairing;
+pub(crate) use prelude::ask;

@@ -15,6 +15,7 @@ use kahawai_openwire::frame::take_frame;
 use kahawai_openwire::ids::{BrokerId, ConnectionId};
 use kahawai_openwire::negotiation::{Negotiated, Preferences, REPLICATION, negotiate};
 use kahawai_openwire::wire_format::WireFormat;
+use kahawai_replication::frame::{Asked, Frame, FrameReader};
 use kahawai_replication::member::Came;
 
 /// A connection on which frames follow.
@@ -127,6 +128,37 @@ fn greet(mut socket: TcpStream, name: &str, until: Instant) -> Result<Connected,
     socket.write_all(&out).map_err(silent)?;
     socket.set_read_timeout(None).and_then(|()| socket.set_write_timeout(None)).map_err(silent)?;
     Ok(Connected { socket, received: received.freeze() })
+}
+
+/// Asks a master something, as an operator.
+pub(crate) fn ask(address: &str, what: Asked, within: Duration) -> Result<Vec<(String, String)>, String> {
+    let came = |came: Came| match came {
+        Came::Refused => "nobody listens there: it is a slave, or not running".to_owned(),
+        Came::Silent { .. } => "nobody answers".to_owned(),
+        Came::Other(why) => why,
+        Came::Said(frame) => format!("it answered with {}", frame.kind()),
+    };
+    let Connected { mut socket, received } = connect(address, "kahawai-cluster", within).map_err(came)?;
+    let mut out = Vec::new();
+    Frame::Ask(what).encode(&mut out);
+    let asked = socket.write_all(&out).and_then(|()| socket.set_read_timeout(Some(within)));
+    asked.map_err(|error| error.to_string())?;
+    let mut reader = FrameReader::default();
+    reader.push(&received);
+    loop {
+        match reader.take().map_err(|error| error.to_string())? {
+            Some(Frame::Told(told)) => return Ok(told),
+            Some(Frame::SignOfLife) => {}
+            Some(other) => return Err(format!("it answered with {}", other.kind())),
+            None => {
+                let mut bytes = [0; 4096];
+                match socket.read(&mut bytes).map_err(|error| format!("no answer: {error}"))? {
+                    0 => return Err("it hung up".to_owned()),
+                    count => reader.push(&bytes[..count]),
+                }
+            }
+        }
+    }
 }
 
 /// Ends a connection at once.
