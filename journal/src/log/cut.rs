@@ -9,7 +9,8 @@ use std::sync::Arc;
 use kahawai_store::names::BatchName;
 
 use super::chain::Chain;
-use super::replay::{self, Found, Replayed};
+use super::found::{self, Found};
+use super::replay::{self, Replayed};
 use super::replay_error::ReplayError;
 use super::scan::{Item, Scanner};
 use super::segment::Body;
@@ -67,11 +68,11 @@ pub(crate) fn find(
 ) -> Result<Option<Place>, CutError> {
     let mut logs = Vec::new();
     for log in &chain.epochs {
-        logs.push(replay::read_headers(files, store, log)?);
+        logs.push(found::read_headers(files, store, log)?);
     }
     if let Some(youngest) = logs.last_mut() {
         // What is doubtful in it is told of by whoever reads the log.
-        replay::leave_out_what_was_being_begun(youngest, &mut Vec::new())?;
+        found::leave_out_what_was_being_begun(youngest, &mut Vec::new())?;
     }
     // Whether anything is known to be behind the batch.
     let mut is_any_behind = false;

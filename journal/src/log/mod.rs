@@ -7,6 +7,7 @@
 //! | [`apply`] | brings a record into the index |
 //! | [`chain`] | follows the seals back and finds the segments |
 //! | [`cut`] | finds where a log is to end so that it ends with a certain batch |
+//! | [`found`] | the segments of an epoch's log that are there, and what each says as a whole |
 //! | [`unsealed`] | finds a log whose seal is missing though it was in use |
 //! | [`adopt`] | finds the youngest checkpoint that may be used, and takes it up |
 //! | [`replay`] | reads the chain into an index; keeps torn tail, damage and I/O error apart |
@@ -16,6 +17,7 @@ pub(crate) mod apply;
 pub(crate) mod chain;
 pub(crate) mod chain_error;
 pub(crate) mod cut;
+mod found;
 pub(crate) mod replay;
 pub(crate) mod replay_error;
 pub(crate) mod scan;

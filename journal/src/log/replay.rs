@@ -5,7 +5,6 @@
 //! **doubtful**, and said so: it was in a flush that nobody saw the end of. An **I/O error** stops us.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::Arc;
 
 use kahawai_store::batch::Operation;
@@ -14,18 +13,17 @@ use kahawai_store::names::{DestinationId, MessageId};
 
 use super::adopt;
 use super::apply;
-use super::chain::{self, Chain, EpochLog};
+use super::chain::{self, Chain};
+use super::found::{self, Found, Survey};
 use super::replay_error::ReplayError;
-use super::scan::{Item, Scanner};
+use super::scan::Item;
 use super::segment::{Bounds, Segment};
 use crate::disk::on_demand::OpenFiles;
 use crate::format::batch::{decode_batch_body, decode_prepared};
 use crate::format::body::{self, Held};
-use crate::format::fields::FormatError;
 use crate::format::name::FileName;
 use crate::format::record::{HEADER_LENGTH, Kind, RecordHeader};
 use crate::format::seal::LogEnd;
-use crate::format::segment::SegmentHeader;
 use crate::format::{RandomId, segment};
 use crate::index::write_run::RunsOf;
 use crate::index::{Index, RecordAt};
@@ -48,6 +46,8 @@ pub(crate) struct Replayed {
     pub(crate) released: u64,
     /// Released segments that are still there, lowest first.
     pub(crate) given_up: Vec<Arc<Segment>>,
+    /// The same by what is known to be on the disk: the records that release more are in the tail, behind the batches as of which they do.
+    pub(crate) released_durably: u64,
     /// What was found damaged or doubtful, in words.
     pub(crate) damage: Vec<String>,
     /// What is missing of it though the log does not say that it is released; for who must have all of it.
@@ -68,7 +68,12 @@ impl Replayed {
             numbers.into_iter().chain(log.present.last().copied())
         });
         let last = last.max().unwrap_or_default();
-        Self { released: last, number_next: last.saturating_add(1), ..Self::default() }
+        Self {
+            released: last,
+            released_durably: last,
+            number_next: last.saturating_add(1),
+            ..Self::default()
+        }
     }
 }
 
@@ -97,10 +102,10 @@ fn attempt(
     let mut replayed = Replayed { number_next: 1, ..Replayed::default() };
     let mut logs = Vec::new();
     for log in &chain.epochs {
-        logs.push(read_headers(files, store, log)?);
+        logs.push(found::read_headers(files, store, log)?);
     }
     if let Some(youngest) = logs.last_mut() {
-        leave_out_what_was_being_begun(youngest, &mut replayed.damage)?;
+        found::leave_out_what_was_being_begun(youngest, &mut replayed.damage)?;
     }
     let mut survey = match logs.iter().flatten().last() {
         // Where it is to be cut, what is behind that says nothing, but that what is before was flushed.
@@ -110,7 +115,9 @@ fn attempt(
     survey.durable_through = survey.durable_through.max(chain.durable);
     // What is released is not read at all: a power failure may have brought back some of those segments and not others.
     let said = logs.iter().flatten().filter_map(|found| found.header.as_ref()).map(|header| header.released);
-    replayed.released = said.max().unwrap_or_default().max(survey.released);
+    let said = said.max().unwrap_or_default();
+    replayed.released_durably = said.max(survey.released(survey.durable_through));
+    replayed.released = said.max(survey.released(u64::MAX));
     // Damaged segments are set aside when nothing lives in them or before them.
     let mut names = disk.list().map_err(|error| ReplayError::Io { number: 0, error })?;
     names.sort_unstable();
@@ -118,6 +125,7 @@ fn attempt(
     let (released, odd) = chain::released_with_set_aside(replayed.released, &names, numbers);
     if released > replayed.released {
         replayed.incomplete = Some(format!("segment {released} was damaged and is set aside"));
+        replayed.released_durably = released;
     }
     replayed.released = released;
     for name in names {
@@ -226,134 +234,6 @@ fn report_missing(replayed: &mut Replayed, chain: &Chain, logs: &[Vec<Found>]) {
     }
 }
 
-/// A segment that is there, and its header if that is valid.
-pub(super) struct Found {
-    pub(super) segment: Arc<Segment>,
-    pub(super) header: Option<SegmentHeader>,
-}
-
-/// Opens the segments of an epoch's log that are there.
-pub(super) fn read_headers(
-    files: &Arc<OpenFiles>,
-    store: &RandomId,
-    log: &EpochLog,
-) -> Result<Vec<Found>, ReplayError> {
-    let mut segments = Vec::new();
-    for &number in &log.present {
-        let io = |error| ReplayError::Io { number, error };
-        let name = FileName::Segment { epoch: log.epoch, number };
-        let file = match files.find(name) {
-            // A stale master may still give up what it released; if it did not, the segment is reported as missing.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            result => result.map_err(io)?,
-        };
-        let mut bytes = [0; segment::HEADER_LENGTH as usize];
-        let header = match file.read(0, &mut bytes) {
-            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(io(error)),
-            Err(_) => None,
-            Ok(()) => match segment::decode(&bytes) {
-                Ok(header) => Some(header),
-                Err(error @ FormatError::Newer { .. }) if segment::is_borne_out(&bytes) => {
-                    return Err(ReplayError::Newer { number, error });
-                }
-                Err(_) => None,
-            },
-        };
-        let header = header.filter(|header| {
-            header.store == *store
-                && header.epoch == log.epoch
-                && header.log == log.log
-                && header.number == number
-        });
-        let segment = Arc::new(Segment::new(log.epoch, number, log.log, file));
-        segments.push(Found { segment, header });
-    }
-    Ok(segments)
-}
-
-/// Takes a last segment that has its name but not its header for one that was being begun when its master died, unless a record
-/// in it proves that it was flushed: then the header is damaged.
-pub(super) fn leave_out_what_was_being_begun(
-    segments: &mut Vec<Found>,
-    damage: &mut Vec<String>,
-) -> Result<(), ReplayError> {
-    let [.., _, last] = segments.as_slice() else { return Ok(()) };
-    if last.header.is_some() {
-        return Ok(());
-    }
-    let number = last.segment.number;
-    let survey = last.survey(None)?;
-    let Some(first) = survey.first_sequence else {
-        segments.pop();
-        return Ok(());
-    };
-    if survey.durable_through < first {
-        damage.push(format!(
-            "doubtful: segment {number}: its records from {first} on stand without a header, in a flush whose end nobody saw; \
-             they are left out"
-        ));
-        segments.pop();
-    }
-    Ok(())
-}
-
-impl Found {
-    pub(super) fn bytes(&self) -> Result<Vec<u8>, ReplayError> {
-        let number = self.segment.number;
-        let mut bytes = vec![0; self.segment.file.length() as usize];
-        self.segment.file.read(0, &mut bytes).map_err(|error| ReplayError::Io { number, error })?;
-        Ok(bytes)
-    }
-
-    pub(super) fn scanner<'a>(&self, bytes: &'a [u8], end: Option<u64>) -> Scanner<'a> {
-        Scanner::new(bytes, self.segment.log, self.segment.epoch, self.segment.number, end)
-    }
-
-    /// Looks over a segment.
-    pub(super) fn survey(&self, end: Option<u64>) -> Result<Survey, ReplayError> {
-        let bytes = self.bytes()?;
-        let mut survey = Survey::default();
-        let mut torn = false;
-        let mut released = Vec::new();
-        for item in self.scanner(&bytes, end) {
-            let (header, offset, is_whole) = match item {
-                Item::Record { header, offset } => (header, offset, true),
-                Item::PartlyDamaged { header, offset, .. } | Item::BodyDamaged { header, offset } => {
-                    (header, offset, false)
-                }
-                Item::Gap { .. } => {
-                    torn = true;
-                    continue;
-                }
-            };
-            torn |= !is_whole;
-            survey.first_sequence.get_or_insert(header.sequence);
-            survey.durable_through = survey.durable_through.max(header.durable_through);
-            if header.kind == Kind::Release && is_whole {
-                let body = &bytes[offset as usize + HEADER_LENGTH..][..header.body_length as usize];
-                if let Ok(number) = body.try_into().map(u64::from_le_bytes) {
-                    released.push((torn, header.sequence, number));
-                }
-            }
-        }
-        // A release behind a torn record was in a flush that did not end: nothing was given up for it yet.
-        let counts = |&&(torn, sequence, _): &&(bool, u64, u64)| !torn || sequence <= survey.durable_through;
-        survey.released = released.iter().filter(counts).map(|found| found.2).max().unwrap_or_default();
-        Ok(survey)
-    }
-}
-
-/// What the records of one segment say together.
-#[derive(Debug, Default)]
-pub(super) struct Survey {
-    /// The sequence of the first record that verifies.
-    first_sequence: Option<u64>,
-    /// The highest sequence that any of them says was durable.
-    pub(super) durable_through: u64,
-    /// The highest segment number that any of them releases.
-    released: u64,
-}
-
 struct SegmentReader<'a> {
     replayed: &'a mut Replayed,
     found: &'a Found,
@@ -415,12 +295,12 @@ impl SegmentReader<'_> {
                         sealed_at = scanner.offset();
                     } else {
                         match header.kind {
-                            Kind::Batch | Kind::Relocation | Kind::Prepared | Kind::Lost => {
+                            Kind::Batch | Kind::Relocation | Kind::Prepared | Kind::Lost | Kind::Release => {
                                 self.replayed.tail.push((header.kind, body.to_vec()));
                             }
                             // It says nothing new where the log before it is there, and everything where that was released.
                             Kind::Snapshot => self.apply(&header, offset, body),
-                            Kind::Idle | Kind::Release | Kind::Close => {}
+                            Kind::Idle | Kind::Close => {}
                         }
                     }
                 }

@@ -169,7 +169,8 @@ impl Writer {
             number,
             first_sequence: replayed.sequence_last + 1,
             before: replayed.end,
-            released: replayed.released,
+            // What the tail releases it does behind batches that are written anew: a cut may leave those out.
+            released: replayed.released_durably,
         };
         let active = Active::begin(Arc::clone(&first), file, &header);
         let Replayed {

@@ -244,3 +244,24 @@ fn a_cut_that_needs_the_log_of_an_epoch_that_is_gone_is_refused() {
     assert!(matches!(refused, Err(BeginError::CannotCut(_))), "{refused:?}");
     check(&past, cut, false, &past.disk, past.epoch + 2, &|| "refused".to_owned());
 }
+
+/// The last flush acknowledged what kept a segment, and released that; no record said yet that it was on the disk, so both were written anew. Behind a cut between
+/// them, the segment is not released.
+#[test]
+fn what_was_released_in_the_last_flush_of_a_master_that_died_is_there_behind_a_cut_before_it() {
+    for options in [options(), without_checkpoints()] {
+        let (mut past, store) = begun(JournalOptions { holds_back: true, ..options });
+        for id in 1..=5 {
+            past.take(&store, enqueue(id, QUEUE, 1500).into());
+        }
+        past.take(&store, acknowledge(2, QUEUE, 1).into());
+        let kept = past.number();
+        let head = store.head_number();
+        past.take(&store, acknowledge(1, QUEUE, 0).into());
+        assert_ne!(store.head_number(), head, "it is released");
+        let (past, store) = past.opened_again(store);
+        drop(store);
+        let (past, store) = past.cut_behind(kept);
+        drop(past.opened_again(store));
+    }
+}
