@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kahawai_journal::disk::memory::MemoryDisk;
 use kahawai_journal::journal::OpenError;
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::stepped::Stepped;
-use kahawai_store::contract::{Completion, StoreError};
+use kahawai_store::batch::Batch;
+use kahawai_store::contract::{Bell, Completion, StoreError, StoreWait as _};
 use kahawai_store::election::Hold;
 use kahawai_store::names::Epoch;
 
@@ -161,6 +163,39 @@ impl Context<'_> {
                 inbox.push(Box::new(make(result)));
             }
         })
+    }
+
+    /// A bell that may be rung from within a store's answer, where there is no context: each ringing comes as [`crate::event::Event::Done`] of
+    /// `()`, in the order of the answers.
+    pub fn bell(&mut self) -> Bell {
+        let inbox = self.running().map(|running| running.inbox.clone()).unwrap_or_default();
+        let faults = Arc::clone(&self.kernel.hosts[self.process.host].disk.faults);
+        Arc::new(move || {
+            if !faults.is_dead() {
+                inbox.push(Box::new(()));
+            }
+        })
+    }
+
+    /// Sets aside what is on its host's disk for an empty store, on which this batch is committed before it counts: in one step, as by a rename.
+    /// Stores that are open there are not to be used any more; [`Context::open_store`] opens the new one.
+    ///
+    /// # Errors
+    /// Where the new one could not be begun: then the old one still counts.
+    pub fn set_aside(
+        &mut self,
+        hold: Arc<dyn Hold>,
+        options: JournalOptions,
+        first: Batch,
+    ) -> Result<(), OpenError> {
+        let seed = self.kernel.random.number();
+        let disk = &mut self.kernel.hosts[self.process.host].disk;
+        let fresh = MemoryDisk::new();
+        let stepped = Arc::new(Stepped::open(&disk.faulty(&fresh), hold, options, seed)?);
+        stepped.eager().commit_wait(first).map_err(|error| OpenError::Failed(error.to_string()))?;
+        disk.set_aside(fresh);
+        note!(self.kernel, "{} sets its store aside", self.kernel.hosts[self.process.host].name);
+        Ok(())
     }
 
     /// Ends the process, once this event is handled: as a kill, by its own will.
