@@ -41,7 +41,8 @@ pub trait Replica: Store {
     /// order with it.
     ///
     /// # Errors
-    /// As [`Store::commit`]. [`Rejection::OutOfOrder`] where the name is not beyond that of the last batch or its arrivals are behind
+    /// As [`Store::commit`]. [`Rejection::OutOfOrder`] where the name is not that of the batch after the last (or beyond it, where the last is of term 0:
+    /// a part of a copy) or its arrivals are behind
     /// what was given already; that, and every other rejection, says that the copies are no copies of each other.
     fn append(&self, copied: Copied, done: Completion<Committed>);
 
@@ -64,7 +65,8 @@ pub struct Copied {
     pub batch: Batch,
 }
 
-/// Whether a copied batch follows on the last one: one rule for all engines.
+/// Whether a copied batch follows on the last one: one rule for all engines. None is left out: behind one that found no room, or failed, a smaller
+/// one would find some, and what was lost between them would never be missed. But for a whole copy, whose last part has the name of what it is as of.
 ///
 /// # Errors
 /// [`Rejection::OutOfOrder`] where it does not.
@@ -74,7 +76,8 @@ pub fn check_order(
     last: BatchName,
     arrival_next: u64,
 ) -> Result<(), Rejection> {
-    if name <= last || arrival_first < arrival_next {
+    let is_next = last.term == Term(0) || name.number == last.number + 1;
+    if name <= last || !is_next || arrival_first < arrival_next {
         return Err(Rejection::OutOfOrder { name, arrival_first, last, arrival_next });
     }
     Ok(())

@@ -233,8 +233,15 @@ pub fn what_does_not_follow_is_rejected(copies: &mut dyn Copies) {
         batch: batch(vec![create(QUEUE, DestinationKind::Queue, "orders"), enqueue(MessageId(1), QUEUE)]),
     };
     append(&*store, first.clone()).expect("anything follows on nothing");
-    for (name, arrival_first) in [(named(2, 5), 11), (named(2, 4), 11), (named(1, 9), 11), (named(2, 6), 10)]
-    {
+    for (name, arrival_first) in [
+        (named(2, 5), 11),
+        (named(2, 4), 11),
+        (named(1, 9), 11),
+        (named(2, 6), 10),
+        // One is left out.
+        (named(2, 7), 11),
+        (named(3, 7), 11),
+    ] {
         let copied = Copied { name, arrival_first, batch: batch(vec![enqueue(MessageId(2), QUEUE)]) };
         match append(&*store, copied) {
             Err(StoreError::Rejected(Rejection::OutOfOrder { name: found, .. })) => assert_eq!(found, name),
