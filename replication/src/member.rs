@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use kahawai_store::batch::Operation;
 use kahawai_store::names::{BatchName, Term};
 
 use crate::frame::{Frame, Plan, Welcome, Why};
@@ -104,7 +105,24 @@ struct Lost {
     at: String,
     was_in_sync: bool,
     has_left: bool,
+    /// Since when the master may have been without the line.
     last_heard: Duration,
+    /// When it was dialled last.
+    dialled: Option<Duration>,
+}
+
+impl Lost {
+    /// Whether this member, awake all the time, looked for its master so soon and so often that it would have found one that went on alone: that waits
+    /// for a lease before ([`crate::oversight`]). Where it was not, nothing tells but an arbiter.
+    fn was_awake(&mut self, came: Dialled, now: Duration, lease: Duration) -> bool {
+        let (since, at_most) = match (self.dialled.replace(now), came) {
+            (Some(before), _) => (before, lease / 2),
+            // That it is silent took a moment to be known.
+            (None, Dialled::Silent) => (self.last_heard, lease / 10 * 11),
+            (None, _) => (self.last_heard, lease / 5 * 4),
+        };
+        now.saturating_sub(since) <= at_most
+    }
 }
 
 /// The course of a member: see the module.
@@ -145,6 +163,14 @@ impl MemberCourse {
         self.stage = match at_start(self.course.me, &self.standing, self.course.master.as_deref()) {
             Start::Alone => Stage::Ready(Do::Serve(None)),
             Start::Serve(term) => serve(term, self.course.me),
+            // It may have been promoted there, and not have got to serve: then nobody else is.
+            Start::Follow(addresses)
+                if self.course.has_arbiter
+                    && self.standing.record.is_some()
+                    && !self.standing.is_broken_off =>
+            {
+                Stage::Asking { addresses, index: 0, since: now }
+            }
             Start::Follow(addresses) => Stage::Following { addresses, index: 0, lost: None },
             Start::Ask(addresses) => Stage::Asking { addresses, index: 0, since: now },
         };
@@ -153,6 +179,12 @@ impl MemberCourse {
     /// What the store says, as far as is known.
     pub fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// What an empty store has to hold, before it takes the place of the one that is set aside, so that whoever opens it next follows too, also after
+    /// a crash: how the others are found. Without it, a former master whose file names no master would serve alone, with nothing.
+    pub fn remembered(&self) -> Vec<Operation> {
+        self.standing.remembered().into_iter().collect()
     }
 
     /// Whether it waits for others to be found: for the log.
@@ -196,16 +228,18 @@ impl MemberCourse {
     pub fn dialled(&mut self, address: &str, came: Came, now: Duration) {
         if let Came::Said(_) | Came::Silent { said_hello: true } = came
             && let Stage::Following { lost, .. } = &mut self.stage
+            && !self.course.has_arbiter
         {
-            // A hello was said: it will not take over.
+            // A hello was said: it will not take over. Where there is an arbiter, that says whether it may.
             *lost = None;
         }
         match came {
             Came::Said(Frame::Welcome(welcome)) => self.welcomed(address, welcome),
             Came::Said(Frame::Refused(refusal)) => {
                 self.pause = Some(if refusal.why == Why::Never { LONG_PAUSE } else { PAUSE });
-                // A master is there, whatever it has against this one: nobody else serves.
+                // A master is there, whatever it has against this one: nobody else serves. Where there is an arbiter, it may be none any more, and not know.
                 if refusal.term >= self.standing.term()
+                    && !self.course.has_arbiter
                     && let Stage::Asking { addresses, .. } = &mut self.stage
                 {
                     let addresses = std::mem::take(addresses);
@@ -227,7 +261,6 @@ impl MemberCourse {
             self.pause = Some(PAUSE);
             return;
         }
-        let is_untouched = self.standing.pair().is_none() && self.standing.last == BatchName::default();
         let addresses = match &mut self.stage {
             Stage::Asking { addresses, .. } | Stage::Following { addresses, .. } => std::mem::take(addresses),
             _ => vec![address.to_owned()],
@@ -235,9 +268,7 @@ impl MemberCourse {
         self.followed_at = address.to_owned();
         self.stage = match welcome.plan {
             Plan::Cut(to) => Stage::Ready(Do::Reopen(Opening::CutTo(to))),
-            Plan::Copy if !is_untouched || self.standing.is_broken_off => {
-                Stage::Ready(Do::Reopen(Opening::SetAside))
-            }
+            Plan::Copy if !self.standing.is_untouched => Stage::Ready(Do::Reopen(Opening::SetAside)),
             Plan::Follow | Plan::Copy => {
                 let index = addresses.iter().position(|other| other == address).unwrap_or(0);
                 self.stage = Stage::Following { addresses, index, lost: None };
@@ -281,6 +312,9 @@ impl MemberCourse {
                 *index += 1;
                 self.pause.get_or_insert(PAUSE);
                 let Some(lost) = lost else { return };
+                if !lost.was_awake(dialled, now, self.course.lease) && !self.course.has_arbiter {
+                    lost.was_in_sync = false;
+                }
                 let silent = now.saturating_sub(lost.last_heard);
                 let next =
                     after_loss(lost.was_in_sync, lost.has_left, Some(dialled), silent, self.course.lease);
@@ -308,7 +342,11 @@ impl MemberCourse {
     pub fn followed(&mut self, broken: Broken, was_in_sync: bool, last_heard: Duration, standing: Standing) {
         self.standing = standing;
         let (addresses, index) = self.kept.take().unwrap_or_default();
-        let lost = |has_left| Some(Lost { at: self.followed_at.clone(), was_in_sync, has_left, last_heard });
+        let at = self.followed_at.clone();
+        let lost = |has_left| Some(Lost { at, was_in_sync, has_left, last_heard, dialled: None });
+        if !was_in_sync {
+            self.pause = Some(PAUSE);
+        }
         self.stage = match broken {
             Broken::Line(_) => Stage::Following { lost: lost(false), addresses, index },
             Broken::Left => Stage::Following { lost: lost(true), addresses, index },
@@ -358,9 +396,13 @@ pub enum NotPromoted {
     Refused,
 }
 
-/// The record of a member that serves in the next term, alone in the set.
+/// The record of a member that serves in its next term, alone in the set.
+///
+/// Without an arbiter the two of a pair may come to serve without knowing of each other. So that their terms differ even then, and the stores are not
+/// taken for the same, one of them has the odd terms and the other the even ones: the master by the record goes on in every other term.
 fn alone(standing: &Standing, term: Term, me: Member) -> Record {
-    let term = Term(term.max(standing.term()).0 + 1);
+    let was_master = standing.record.as_ref().is_some_and(|record| record.master == me);
+    let term = Term(term.max(standing.term()).0 + if was_master { 2 } else { 1 });
     let pair = standing.pair().unwrap_or_default();
     Record { pair, term, master: me, in_sync: [me].into() }
 }

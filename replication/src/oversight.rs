@@ -1,8 +1,13 @@
 //! What a master does when a slave is gone that was waited for. It decides; whoever runs it dials and asks the arbiter.
 //!
-//! A slave that was told that it is in sync may have taken over. With an arbiter, that says so, and takes it out of the set otherwise. Without one it is
-//! asked where it would serve: nobody listening there says that it has not, unless this process itself was paused for so long that the
-//! slave may be about to.
+//! A slave that was told that it is in sync may take over, or may have. With an arbiter, that says so, and takes it out of the set otherwise.
+//! Without one nobody is answered until the slave says hello, which is a promise, or
+//!
+//! - **for a lease**: a slave that lives has missed its master by half of one, and dials it in the other half ([`crate::member`]). One that slept
+//!   through that does not take over any more when it wakes;
+//! - **for the whole wait, where this process itself stood still**: then the slave may have taken over, have served, and be gone since.
+//!
+//! Meanwhile it is looked for where it would serve.
 
 use std::time::Duration;
 
@@ -10,8 +15,6 @@ use crate::frame::{Frame, Why};
 use crate::member::Came;
 use crate::standing::Known;
 
-/// How often nobody has to be found listening, so that a slave that was about to open its door is found.
-const ASKS: u32 = 3;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// What to do next.
@@ -38,19 +41,22 @@ pub struct Oversight {
     has_arbiter: bool,
     addresses: Vec<String>,
     since: Duration,
-    /// How long to ask, where somebody may be silent, or about to serve.
     lease: Duration,
-    /// Whether this process was paused lately.
-    was_paused: bool,
+    /// How long to wait for it.
+    wait: Duration,
+    /// How long, where this process stood still.
+    wait_paused: Duration,
+    /// When anything came of anything last.
+    last: Duration,
     index: usize,
-    rounds: u32,
     /// Whether nobody was silent in this round.
     all_refused: bool,
     next: Do,
 }
 
 impl Oversight {
-    /// Begins with a slave that is gone now.
+    /// Begins with a slave that is gone now. `was_paused`: whether this process stood still for more than half a lease within the last one; `wait`: how
+    /// long is waited where the other may have taken over.
     pub fn new(
         has_arbiter: bool,
         at: &Known,
@@ -58,21 +64,26 @@ impl Oversight {
         was_paused: bool,
         now: Duration,
         lease: Duration,
+        wait: Duration,
     ) -> Self {
         let addresses = at.addresses.clone();
+        let wait_paused = wait.max(lease);
+        let wait = if was_paused { wait_paused } else { lease };
         let next = match addresses.first() {
             _ if has_arbiter => Do::CutOff,
-            Some(address) if was_told => Do::Dial(address.clone()),
-            _ => Do::GoOnAlone { at_a_risk: was_told },
+            _ if !was_told => Do::GoOnAlone { at_a_risk: false },
+            Some(address) => Do::Dial(address.clone()),
+            None => Do::Wait(wait),
         };
         Self {
             has_arbiter,
             addresses,
             since: now,
             lease,
-            was_paused,
+            wait,
+            wait_paused,
+            last: now,
             index: 0,
-            rounds: 0,
             all_refused: true,
             next,
         }
@@ -120,22 +131,23 @@ impl Oversight {
             Came::Refused => {}
             _ => self.all_refused = false,
         }
+        if now.saturating_sub(self.last) > self.lease / 2 {
+            // It stood still just now.
+            self.wait = self.wait_paused;
+        }
+        self.last = now;
         self.index += 1;
         if let Some(address) = self.addresses.get(self.index) {
             self.next = Do::Dial(address.clone());
             return;
         }
-        (self.index, self.rounds) = (0, self.rounds + 1);
-        let is_over = now.saturating_sub(self.since) >= self.lease;
-        let is_gone = self.all_refused && !self.was_paused && self.rounds >= ASKS;
-        self.next = match () {
-            () if is_gone => Do::GoOnAlone { at_a_risk: false },
-            () if is_over => Do::GoOnAlone { at_a_risk: !self.all_refused },
-            () => Do::Wait(PAUSE),
-        };
-        if !is_over {
+        self.index = 0;
+        self.next = if now.saturating_sub(self.since) >= self.wait {
+            Do::GoOnAlone { at_a_risk: !self.all_refused || self.wait > self.lease }
+        } else {
             self.all_refused = true;
-        }
+            Do::Wait(PAUSE)
+        };
     }
 }
 
@@ -146,10 +158,11 @@ mod tests {
     use kahawai_store::names::Term;
 
     const LEASE: Duration = Duration::from_secs(5);
+    const WAIT: Duration = Duration::from_secs(30);
 
     fn of(was_told: bool, was_paused: bool) -> Oversight {
         let at = Known { name: "b".to_owned(), addresses: vec!["tcp://b:1".to_owned()] };
-        Oversight::new(false, &at, was_told, was_paused, Duration::ZERO, LEASE)
+        Oversight::new(false, &at, was_told, was_paused, Duration::ZERO, LEASE, WAIT)
     }
 
     /// What it comes to, if asking always comes to this, and takes so long.
@@ -173,10 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn a_slave_that_nobody_finds_is_out_soon_and_one_that_may_be_about_to_serve_after_a_lease() {
-        let alone = Do::GoOnAlone { at_a_risk: false };
-        assert_eq!(after(of(true, false), &Came::Refused), (alone.clone(), PAUSE * 2));
-        assert_eq!(after(of(true, true), &Came::Refused), (alone, LEASE));
+    fn a_slave_that_nobody_finds_is_out_after_a_lease_and_one_that_may_have_served_after_the_wait() {
+        let alone = |at_a_risk| Do::GoOnAlone { at_a_risk };
+        assert_eq!(after(of(true, false), &Came::Refused), (alone(false), LEASE));
+        assert_eq!(after(of(true, true), &Came::Refused), (alone(true), WAIT));
+        let mut stood = of(true, false);
+        stood.dialled(&Came::Refused, Duration::ZERO);
+        stood.dialled(&Came::Refused, LEASE);
+        assert_eq!(stood.next(), Do::Wait(PAUSE), "it stood still meanwhile");
         let silent = Came::Silent { said_hello: false };
         assert_eq!(after(of(true, false), &silent), (Do::GoOnAlone { at_a_risk: true }, LEASE));
     }
@@ -194,7 +211,7 @@ mod tests {
     #[test]
     fn an_arbiter_decides_alone_and_is_waited_for() {
         let at = Known { name: "b".to_owned(), addresses: vec!["tcp://b:1".to_owned()] };
-        let mut oversight = Oversight::new(true, &at, true, false, Duration::ZERO, LEASE);
+        let mut oversight = Oversight::new(true, &at, true, false, Duration::ZERO, LEASE, WAIT);
         assert_eq!(oversight.next(), Do::CutOff);
         for _ in 0..1000 {
             oversight.cut_off(Err(None));

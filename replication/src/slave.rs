@@ -1,5 +1,6 @@
 //! A slave: appends what its master sends to its own store, and says what is durable there.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -65,12 +66,16 @@ struct Shared {
 struct State {
     is_in_sync: bool,
     broken: Option<Broken>,
-    /// The last that was received.
-    received: BatchName,
+    /// How many batches the store was given and has not answered.
+    in_flight: usize,
     confirmed: BatchName,
     batches: u64,
     now: Duration,
     last_heard: Duration,
+    /// When the signs of life were said that are not answered yet.
+    signs: VecDeque<Duration>,
+    /// When the last of those was said that are.
+    last_answered: Duration,
 }
 
 impl Follower {
@@ -79,11 +84,13 @@ impl Follower {
         let state = State {
             is_in_sync: false,
             broken: None,
-            received: BatchName::default(),
+            in_flight: 0,
             confirmed: BatchName::default(),
             batches: 0,
             now,
             last_heard: now,
+            signs: VecDeque::new(),
+            last_answered: now,
         };
         Self { shared: Arc::new(Shared { store, line, welcome, state: Mutex::new(state) }) }
     }
@@ -98,14 +105,19 @@ impl Follower {
         self.shared.break_off(Broken::Line(why.to_owned()));
     }
 
-    /// Time has passed: since what, is the same with each call. Says that somebody is here, and hangs up on a master that was silent for a lease.
+    /// Time has passed: since what, is the same with each call. Says that somebody is here, and hangs up on a master that was silent for half a
+    /// lease: in the other half it is dialled, so that one that lives is found before it goes on alone.
     pub fn tick(&self, now: Duration, lease: Duration) {
         let mut state = self.shared.lock();
         state.now = now;
         let silent = now.saturating_sub(state.last_heard);
+        let is_silent = silent > lease / 2;
+        if !is_silent && state.broken.is_none() {
+            state.signs.push_back(now);
+        }
         drop(state);
-        if silent > lease {
-            let why = format!("the master was silent for more than {} ms", lease.as_millis());
+        if is_silent {
+            let why = format!("the master was silent for more than {} ms", (lease / 2).as_millis());
             self.shared.break_off(Broken::Line(why));
             return;
         }
@@ -122,9 +134,10 @@ impl Follower {
         self.shared.lock().is_in_sync
     }
 
-    /// When the master was heard last.
-    pub fn last_heard(&self) -> Duration {
-        self.shared.lock().last_heard
+    /// Since when the master may have been without this line: when the last sign of life was said that it answered. What it said unasked may have
+    /// been under way for long.
+    pub fn last_answered(&self) -> Duration {
+        self.shared.lock().last_answered
     }
 
     /// What is durable here, and how many batches came on this line.
@@ -133,11 +146,9 @@ impl Follower {
         (state.confirmed, state.batches)
     }
 
-    /// Whether all that came was appended, or will not be: then the store may be used otherwise.
+    /// Whether the store has answered all that it was given: then it may be used otherwise. Nothing is given to it once the line is broken.
     pub fn is_settled(&self) -> bool {
-        let state = self.shared.lock();
-        state.confirmed == state.received
-            || matches!(state.broken, Some(Broken::Failed(_) | Broken::Diverged(_)))
+        self.shared.lock().in_flight == 0
     }
 }
 
@@ -161,7 +172,6 @@ impl Shared {
         state.last_heard = state.now;
         match frame {
             Frame::Batch(taken) => {
-                state.received = taken.name;
                 state.batches += 1;
                 drop(state);
                 self.append(&taken);
@@ -173,7 +183,7 @@ impl Shared {
                     "in sync with {}, master of term {term}: takes over when that is gone", self.welcome.name
                 );
             }
-            Frame::SignOfLife => {}
+            Frame::SignOfLife => state.last_answered = state.signs.pop_front().unwrap_or(state.last_answered),
             Frame::Leaving => {
                 drop(state);
                 self.break_off(Broken::Left);
@@ -202,21 +212,28 @@ impl Shared {
         };
         let arrival_first = copied.arrival_first;
         let shared = Arc::clone(self);
-        let done = move |result: Result<Committed, StoreError>| match result {
+        let done = move |result: Result<Committed, StoreError>| shared.appended(name, arrival_first, result);
+        self.lock().in_flight += 1;
+        self.store.append(copied, Completion::new(done));
+    }
+
+    fn appended(&self, name: BatchName, arrival_first: u64, result: Result<Committed, StoreError>) {
+        self.lock().in_flight -= 1;
+        match result {
             Ok(committed) if committed.arrival_first == arrival_first => {
-                shared.lock().confirmed = name;
-                shared.line.send(Frame::Confirmed(name));
+                self.lock().confirmed = name;
+                self.line.send(Frame::Confirmed(name));
             }
-            Ok(committed) => shared.break_off(Broken::Diverged(format!(
+            Ok(committed) => self.break_off(Broken::Diverged(format!(
                 "batch {name} arrived at {} here and at {arrival_first} there",
                 committed.arrival_first
             ))),
+            // Behind one for which there was no room, this says nothing of what is here.
             Err(StoreError::Rejected(rejection)) => {
-                shared.break_off(Broken::Diverged(format!("batch {name}: {rejection}")));
+                self.break_off(Broken::Diverged(format!("batch {name}: {rejection}")));
             }
-            Err(StoreError::Full(why)) => shared.break_off(Broken::Full(why.to_string())),
-            Err(error) => shared.break_off(Broken::Failed(error)),
-        };
-        self.store.append(copied, Completion::new(done));
+            Err(StoreError::Full(why)) => self.break_off(Broken::Full(why.to_string())),
+            Err(error) => self.break_off(Broken::Failed(error)),
+        }
     }
 }

@@ -62,7 +62,7 @@ pub struct Standing {
     pub last: BatchName,
     /// How many messages there are.
     pub holds: u64,
-    /// Whether nothing was ever written here.
+    /// Whether nothing was ever written here, but how the others are found: [`Standing::remembered`].
     pub is_untouched: bool,
 }
 
@@ -82,9 +82,9 @@ impl Standing {
         let mut standing = Self {
             last: recovered.batch_last,
             holds: recovered.destinations.iter().map(|state| state.messages).sum(),
-            is_untouched: recovered.batch_last == BatchName::default()
+            is_untouched: recovered.batch_last.term == Term(0)
                 && recovered.destinations.is_empty()
-                && recovered.tables.is_empty(),
+                && recovered.tables.iter().all(|entry| entry.table == TABLE && entry.key == MEMBERS),
             ..Self::default()
         };
         for TableEntry { key, value, .. } in recovered.tables.iter().filter(|entry| entry.table == TABLE) {
@@ -148,7 +148,15 @@ impl Standing {
             return None;
         }
         self.members.insert(member, known);
+        self.remembered()
+    }
+
+    /// The operation that writes how the members are found, if any is known.
+    pub fn remembered(&self) -> Option<Operation> {
         let members: Vec<_> = self.members.iter().collect();
+        if members.is_empty() {
+            return None;
+        }
         let mut value = Vec::new();
         put_list(&mut value, &members, |out, (member, known)| {
             out.extend_from_slice(&member.0);

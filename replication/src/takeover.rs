@@ -72,7 +72,9 @@ pub fn at_start(me: Member, standing: &Standing, master: Option<&str>) -> Start 
         }
     }
     match (&standing.record, master) {
-        (None, None) => Start::Alone,
+        (None, None) if addresses.is_empty() => Start::Alone,
+        // What it had was set aside, to be copied anew.
+        (None, None) => Start::Follow(addresses),
         (None, Some(_)) => Start::Follow(addresses),
         (Some(_), _) if standing.is_broken_off => Start::Follow(addresses),
         // Its file asks for a master; but it may have been master itself, and the other not in sync.
@@ -100,7 +102,9 @@ pub fn after_asking(me: Member, standing: &Standing, asked_for: Duration, wait: 
     match () {
         // Nobody else may take over: it cut the other off before it answered alone.
         () if record.master == me && !could_another => Asked::Serve,
-        () if asked_for >= wait => Asked::ServeAtARisk,
+        () if record.master == me && asked_for >= wait => Asked::ServeAtARisk,
+        // Where both have started, one after the other: who was master is found then.
+        () if asked_for >= wait * 2 => Asked::ServeAtARisk,
         () => Asked::AskAgain,
     }
 }
@@ -147,11 +151,13 @@ mod tests {
     #[test]
     fn who_was_in_a_pair_asks_before_it_serves_whatever_its_file_says() {
         assert_eq!(at_start(A, &Standing::default(), None), Start::Alone);
+        let set_aside = Standing { record: None, ..standing(true) };
         let addresses =
             |all: &[&str]| all.iter().map(|name| format!("tcp://{name}:61616")).collect::<Vec<_>>();
         let by_file = Some("tcp://m:61616");
         assert_eq!(at_start(B, &Standing::default(), by_file), Start::Follow(addresses(&["m"])));
         assert_eq!(at_start(A, &standing(true), None), Start::Ask(addresses(&["b"])));
+        assert_eq!(at_start(A, &set_aside, None), Start::Follow(addresses(&["b"])), "it has nothing yet");
         assert_eq!(
             at_start(B, &standing(true), None),
             Start::Ask(addresses(&["a"])),
@@ -176,6 +182,7 @@ mod tests {
         assert_eq!(asked(A, true, 29), Asked::AskAgain);
         assert_eq!(asked(A, true, 30), Asked::ServeAtARisk);
         assert_eq!(asked(B, false, 0), Asked::AskAgain, "the other was master");
-        assert_eq!(asked(B, false, 30), Asked::ServeAtARisk);
+        assert_eq!(asked(B, false, 59), Asked::AskAgain, "the other may ask too, and waits less");
+        assert_eq!(asked(B, false, 60), Asked::ServeAtARisk);
     }
 }

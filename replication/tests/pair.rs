@@ -421,13 +421,13 @@ fn a_slave_that_is_silent_is_gone() {
     a.replicated.tick(Duration::from_secs(10));
     let mut linked = Linked::dial(&a, 1, &empty(), |_| ());
     linked.until_in_sync();
-    a.replicated.tick(Duration::from_secs(15));
+    a.replicated.tick(Duration::from_secs(12));
     assert_eq!(a.replicated.status().slave.unwrap().state, "in sync");
     let answer = send(&*a.replicated, 1);
     linked.until("answered", |_| answer.try_recv().is_ok());
-    a.replicated.tick(Duration::from_secs(20));
+    a.replicated.tick(Duration::from_millis(14_500));
     assert_eq!(a.replicated.status().slave.unwrap().state, "in sync", "it was heard");
-    a.replicated.tick(Duration::from_millis(20_001));
+    a.replicated.tick(Duration::from_millis(14_501));
     assert_eq!(*a.asked.log.lock().unwrap(), ["admit", "in doubt"]);
     assert!(linked.to_slave.is_closed());
 }

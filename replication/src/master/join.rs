@@ -43,6 +43,14 @@ impl Shared {
             }
             return refuse(Why::Deposed, format!("{} is master of term {term}", self.me.known.name));
         }
+        let theirs = hello.terms.last().map_or(hello.last.term, |start| start.term.max(hello.last.term));
+        if hello.pair.is_some() && hello.pair == state.standing.pair() && theirs > term {
+            let reason = format!("{} was master of term {theirs} (this one's was {term})", hello.name);
+            drop(state);
+            refuse(Why::Later, "heard".to_owned());
+            self.end(StoreError::Lost { epoch: self.me.epoch, reason: reason.into() });
+            return;
+        }
         if let Some(text) = self.objection(&state, &hello) {
             return refuse(Why::Never, text);
         }
@@ -187,7 +195,8 @@ impl Shared {
         state.last_taken = state.last_taken.max(recovered.batch_last);
         state.standing.last = state.last_taken;
         let hello = &link.hello;
-        let is_empty = hello.pair.is_none() && hello.last == BatchName::default() && hello.whole;
+        // What it holds may be how the others are found. One that holds more hangs up, and comes again with an empty store.
+        let is_empty = hello.pair.is_none() && hello.last.term == Term(0) && hello.holds == 0 && hello.whole;
         let common = state.standing.common(&hello.terms, hello.last);
         let common = common.filter(|_| hello.whole && hello.pair == state.standing.pair());
         let behind = common.and_then(|common| state.window.behind(common, state.last_taken));
@@ -291,7 +300,8 @@ impl Shared {
         let Some(link) = state.link.as_mut().filter(|link| link.key == key) else { return };
         tracing::info!(slave = %link.hello.name, "copying {messages} messages, as of batch {as_of}");
         let (behind, behind_bytes) = (VecDeque::new(), 0);
-        link.stage = Stage::Copying { history, as_of, part: 1, behind, behind_bytes, reads: false };
+        let part = link.hello.last.number + 1;
+        link.stage = Stage::Copying { history, as_of, part, behind, behind_bytes, reads: false };
         drop(state);
         self.open_gate();
         self.copy_on(key);

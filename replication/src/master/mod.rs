@@ -7,6 +7,7 @@
 //! | [`link`] | the slave that is connected: how far it is |
 //! | [`state`] | who waits for what |
 //! | [`answers`] | answers in the order of their calls |
+//! | [`status`] | how things stand, for people |
 //! | [`join`] | lets a slave in: compares, copies, catches up |
 //!
 //! **When an answer is given.** The store has flushed the batch; and the slave has, from the moment that it is waited for
@@ -20,6 +21,7 @@ mod answers;
 mod join;
 mod link;
 mod state;
+mod status;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -38,6 +40,7 @@ use crate::standing::{Known, Standing, TABLE};
 use link::Stage;
 pub use link::{Line, LineKey};
 use state::{Gate, State};
+pub use status::{SlaveStatus, Status};
 
 /// Who a member is.
 #[derive(Clone, Debug)]
@@ -156,7 +159,8 @@ impl Replicated {
         self.shared.lost(key, why);
     }
 
-    /// Time has passed: since what, is the same with each call. To be called several times in a lease.
+    /// Time has passed: since what, is the same with each call. To be called several times in a lease, and before anything is told that was received
+    /// while this process may have stood still.
     pub fn tick(&self, now: Duration) {
         self.shared.tick(now);
     }
@@ -209,32 +213,8 @@ impl Replicated {
 
     /// How things stand, for people.
     pub fn status(&self) -> Status {
-        self.shared.status()
+        status::status(&self.shared.lock(), self.shared.me.member)
     }
-}
-
-/// How things stand with a pair.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Status {
-    /// The term, if this is a pair.
-    pub term: Option<Term>,
-    /// The last batch that was taken.
-    pub last: BatchName,
-    /// The slave, if one is connected or was: name and state.
-    pub slave: Option<SlaveStatus>,
-}
-
-/// How a slave is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SlaveStatus {
-    /// Its broker's name.
-    pub name: String,
-    /// `joining`, `copying`, `catching up`, `in sync`, `in doubt` or `cut off`.
-    pub state: &'static str,
-    /// How many bytes it is behind.
-    pub bytes_behind: u64,
-    /// What it has.
-    pub confirmed: BatchName,
 }
 
 impl Shared {
@@ -363,10 +343,14 @@ impl Shared {
                     _ => self.copy_on(key),
                 }
             }
-            Frame::SignOfLife => {}
+            // Answered and never said unasked: so the slave knows since when this line may be gone.
+            Frame::SignOfLife => link.line.send(Frame::SignOfLife),
             Frame::Leaving => {
+                let slave = link.hello.member;
                 drop(state);
                 self.break_off(key, "it was stopped");
+                // It goes, and does not take over.
+                self.overseer.is_back(slave);
             }
             other => {
                 let said = format!("it said what a slave does not say ({})", other.kind());
@@ -413,15 +397,15 @@ impl Shared {
     fn tick(self: &Arc<Self>, now: Duration) {
         let mut state = self.lock();
         state.now = now;
-        let lease = self.me.lease;
-        let Some(link) = &mut state.link else { return };
-        let key = link.key;
-        if now.saturating_sub(link.last_heard) > lease {
+        let Some(link) = &state.link else { return };
+        // Whoever joins says nothing until it is answered. From any other this is sooner than it may take over: what it confirmed before that
+        // is not taken for a proof when it is read after it.
+        let at_most = if let Stage::Joining = link.stage { self.me.lease } else { self.me.lease / 2 };
+        if now.saturating_sub(link.last_heard) > at_most {
+            let key = link.key;
             drop(state);
-            self.break_off(key, &format!("it was silent for more than {} ms", lease.as_millis()));
-            return;
+            self.break_off(key, &format!("it was silent for more than {} ms", at_most.as_millis()));
         }
-        link.line.send(Frame::SignOfLife);
     }
 
     fn admitted(self: &Arc<Self>, slave: Member) {
@@ -509,34 +493,6 @@ impl Shared {
             );
             shared.give(state, true);
         });
-    }
-
-    fn status(&self) -> Status {
-        let state = self.lock();
-        let record = state.standing.record.as_ref();
-        let slave = match (&state.link, state.doubt) {
-            (Some(link), _) => Some(SlaveStatus {
-                name: link.hello.name.clone(),
-                state: match link.stage {
-                    Stage::Joining => "joining",
-                    Stage::Copying { .. } => "copying",
-                    Stage::Following | Stage::Closing(_) | Stage::Admitting => "catching up",
-                    Stage::InSync => "in sync",
-                },
-                bytes_behind: link.bytes_behind() as u64,
-                confirmed: link.confirmed,
-            }),
-            (None, doubt) => {
-                let others = state.standing.members.iter().find(|(member, _)| **member != self.me.member);
-                others.map(|(_, known)| SlaveStatus {
-                    name: known.name.clone(),
-                    state: if doubt.is_some() { "in doubt" } else { "cut off" },
-                    bytes_behind: 0,
-                    confirmed: BatchName::default(),
-                })
-            }
-        };
-        Status { term: record.map(|record| record.term), last: state.last_taken, slave }
     }
 
     /// Everything of a page that may be seen.

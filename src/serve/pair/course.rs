@@ -9,9 +9,9 @@ use kahawai_replication::arbiter::{self, Held, StepError, Version};
 use kahawai_replication::frame::{Frame, FrameReader, Welcome};
 use kahawai_replication::master::Line as _;
 use kahawai_replication::member::{self, Course, Do, MemberCourse, NotPromoted, Opening};
-use kahawai_replication::record::Record;
+use kahawai_replication::record::{Member, Record};
 use kahawai_replication::slave::{self, Broken, Follower};
-use kahawai_replication::standing::Standing;
+use kahawai_replication::standing::{Known, Standing};
 use kahawai_store::contract::StoreWait as _;
 use kahawai_store::election::{Cancel, Hold};
 use kahawai_store::replica::Replica;
@@ -72,10 +72,10 @@ pub(in crate::serve) fn run(
 ) -> Came {
     let course = pairing.course();
     // Whoever set its store aside for a master's follows that one, whatever its file says.
-    let course = MemberCourse::new(Course { master: course.master.or(master), ..course });
+    let course = MemberCourse::new(Course { master: course.master.or_else(|| master.clone()), ..course });
     let last_dialled = String::new();
     let mut run = Run { pairing, store, hold, cancel, course, dialled: None, last_dialled, said: None };
-    match run.standing() {
+    match run.standing().and_then(|standing| run.remember(standing, master)) {
         Ok(standing) => run.course.opened(standing, pairing.now()),
         Err(problem) => return Came::Failed(problem),
     }
@@ -124,6 +124,19 @@ impl Run<'_> {
         }
     }
 
+    /// Writes into a store that was emptied for a master's who that is: whoever opens it next, after a crash, would serve alone with nothing.
+    fn remember(&self, mut standing: Standing, master: Option<String>) -> Result<Standing, String> {
+        let Some(master) = master.filter(|_| standing.is_untouched && standing.members.is_empty()) else {
+            return Ok(standing);
+        };
+        // Its name for life is not known here; the copy brings it.
+        let known = Known { name: String::new(), addresses: vec![master] };
+        if let Some(operation) = standing.meet(Member::default(), known) {
+            self.store.commit_wait(operation.into()).map_err(|error| error.to_string())?;
+        }
+        Ok(standing)
+    }
+
     fn standing(&self) -> Result<Standing, String> {
         let recovered = self.store.recover_wait().map_err(|error| error.to_string())?;
         Standing::of(&recovered).map_err(|error| error.to_string())
@@ -132,7 +145,8 @@ impl Run<'_> {
     /// Connects, says hello and hears the answer.
     fn dial(&mut self, address: &str) -> member::Came {
         let me = &self.pairing.me;
-        let within = DIAL.min(me.lease);
+        // Several times in the half of a lease in which a master is looked for that was silent for the other.
+        let within = DIAL.min(me.lease / 4);
         let connected = match connect(address, &me.known.name, within) {
             Ok(connected) => connected,
             Err(came) => return came,
@@ -205,7 +219,7 @@ impl Run<'_> {
                     // Whatever its writer has yet to write goes first; a reader that waits is woken all the same.
                     thread::sleep(LOOK);
                     hang_up(&connected.socket);
-                } else if last_tick.elapsed() >= lease / 4 {
+                } else if last_tick.elapsed() >= lease / 10 {
                     last_tick = Instant::now();
                     follower.tick(self.pairing.now(), lease);
                     if follower.broken().is_some() {
@@ -237,7 +251,7 @@ impl Run<'_> {
             Ok(standing) => standing,
             Err(problem) => return Some(Came::Failed(problem)),
         };
-        self.course.followed(broken, follower.is_in_sync(), follower.last_heard(), standing);
+        self.course.followed(broken, follower.is_in_sync(), follower.last_answered(), standing);
         None
     }
 

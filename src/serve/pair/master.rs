@@ -318,6 +318,7 @@ impl Pair {
                         was_paused,
                         self.pairing.now(),
                         lease,
+                        self.pairing.course().wait,
                     ));
                     until = Instant::now();
                 }
@@ -483,7 +484,7 @@ impl Pair {
     /// Asks whoever is there whether it is master.
     fn ask(&self, address: &str, replicated: &Replicated) -> Came {
         let me = &self.pairing.me;
-        let connected = match connect(address, &me.known.name, ASK.min(me.lease)) {
+        let connected = match connect(address, &me.known.name, ASK.min(me.lease / 4)) {
             Ok(connected) => connected,
             Err(came) => return came,
         };
@@ -492,7 +493,7 @@ impl Pair {
             Standing { last: status.last, record: self.own_record(replicated), ..Standing::default() };
         let hello = slave::hello(&standing, me, replicated.limits());
         let hello = Hello { master_of: status.term, ..hello };
-        hear(&connected, &Frame::Hello(Box::new(hello)), ASK.min(me.lease))
+        hear(&connected, &Frame::Hello(Box::new(hello)), ASK.min(me.lease / 4))
     }
 
     /// Tells the other member, wherever it may serve, that this is master, until it is the slave.

@@ -1,0 +1,162 @@
+//! Stories with a name: what went wrong with ActiveMQ's replicated stores, and what is most likely to go wrong with these.
+
+use std::time::Duration;
+
+use kahawai_simulation::{Cut, Side};
+
+use super::bug::Bug;
+use super::client::Client;
+use super::play::{LEASE, Pair};
+
+const ARBITERS: [bool; 2] = [false, true];
+
+/// A pair in sync, whose clients are at work.
+fn at_work(seed: u64, has_arbiter: bool) -> Pair {
+    let mut pair = Pair::new(seed, has_arbiter, Bug::None, true);
+    pair.until_in_sync();
+    pair.clients();
+    pair.world.run_for(Duration::from_millis(300));
+    pair
+}
+
+fn tell(pair: Pair, what: &str) {
+    let played = pair.judge();
+    assert!(played.wrong.is_empty(), "{what}:\n{}\n{}", played.lines.join("\n"), played.wrong.join("\n"));
+}
+
+/// Pure master/slave survived one failure, and ended then ([AMQ-4165]); this one survives any number, alternating sides.
+///
+/// [AMQ-4165]: https://issues.apache.org/jira/browse/AMQ-4165
+#[test]
+fn it_fails_over_again_and_again() {
+    for has_arbiter in ARBITERS {
+        let mut pair = at_work(1, has_arbiter);
+        for _ in 0..10 {
+            pair.until_in_sync();
+            let master = pair.master().expect("one serves");
+            let other = if master == "a" { "b" } else { "a" };
+            pair.world.kill(master);
+            let taken_over = pair.world.run_until(LEASE / 4, |world| Pair::serves(world, other));
+            assert!(taken_over, "{}", pair.lines("nobody took over at once"));
+            for client in ["c", "d"] {
+                pair.world.call(client, |client: &mut Client, context| client.send_more(10, context));
+            }
+            pair.world.start(master);
+        }
+        tell(pair, "again and again");
+    }
+}
+
+/// Replicated LevelDB's master stayed one after Ctrl-Z.
+#[test]
+fn a_master_that_stood_still_for_longer_than_a_lease_is_none_when_it_wakes() {
+    for (seed, has_arbiter) in (0..20).flat_map(|seed| ARBITERS.map(|arbiter| (seed, arbiter))) {
+        let mut pair = at_work(seed, has_arbiter);
+        pair.world.pause("a");
+        let taken_over = pair.world.run_until(LEASE * 2, |world| Pair::serves(world, "b"));
+        assert!(taken_over, "{}", pair.lines("nobody took over"));
+        pair.world.run_for(Duration::from_millis(37 * seed));
+        pair.world.resume("a");
+        tell(pair, "stood still");
+    }
+}
+
+/// Replicated LevelDB answered before any disk had a message (`quorum_mem`): both machines die at once.
+#[test]
+fn what_was_answered_is_on_both_disks() {
+    for (seed, first) in (0..20).flat_map(|seed| ["a", "b"].map(|first| (seed, first))) {
+        let mut pair = at_work(seed, seed % 2 == 0);
+        pair.world.crash("a");
+        pair.world.crash("b");
+        pair.world.run_for(LEASE / 2);
+        pair.world.start(first);
+        pair.world.run_for(LEASE * 2);
+        tell(pair, "both crashed");
+    }
+}
+
+/// Either may be the first that is back, and may have to wait for the other.
+#[test]
+fn both_are_killed_and_either_is_back_first() {
+    for (has_arbiter, first) in
+        ARBITERS.into_iter().flat_map(|arbiter| ["a", "b"].map(|first| (arbiter, first)))
+    {
+        let mut pair = at_work(3, has_arbiter);
+        pair.world.kill("a");
+        pair.world.kill("b");
+        pair.world.start(first);
+        pair.world.run_for(LEASE * 3);
+        tell(pair, "both killed");
+    }
+}
+
+/// A master goes on alone, its slave having been away; what it has then and nobody was told of is not what the pair goes on with.
+#[test]
+fn a_former_master_gives_up_what_was_never_answered() {
+    for (seed, has_arbiter) in (0..20).flat_map(|seed| ARBITERS.map(|arbiter| (seed, arbiter))) {
+        let mut pair = at_work(seed, has_arbiter);
+        // The slave gets nothing any more, and the master does not know yet.
+        pair.world.block("a", "b", kahawai_simulation::Partition::Silent);
+        pair.world.run_for(LEASE / 4);
+        pair.world.kill("a");
+        pair.world.heal("a", "b");
+        pair.world.run_for(LEASE);
+        tell(pair, "a divergent tail");
+    }
+}
+
+/// A slave dies in the midst of a copy, at every call of its disk.
+#[test]
+fn a_copy_that_is_broken_off_is_begun_anew() {
+    for calls in 0..60 {
+        let mut pair = Pair::new(calls, calls % 2 == 0, Bug::None, true);
+        pair.world.kill("b");
+        pair.clients();
+        pair.world.run_for(LEASE);
+        pair.world.start("b");
+        pair.world.disk("b").die_in(calls);
+        pair.world.run_for(LEASE);
+        pair.world.start("b");
+        tell(pair, "a copy broken off");
+    }
+}
+
+/// The stream of either side is cut after every so many bytes, and the rest of the old connection is read when the new one is long up.
+#[test]
+fn a_line_is_cut_after_every_prefix() {
+    for side in [Side::Dialer, Side::Listener] {
+        for bytes in (0..3000).step_by(if side == Side::Dialer { 9 } else { 41 }) {
+            let mut pair = Pair::new(bytes, bytes % 2 == 0, Bug::None, true);
+            pair.world.cut_next("b", "a", side, bytes, LEASE / 3);
+            pair.clients();
+            pair.world.run_for(LEASE);
+            tell(pair, "cut after a prefix");
+        }
+    }
+}
+
+/// What broke most seeds at first: the slave hears late that the line is gone, and the master dies meanwhile, having gone on alone.
+#[test]
+fn a_slave_that_hears_late_of_a_cut_does_not_take_over_from_a_master_that_went_on_alone() {
+    for late in (0..40).map(|step| LEASE * step / 10) {
+        let mut pair = at_work(7, false);
+        let line = pair.world.connections("b", "a")[0];
+        pair.world.cut(line.other(), Cut { prefix: 50, late });
+        pair.world.run_for(late);
+        pair.world.kill("a");
+        pair.world.run_for(LEASE);
+        tell(pair, "heard late");
+    }
+}
+
+/// The slave has no room, and its master goes on; what was refused and what came behind it is sent again.
+#[test]
+fn a_slave_without_room_is_cut_off_and_comes_back() {
+    for (seed, has_arbiter) in (0..20).flat_map(|seed| ARBITERS.map(|arbiter| (seed, arbiter))) {
+        let mut pair = at_work(seed, has_arbiter);
+        pair.world.disk("b").fill(true);
+        pair.world.run_for(LEASE * 8);
+        pair.world.disk("b").fill(false);
+        tell(pair, "no room");
+    }
+}
