@@ -301,7 +301,7 @@ impl Shared {
         tracing::info!(slave = %link.hello.name, "copying {messages} messages, as of batch {as_of}");
         let (behind, behind_bytes) = (VecDeque::new(), 0);
         let part = link.hello.last.number + 1;
-        link.stage = Stage::Copying { history, as_of, part, behind, behind_bytes, reads: false };
+        link.stage = Stage::Copying { history, as_of, part, end: None, behind, behind_bytes, reads: false };
         drop(state);
         self.open_gate();
         self.copy_on(key);
@@ -314,15 +314,26 @@ impl Shared {
         loop {
             let Some(link) = state.link.as_mut().filter(|link| link.key == key) else { return };
             let ahead = link.bytes_outstanding();
-            let Stage::Copying { history, as_of, part, reads, .. } = &mut link.stage else { return };
-            if *reads || ahead >= COPY_AHEAD {
+            let is_flushed = link.batches_outstanding() == 0;
+            let Stage::Copying { history, as_of, part, end, reads, .. } = &mut link.stage else { return };
+            if *reads || ahead >= COPY_AHEAD || (end.is_some() && !is_flushed) {
                 return;
+            }
+            if let Some(end) = end.take() {
+                link.send(end);
+                continue;
             }
             match history.step() {
                 Step::Batch { arrival_first, operations, is_last } => {
                     let name = if is_last { *as_of } else { BatchName { term: Term(0), number: *part } };
                     *part += 1;
-                    link.send(Taken::of(Committed { arrival_first, name }, Batch::new(operations)));
+                    let taken = Taken::of(Committed { arrival_first, name }, Batch::new(operations));
+                    if is_last {
+                        // It says that the copy is whole: not before the slave has all of the rest, for which it may have no room.
+                        *end = Some(taken);
+                    } else {
+                        link.send(taken);
+                    }
                 }
                 Step::Read(request) => {
                     *reads = true;

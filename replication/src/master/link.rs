@@ -34,6 +34,8 @@ pub(super) enum Stage {
         as_of: BatchName,
         /// The number of the next part.
         part: u64,
+        /// The last part, once all others were sent.
+        end: Option<Taken>,
         behind: VecDeque<Taken>,
         behind_bytes: usize,
         /// Whether a page is being read.

@@ -105,6 +105,14 @@ impl Pair {
     /// All is mended; what is wrong after a while.
     pub(crate) fn judge(mut self) -> Played {
         self.world.mend();
+        // A store that failed while nobody used it ends its process at the next use.
+        for name in ["a", "b"] {
+            let store = self.world.node::<Process>(name).and_then(|process| process.store.as_ref());
+            if store.is_some_and(|store| store.ended().is_some()) {
+                self.world.kill(name);
+                self.world.start(name);
+            }
+        }
         let mut wrong = Vec::new();
         let heals = self.world.run_until(HEALS_WITHIN, |world| {
             let is_finished = |name| world.node::<Client>(name).is_some_and(|client| client.is_finished);
