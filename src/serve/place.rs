@@ -328,15 +328,34 @@ fn open_journal(
     options: &JournalOptions,
     opening: Opening,
 ) -> Result<Journal, OpenError> {
+    // Until it is known whether another copy has everything, nothing may go that a cut would need.
+    let options = JournalOptions { holds_back: true, ..options.clone() };
+    let open = |cut| Journal::open_cut(directory, Arc::clone(hold), options.clone(), cut);
+    let set_aside = || {
+        tracing::warn!(
+            "the store in {} is no copy of the master's: what is in it is set aside there, and a copy is made",
+            directory.description()
+        );
+        open(Some(Cut::All))
+    };
     match opening {
-        Opening::AsItIs => Journal::open(directory, Arc::clone(hold), options.clone()),
-        Opening::CutTo(_) | Opening::SetAside => {
-            tracing::warn!(
-                "the store in {} is no copy of the master's: what is in it is set aside there, and a copy is made",
-                directory.description()
-            );
-            Journal::open_cut(directory, Arc::clone(hold), options.clone(), Some(Cut::All))
-        }
+        Opening::AsItIs => open(None),
+        Opening::CutTo(last) => match open(Some(Cut::Behind(last))) {
+            Err(OpenError::CannotCut(why)) => {
+                tracing::warn!(
+                    "what was never answered cannot be cut from this store alone, so all of it is set aside: {why}"
+                );
+                set_aside()
+            }
+            opened => {
+                tracing::warn!(
+                    "what the store in {} held behind batch {last} was never answered: it is cut, and set aside there",
+                    directory.description()
+                );
+                opened
+            }
+        },
+        Opening::SetAside => set_aside(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::PATIENCE;
+use super::netns;
 
 /// Where a line was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +63,8 @@ pub struct Process {
 impl Process {
     /// Starts it.
     pub fn start(name: &str, command: &mut Command) -> Self {
+        let mut elsewhere = netns::here(command);
+        let command = elsewhere.as_mut().unwrap_or(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{name} cannot be started: {error}"));
         let lines = Arc::new(Lines::default());

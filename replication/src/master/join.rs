@@ -222,6 +222,7 @@ impl Shared {
                 link.stage = Stage::Following;
                 let confirmed = link.confirmed;
                 let has_everything = state.confirm(confirmed);
+                self.hold_back(state);
                 let slave = state.link.as_ref().map(|link| link.hello.member);
                 drop(guard);
                 self.open_gate();

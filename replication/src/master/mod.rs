@@ -124,6 +124,9 @@ impl Replicated {
             bell: OnceLock::new(),
         });
         shared.inner.tap(Arc::new(Shown(Arc::downgrade(&shared))));
+        if shared.lock().standing.record.is_none() {
+            shared.inner.confirmed_through(None);
+        }
         Self { shared }
     }
 
@@ -133,6 +136,8 @@ impl Replicated {
         let operations = {
             let mut state = self.shared.lock();
             self.shared.inner.begin_term(record.term);
+            // Alone in the set: nobody else can become master with less.
+            self.shared.inner.confirmed_through(None);
             self.shared.wants.store(true, Ordering::Release);
             let first = state.last_taken.number + 1;
             let terms = state.standing.begin_term(record.term, first);
@@ -336,6 +341,7 @@ impl Shared {
                     return;
                 }
                 let has_everything = state.confirm(*name);
+                self.hold_back(&state);
                 let slave = state.link.as_ref().map(|link| link.hello.member);
                 self.give(state, true);
                 match slave {
@@ -358,6 +364,11 @@ impl Shared {
                 self.break_off(key, &said);
             }
         }
+    }
+
+    /// Says what the store may be cut to later: a slave in the set may take over with no more than it has confirmed.
+    fn hold_back(&self, state: &State) {
+        self.inner.confirmed_through(state.waits.then_some(state.confirmed()));
     }
 
     /// Hangs up.
@@ -488,6 +499,7 @@ impl Shared {
                 return;
             }
             state.stop_waiting();
+            shared.hold_back(&state);
             tracing::warn!(
                 "cut off: the slave is out, and what is sent from now on is on this machine alone until it is back"
             );

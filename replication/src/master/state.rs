@@ -143,6 +143,11 @@ impl State {
         false
     }
 
+    /// What the slave has confirmed, since it is waited for.
+    pub(super) fn confirmed(&self) -> BatchName {
+        self.confirmed
+    }
+
     /// The slave is out: nobody waits for it any more.
     pub(super) fn stop_waiting(&mut self) {
         self.waits = false;

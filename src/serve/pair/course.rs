@@ -106,6 +106,8 @@ impl Run<'_> {
                 }
                 Do::Follow(welcome) => {
                     following(&welcome.name);
+                    // It has nothing that its master has not.
+                    self.store.confirmed_through(None);
                     if let Some(lost) = self.follow(welcome) {
                         return lost;
                     }

@@ -1,0 +1,118 @@
+//! Network namespaces of a test's own: hosts with links that can be cut, each way by itself.
+
+use std::cell::RefCell;
+use std::process::Command;
+
+thread_local! {
+    static WITHIN: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Does something whose processes are started on a host.
+pub fn within<T>(host: &str, act: impl FnOnce() -> T) -> T {
+    let before = WITHIN.replace(Some(host.to_owned()));
+    let done = act();
+    WITHIN.set(before);
+    done
+}
+
+/// The command as it is started on the host that this thread is on. It becomes the process itself.
+pub fn here(command: &Command) -> Option<Command> {
+    let host = WITHIN.with_borrow(Clone::clone)?;
+    let mut there = Command::new("ip");
+    there.args(["netns", "exec", &host]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => there.env(name, value),
+            None => there.env_remove(name),
+        };
+    }
+    Some(there)
+}
+
+/// Three hosts, each with a link to each other.
+pub struct Hosts {
+    names: [String; 3],
+}
+
+/// The links, and what their ends end with: `10.77.LINK.END`.
+const LINKS: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
+
+impl Hosts {
+    /// Three new hosts; `None`, said loudly, where this process may not make any.
+    pub fn new() -> Option<Self> {
+        let unique = std::process::id();
+        let hosts = Self { names: [0, 1, 2].map(|host| format!("kahawai-{unique}-{host}")) };
+        for name in &hosts.names {
+            if let Err(problem) = ip(&["netns", "add", name]) {
+                super::tell(&format!(
+                    "SKIPPED: network namespaces cannot be made here (needs root and ip): {problem}"
+                ));
+                return None;
+            }
+            ip(&["-n", name, "link", "set", "lo", "up"]).expect("a loopback");
+        }
+        for (link, (one, other)) in LINKS.into_iter().enumerate() {
+            let ends = [(one, format!("kw{link}a")), (other, format!("kw{link}b"))];
+            let [a, b] = [&ends[0], &ends[1]];
+            ip(&[
+                "link",
+                "add",
+                &a.1,
+                "netns",
+                &hosts.names[a.0],
+                "type",
+                "veth",
+                "peer",
+                "name",
+                &b.1,
+                "netns",
+                &hosts.names[b.0],
+            ])
+            .expect("a link");
+            for (end, (host, device)) in ends.iter().enumerate() {
+                let address = format!("10.77.{link}.{}/30", end + 1);
+                ip(&["-n", &hosts.names[*host], "addr", "add", &address, "dev", device]).expect("an address");
+                ip(&["-n", &hosts.names[*host], "link", "set", device, "up"]).expect("it is up");
+            }
+        }
+        Some(hosts)
+    }
+
+    pub fn name(&self, host: usize) -> &str {
+        &self.names[host]
+    }
+
+    /// A host's address as seen from another.
+    pub fn address(of: usize, from: usize) -> String {
+        let link = LINKS.iter().position(|link| *link == (of, from) || *link == (from, of)).expect("a link");
+        format!("10.77.{link}.{}", if LINKS[link].0 == of { 1 } else { 2 })
+    }
+
+    /// From now on nothing gets from one to the other.
+    pub fn cut(&self, from: usize, to: usize) {
+        let there = format!("{}/32", Self::address(to, from));
+        ip(&["-n", &self.names[from], "route", "add", "blackhole", &there]).expect("a route into nowhere");
+    }
+
+    /// It does again.
+    pub fn heal(&self, from: usize, to: usize) {
+        let there = format!("{}/32", Self::address(to, from));
+        ip(&["-n", &self.names[from], "route", "del", "blackhole", &there]).expect("the route is there");
+    }
+}
+
+impl Drop for Hosts {
+    fn drop(&mut self) {
+        for name in &self.names {
+            let _ = ip(&["netns", "del", name]);
+        }
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new("ip").args(arguments).output().map_err(|error| error.to_string())?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+    }
+}
