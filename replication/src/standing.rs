@@ -19,7 +19,7 @@ use crate::fields::{Fields, Malformed, put_list, put_text, put_u64};
 use crate::record::{Member, Record};
 
 /// The table. Not for clients of a store: it is hidden from them.
-pub const TABLE: &str = "kahawai.pair";
+pub const TABLE: &str = kahawai_store::replica::PAIR_TABLE;
 
 /// More terms than these are not remembered: who was away for so many takes a copy.
 const TERMS_MAX: usize = 4096;

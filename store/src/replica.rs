@@ -17,6 +17,10 @@ use crate::codec::{DecodeError, decode_batch_whole, encode_batch};
 use crate::contract::{Committed, Completion, Store};
 use crate::names::{BatchName, Term, Xid};
 
+/// The table in which a store says of which pair it is. It belongs to the names and arrivals of the store's batches: whoever makes another store of what one
+/// holds, with names of its own, leaves it out.
+pub const PAIR_TABLE: &str = "kahawai.pair";
+
 /// A store that can be one of several copies.
 pub trait Replica: Store {
     /// Names what is committed from now on in this term: the next batch is the one after the last, whatever its term was. To be called while

@@ -12,6 +12,7 @@ use kahawai_store::codec::{self, Span};
 use kahawai_store::contract::{Store, StoreError, StoreWait as _};
 use kahawai_store::message::Message;
 use kahawai_store::names::{Cursor, DestinationId, MessageId, SubscriptionId};
+use kahawai_store::replica::PAIR_TABLE;
 use roaring::RoaringTreemap;
 
 use super::contents::{Chunk, Contents, Late};
@@ -338,7 +339,8 @@ impl Copier<'_> {
         for subscription in contents.catalog.subscriptions() {
             self.subscribe(subscription.id)?;
         }
-        for ((table, key), value) in &contents.tables {
+        // The other store names its batches anew: it is of no pair.
+        for ((table, key), value) in contents.tables.iter().filter(|((table, _), _)| table != PAIR_TABLE) {
             let (table, key, value) = (table.clone(), key.clone(), Some(value.clone()));
             self.add(Operation::Put { table, key, value })?;
         }
