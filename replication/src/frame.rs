@@ -266,9 +266,9 @@ impl Frame {
                 let term = Term(fields.u64()?);
                 let (plan, to) = (fields.u8()?, fields.name()?);
                 let plan = match plan {
-                    0 => Plan::Follow,
+                    0 if to == BatchName::default() => Plan::Follow,
                     1 => Plan::Cut(to),
-                    2 => Plan::Copy,
+                    2 if to == BatchName::default() => Plan::Copy,
                     _ => return Err(Malformed),
                 };
                 Self::Welcome(Welcome { pair, member, name, term, plan, lease: fields.u64()? })
