@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`pairing`] | what does not change while the process lives |
 //! | [`prelude`] | the OpenWire before replication |
-//! | [`line`] | frames on a socket |
+//! | [`mod@line`] | frames on a socket |
 //! | [`course`] | what a member does until it serves |
 //! | [`master`] | what a master does beside serving: takes slaves, finds out what became of one |
 //! | [`hold`] | a mastership that a slave may have ended |
