@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kahawai_store::batch::Durability;
+use kahawai_store::batch::{Durability, Operation};
 
 use crate::steps::Watch;
 
@@ -36,6 +36,8 @@ pub struct JournalOptions {
     /// Whether no segment is given up until it is said how far another copy has confirmed, or that there is none
     /// ([`kahawai_store::replica::Replica::confirmed_through`]): for a store that may have to be cut. No.
     pub holds_back: bool,
+    /// What a store begins with that is opened as [`crate::cut::Cut::All`]: its first batch, number 1 of no term, made with the cut in one step. Nothing.
+    pub first: Vec<Operation>,
     /// Told of each named step.
     pub watch: Watch,
 }
@@ -55,6 +57,7 @@ impl Default for JournalOptions {
             checkpoint_interval: Duration::from_secs(5),
             index_table_max: 128 << 10,
             holds_back: false,
+            first: Vec::new(),
             watch: Watch::default(),
         }
     }

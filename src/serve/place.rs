@@ -25,12 +25,13 @@ use kahawai_journal::journal::{Journal, OpenError};
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::steps::Watch;
 use kahawai_replication::member::Opening;
-use kahawai_store::batch::Durability;
+use kahawai_store::batch::{Batch, Durability, Operation};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use kahawai_store::contract::StoreError;
-use kahawai_store::contract::StoreWait as _;
+use kahawai_store::contract::{Completion, StoreWait as _};
 use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold, Holder};
-use kahawai_store::replica::Replica;
+use kahawai_store::names::{BatchName, Term};
+use kahawai_store::replica::{Copied, Replica};
 
 use crate::exit::{Exit, Failure};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -244,11 +245,13 @@ impl Place {
         config: &Configuration,
         held: &Held,
         opening: Opening,
+        remembered: Vec<Operation>,
         cancel: &Cancel,
     ) -> Result<(Arc<dyn Replica>, Vec<String>), NotOpened> {
         let store: Arc<dyn Replica> = match (self, held) {
             (Self::Journal(directory, journal_options), held) => {
-                let opened = open_journal(directory, &held.hold(), journal_options, opening);
+                let options = JournalOptions { first: remembered.clone(), ..journal_options.clone() };
+                let opened = open_journal(directory, &held.hold(), &options, opening);
                 Arc::new(opened.map_err(|error| match error {
                     OpenError::Lost(lost) => NotOpened::Lost(lost.reason.to_string()),
                     error => {
@@ -287,7 +290,22 @@ impl Place {
             }
         };
         let _ = cancel;
-        let damage = store.recover_wait().map(|recovered| recovered.damage).unwrap_or_default();
+        let recovered = store.recover_wait();
+        if opening != Opening::AsItIs
+            && recovered.as_ref().is_ok_and(|recovered| recovered.batch_last == BatchName::default())
+            && !remembered.is_empty()
+        {
+            // A database is emptied in a step of its own: behind that, this is the first thing that is in it.
+            let name = BatchName { term: Term(0), number: 1 };
+            let first = Copied { name, arrival_first: 0, batch: Batch::new(remembered) };
+            let (sender, appended) = std::sync::mpsc::sync_channel(1);
+            store.append(first, Completion::new(move |result| drop(sender.send(result))));
+            if let Ok(Err(error)) = appended.recv() {
+                let problem = format!("the emptied store cannot be begun: {error}");
+                return Err(NotOpened::Failed(Failure::new(Exit::Store, problem)));
+            }
+        }
+        let damage = recovered.map(|recovered| recovered.damage).unwrap_or_default();
         Ok((store, damage))
     }
 

@@ -7,13 +7,14 @@ use kahawai_broker::{Broker, BrokerConfig, StartError, SteppedDown};
 use kahawai_replication::member::Opening;
 use kahawai_replication::record::Record;
 use kahawai_replication::standing::Standing;
+use kahawai_store::batch::Operation;
 use kahawai_store::contract::Store;
 use kahawai_store::election::{Cancel, Hold, Lost};
 use kahawai_store::replica::Replica;
 use tokio::sync::oneshot;
 
 use super::background::blocking;
-use super::pair::{self, PairEnd, Pairing};
+use super::pair::{self, After, PairEnd, Pairing};
 use super::place::{Held, NotOpened, Place};
 use super::signal::{Asked, Signals};
 use super::status::Status;
@@ -28,7 +29,7 @@ pub(super) enum Ended {
     /// Another has claimed the store, or is master of the pair, for this reason.
     Lost(String),
     /// The store is to be opened otherwise, to be a copy of the master's; it is closed and released.
-    Reopen(Opening, String),
+    Reopen(Opening, After),
 }
 
 /// How a store is held.
@@ -36,8 +37,8 @@ pub(super) enum Ended {
 pub(super) struct How {
     /// How it is opened.
     pub(super) opening: Opening,
-    /// The master for which it is opened otherwise than it is.
-    pub(super) master: Option<String>,
+    /// What is known of its pair, where it is opened otherwise than it is.
+    pub(super) after: After,
 }
 
 /// Why serving ends.
@@ -66,23 +67,23 @@ pub(super) async fn hold_store(
     status: &Status,
     signals: &mut Signals,
 ) -> Result<Ended, Failure> {
-    let How { opening, master } = how;
+    let How { opening, after } = how;
     let hold = held.hold();
     let mut holding = Holding { told, hold, status, signals };
-    let store = match holding.open(place, held, opening).await? {
+    let store = match holding.open(place, held, opening, after.remembered).await? {
         Ok(store) => store,
         Err(ended) => return Ok(ended),
     };
-    match holding.follow(pairing, &store, master).await? {
+    match holding.follow(pairing, &store, after.master).await? {
         pair::Came::Serve(standing, record) => holding.serve(pairing, store, *standing, record).await,
         came => {
             let store: Arc<dyn Store> = store;
             close(&store).await?;
             match came {
                 pair::Came::Lost(reason) => Ok(Ended::Lost(reason)),
-                pair::Came::Reopen(opening, master) => {
+                pair::Came::Reopen(opening, after) => {
                     release(&holding.hold).await?;
-                    Ok(Ended::Reopen(opening, master))
+                    Ok(Ended::Reopen(opening, after))
                 }
                 pair::Came::Failed(problem) => holding.failed(Failure::new(Exit::StoreFailed, problem)).await,
                 pair::Came::MasterGone => {
@@ -106,11 +107,14 @@ impl Holding<'_> {
         place: &Place,
         held: Held,
         opening: Opening,
+        remembered: Vec<Operation>,
     ) -> Result<Result<Arc<dyn Replica>, Ended>, Failure> {
         let cancel = Cancel::default();
         let mut opened = {
             let (place, config, cancel) = (place.clone(), Arc::clone(self.told.config()), cancel.clone());
-            tokio::task::spawn_blocking(move || place.open_store(&config, &held, opening, &cancel))
+            tokio::task::spawn_blocking(move || {
+                place.open_store(&config, &held, opening, remembered, &cancel)
+            })
         };
         let opened = tokio::select! {
             opened = &mut opened => opened,

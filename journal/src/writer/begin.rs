@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 
+use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::election::Hold;
-use kahawai_store::names::{BatchName, Epoch};
+use kahawai_store::names::{BatchName, Epoch, Term};
 
 use super::active::Active;
 use super::begin_error::BeginError;
@@ -28,7 +29,7 @@ use crate::disk::{Disk, SegmentFile, is_full};
 use crate::election::random_id;
 use crate::format::RandomId;
 use crate::format::name::FileName;
-use crate::format::record::{self, Kind};
+use crate::format::record::{self, HEADER_LENGTH, Kind, Trailer};
 use crate::format::seal::{self, Seal};
 use crate::format::segment::{self, SegmentHeader};
 use crate::format::snapshot;
@@ -41,6 +42,7 @@ use crate::log::{self, apply};
 use crate::options::JournalOptions;
 use crate::shared::Shared;
 use crate::steps::Step;
+use crate::submission::EncodedBatch;
 
 /// What a first segment must have room for beyond what it begins with, in bytes.
 const ROOM_TO_ACKNOWLEDGE: u64 = 16 << 10;
@@ -98,6 +100,15 @@ fn remove_spares(disk: &dyn Disk, epoch: Epoch) -> io::Result<()> {
     disk.sync_names()
 }
 
+/// The body of an emptied store's first record.
+fn first_batch(operations: Vec<Operation>) -> Vec<u8> {
+    let mut record = EncodedBatch::of(Batch::new(operations)).record;
+    let name = BatchName { term: Term(0), number: 1 };
+    let trailer = Trailer { decided: Vec::new(), chunks: Vec::new(), arrival_first: 0, name };
+    trailer.encode(&mut record);
+    record.split_off(HEADER_LENGTH)
+}
+
 impl Writer {
     /// Begins the log of the hold's epoch, leaving out what is to be cut.
     pub(crate) fn begin(
@@ -136,6 +147,10 @@ impl Writer {
                 (found, replayed)
             }
         };
+        let first = std::mem::take(&mut options.first);
+        if cut == Some(Cut::All) && !first.is_empty() {
+            replayed.tail.push((Kind::Batch, first_batch(first)));
+        }
         options.watch.reached(Step::SealRead);
 
         let id = random_id().map_err(cannot("get random bytes"))?;

@@ -12,6 +12,7 @@ use kahawai_replication::member::{self, Course, Do, MemberCourse, NotPromoted, O
 use kahawai_replication::record::{Member, Record};
 use kahawai_replication::slave::{self, Broken, Follower};
 use kahawai_replication::standing::{Known, Standing};
+use kahawai_store::batch::Operation;
 use kahawai_store::contract::StoreWait as _;
 use kahawai_store::election::{Cancel, Hold};
 use kahawai_store::replica::Replica;
@@ -27,12 +28,21 @@ const LOOK: Duration = Duration::from_millis(25);
 /// How often the log says that nobody is found.
 const REMIND: Duration = Duration::from_secs(60);
 
+/// What is known of a pair while its store is opened anew.
+#[derive(Clone, Debug, Default)]
+pub(in crate::serve) struct After {
+    /// The master for which it is, in this process.
+    pub(in crate::serve) master: Option<String>,
+    /// What an emptied store is to hold, so that whoever opens it next finds the others too.
+    pub(in crate::serve) remembered: Vec<Operation>,
+}
+
 /// What a course came to.
 pub(in crate::serve) enum Came {
     /// It serves: in a pair by this record, whose term is to be begun.
     Serve(Box<Standing>, Option<Record>),
     /// The store is to be closed and opened so, and then the master that is there to be followed.
-    Reopen(Opening, String),
+    Reopen(Opening, After),
     /// It was asked to stop.
     Stopped,
     /// The master is gone, and the configuration says to end then.
@@ -90,7 +100,10 @@ impl Run<'_> {
             }
             match self.course.what_next() {
                 Do::Serve(record) => return Came::Serve(Box::new(self.course.standing().clone()), record),
-                Do::Reopen(opening) => return Came::Reopen(opening, std::mem::take(&mut self.last_dialled)),
+                Do::Reopen(opening) => {
+                    let master = Some(std::mem::take(&mut self.last_dialled));
+                    return Came::Reopen(opening, After { master, remembered: self.course.remembered() });
+                }
                 Do::Stop => return Came::MasterGone,
                 Do::Fail(problem) => return Came::Failed(problem),
                 Do::Wait(pause) => self.wait(pause),

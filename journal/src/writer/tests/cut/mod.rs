@@ -311,6 +311,42 @@ fn a_store_that_is_set_aside_whole_is_empty_and_nothing_of_it_is_destroyed() {
     }
 }
 
+/// What an emptied store begins with is there with the cut, whenever the machine fails.
+#[test]
+fn an_emptied_store_begins_with_what_it_was_told_to_hold() {
+    let first = vec![kahawai_store::batch::Operation::Put {
+        table: "table".into(),
+        key: bytes::Bytes::from_static(b"key"),
+        value: Some(bytes::Bytes::from_static(b"value")),
+    }];
+    let options = JournalOptions { first, ..options() };
+    let past = Past::of(1, 40, options.clone());
+    let images: Arc<Mutex<Vec<MemoryDisk>>> = Arc::default();
+    let (watched, taken) = (past.disk.clone(), Arc::clone(&images));
+    let faulty = FaultyDisk::new(Arc::new(past.disk.clone()), move |call| {
+        if !only_looks(call) {
+            let all = [true, false].map(|keeps| watched.crash(&mut || keeps));
+            taken.lock().expect("no panic").extend(all);
+        }
+        Ok(())
+    });
+    drop(past.cut(Arc::new(faulty), Cut::All));
+    let mut made = 0;
+    for (at, image) in images.lock().expect("no panic").drain(..).enumerate() {
+        let store = Driven::open_with(Arc::new(image), past.epoch + 2, options.clone()).expect("it opens");
+        let recovered = store.recover_wait().expect("it recovers");
+        if recovered.destinations.is_empty() {
+            let is_there = recovered.tables.iter().any(|entry| entry.key == "key" && entry.value == "value");
+            assert!(
+                is_there && recovered.batch_last.number == 1,
+                "image {at}: emptied, and it knows nothing"
+            );
+            made += 1;
+        }
+    }
+    assert!(made > 4, "{made}");
+}
+
 #[test]
 fn a_store_whose_seal_is_damaged_is_set_aside_too() {
     for seal in 1..=2 {
