@@ -83,28 +83,27 @@ fn kills(pair: &Pair, name: &str, kind: Kind, kills: u32) {
         return;
     }
     let [mut serving, mut following] = [pair.one.serve(), pair.two.start()];
-    let (mut master, mut slave) = (&pair.one, &pair.two);
+    let mut members = [&pair.one, &pair.two];
     let mut place = wait_in_sync(&following, 0);
     let load = Load::start(&pair.folder, &failover(&[&pair.one, &pair.two]), name, kind);
     let mut pauses = Vec::new();
     for kill in 0..kills * scale() as u32 {
         load.wait_progress(100);
-        assert!(!slave.port().is_open(), "the slave's port is open");
+        assert!(!members[1].port().is_open(), "the slave's port is open");
         if kill % 3 == 2 {
             following.0.kill();
             following.assert_sound();
-            following = slave.start();
+            following = members[1].start();
         } else {
             serving.0.kill();
             let since = Instant::now();
             serving.assert_sound();
             following.wait_ready(place);
             pauses.push(since.elapsed());
-            (master, slave) = (slave, master);
-            serving = std::mem::replace(&mut following, slave.start());
+            members.reverse();
+            serving = std::mem::replace(&mut following, members[1].start());
         }
         place = wait_in_sync(&following, 0);
-        let _ = master;
     }
     load.wait_progress(100);
     tell(&load.finish());
@@ -186,7 +185,6 @@ fn a_paused_master_answers_nobody_when_it_wakes_and_becomes_slave() {
     following.stop();
 }
 
-/// Both are down: whoever was master last serves at once where the slave is there to say that it is none.
 #[test]
 fn waiting_for_a_slave_keeps_clients_out_until_it_is_in_sync() {
     let folder = directory();

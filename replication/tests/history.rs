@@ -3,25 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 use kahawai_replication::history::{History, Step};
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::conformance::replica::fill_at_random;
-use kahawai_store::contract::{Completion, Recovered, StoreError, StoreWait};
+use kahawai_store::contract::{Recovered, StoreWait};
 use kahawai_store::model::{Contents, Memory, Model};
 use kahawai_store::names::{BatchName, Epoch, Term, Xid};
-use kahawai_store::replica::{Copied, Replica};
-
-fn wait<T: Send + 'static>(submit: impl FnOnce(Completion<T>)) -> Result<T, StoreError> {
-    let (sender, receiver) = sync_channel(1);
-    submit(Completion::new(move |result| drop(sender.send(result))));
-    receiver.recv().unwrap()
-}
+use kahawai_store::replica::{Copied, Replica, ReplicaWait as _};
 
 fn all_prepared(store: &dyn Replica, recovered: &Recovered) -> Vec<(Xid, Vec<Vec<Operation>>)> {
     let xids = recovered.prepared.iter().map(|prepared| prepared.xid.clone());
-    xids.map(|xid| (xid.clone(), wait(|done| store.prepared(xid, done)).unwrap())).collect()
+    xids.map(|xid| (xid.clone(), store.prepared_wait(xid).unwrap())).collect()
 }
 
 /// Makes a copy; between two of its steps `meanwhile` may do something.
@@ -35,7 +28,7 @@ fn copy(store: &dyn Replica, to: &dyn Replica, mut meanwhile: impl FnMut()) {
                 let part = BatchName { term: Term(0), number };
                 let name = if is_last { recovered.batch_last } else { part };
                 let copied = Copied { name, arrival_first, batch: Batch::new(operations) };
-                wait(|done| to.append(copied, done)).unwrap();
+                to.append_wait(copied).unwrap();
             }
             Step::Done => break,
         }
@@ -124,7 +117,8 @@ fn a_copy_made_while_the_store_is_used_is_the_same_with_what_came_since() {
             }
             if random >> 60 == 0
                 && let Some(prepared) = store.recover_wait().unwrap().prepared.first()
-                && !wait(|done| store.prepared(prepared.xid.clone(), done))
+                && !store
+                    .prepared_wait(prepared.xid.clone())
                     .unwrap()
                     .concat()
                     .iter()
@@ -138,7 +132,7 @@ fn a_copy_made_while_the_store_is_used_is_the_same_with_what_came_since() {
         for taken in kept.0.lock().unwrap().drain(..) {
             let copied = taken.copied().unwrap();
             let arrival_first = copied.arrival_first;
-            assert_eq!(wait(|done| to.append(copied, done)).unwrap().arrival_first, arrival_first);
+            assert_eq!(to.append_wait(copied).unwrap().arrival_first, arrival_first);
         }
         assert_same(&*store, &*to, &format!("seed {seed}"));
     }

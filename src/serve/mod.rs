@@ -36,8 +36,8 @@ use crate::occupied;
 use address::Look;
 use background::blocking;
 use kahawai_replication::member::Opening;
+use pair::Pairing;
 pub(crate) use pair::ask;
-use pair::{After, Pairing};
 use pause::Pause;
 use place::{Held, Place};
 use role::{Ended, How};
@@ -77,7 +77,7 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
         blocking(move || Pairing::new(&config, place.identity())).await?
     };
     let pairing = pairing.map_err(|error| Failure::new(Exit::Other, format!("no random bytes: {error}")))?;
-    let mut how = How { opening: Opening::AsItIs, after: After::default() };
+    let mut how = How { opening: Opening::AsItIs, remembered: Vec::new() };
     let mut is_first = true;
     loop {
         let acquired = acquire(&place, &mut told, &watch, &status, &mut signals, is_first).await?;
@@ -87,9 +87,9 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
             return Ok(());
         };
         let since = Instant::now();
-        let now = std::mem::replace(&mut how, How { opening: Opening::AsItIs, after: After::default() });
+        let now = std::mem::replace(&mut how, How { opening: Opening::AsItIs, remembered: Vec::new() });
         match role::hold_store(&mut told, &pairing, &place, held, now, &status, &mut signals).await? {
-            Ended::Reopen(opening, after) => how = How { opening, after },
+            Ended::Reopen(opening, remembered) => how = How { opening, remembered },
             Ended::Stopped => {
                 status.stopped();
                 return Ok(());

@@ -28,10 +28,10 @@ use kahawai_replication::member::Opening;
 use kahawai_store::batch::{Batch, Durability, Operation};
 #[cfg(any(feature = "sqlite", feature = "postgres", feature = "mysql"))]
 use kahawai_store::contract::StoreError;
-use kahawai_store::contract::{Completion, StoreWait as _};
+use kahawai_store::contract::StoreWait as _;
 use kahawai_store::election::{Cancel, Election as _, ElectionError, Hold, Holder};
 use kahawai_store::names::{BatchName, Term};
-use kahawai_store::replica::{Copied, Replica};
+use kahawai_store::replica::{Copied, Replica, ReplicaWait as _};
 
 use crate::exit::{Exit, Failure};
 #[cfg(any(feature = "postgres", feature = "mysql"))]
@@ -298,9 +298,7 @@ impl Place {
             // A database is emptied in a step of its own: behind that, this is the first thing that is in it.
             let name = BatchName { term: Term(0), number: 1 };
             let first = Copied { name, arrival_first: 0, batch: Batch::new(remembered) };
-            let (sender, appended) = std::sync::mpsc::sync_channel(1);
-            store.append(first, Completion::new(move |result| drop(sender.send(result))));
-            if let Ok(Err(error)) = appended.recv() {
+            if let Err(error) = store.append_wait(first) {
                 let problem = format!("the emptied store cannot be begun: {error}");
                 return Err(NotOpened::Failed(Failure::new(Exit::Store, problem)));
             }

@@ -14,7 +14,7 @@ use kahawai_store::replica::Replica;
 use tokio::sync::oneshot;
 
 use super::background::blocking;
-use super::pair::{self, After, PairEnd, Pairing};
+use super::pair::{self, PairEnd, Pairing};
 use super::place::{Held, NotOpened, Place};
 use super::signal::{Asked, Signals};
 use super::status::Status;
@@ -29,7 +29,7 @@ pub(super) enum Ended {
     /// Another has claimed the store, or is master of the pair, for this reason.
     Lost(String),
     /// The store is to be opened otherwise, to be a copy of the master's; it is closed and released.
-    Reopen(Opening, After),
+    Reopen(Opening, Vec<Operation>),
 }
 
 /// How a store is held.
@@ -37,8 +37,8 @@ pub(super) enum Ended {
 pub(super) struct How {
     /// How it is opened.
     pub(super) opening: Opening,
-    /// What is known of its pair, where it is opened otherwise than it is.
-    pub(super) after: After,
+    /// What it is to hold where it is emptied.
+    pub(super) remembered: Vec<Operation>,
 }
 
 /// Why serving ends.
@@ -67,23 +67,23 @@ pub(super) async fn hold_store(
     status: &Status,
     signals: &mut Signals,
 ) -> Result<Ended, Failure> {
-    let How { opening, after } = how;
+    let How { opening, remembered } = how;
     let hold = held.hold();
     let mut holding = Holding { told, hold, status, signals };
-    let store = match holding.open(place, held, opening, after.remembered).await? {
+    let store = match holding.open(place, held, opening, remembered).await? {
         Ok(store) => store,
         Err(ended) => return Ok(ended),
     };
-    match holding.follow(pairing, &store, after.master).await? {
+    match holding.follow(pairing, &store).await? {
         pair::Came::Serve(standing, record) => holding.serve(pairing, store, *standing, record).await,
         came => {
             let store: Arc<dyn Store> = store;
             close(&store).await?;
             match came {
                 pair::Came::Lost(reason) => Ok(Ended::Lost(reason)),
-                pair::Came::Reopen(opening, after) => {
+                pair::Came::Reopen(opening, remembered) => {
                     release(&holding.hold).await?;
-                    Ok(Ended::Reopen(opening, after))
+                    Ok(Ended::Reopen(opening, remembered))
                 }
                 pair::Came::Failed(problem) => holding.failed(Failure::new(Exit::StoreFailed, problem)).await,
                 pair::Came::MasterGone => {
@@ -146,18 +146,13 @@ impl Holding<'_> {
     }
 
     /// Follows a master for as long as there is one.
-    async fn follow(
-        &mut self,
-        pairing: &Pairing,
-        store: &Arc<dyn Replica>,
-        master: Option<String>,
-    ) -> Result<pair::Came, Failure> {
+    async fn follow(&mut self, pairing: &Pairing, store: &Arc<dyn Replica>) -> Result<pair::Came, Failure> {
         let cancel = Cancel::default();
         let mut came = {
             let (pairing, store, hold) = (pairing.clone(), Arc::clone(store), Arc::clone(&self.hold));
             let (cancel, status) = (cancel.clone(), self.status.clone());
             tokio::task::spawn_blocking(move || {
-                pair::run(&pairing, &store, &hold, &cancel, master, &mut |master| status.follows(master))
+                pair::run(&pairing, &store, &hold, &cancel, &mut |master| status.follows(master))
             })
         };
         loop {

@@ -3,18 +3,13 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::mpsc::sync_channel;
 
 use kahawai_journal::inspect::Inspection;
 use kahawai_journal::options::JournalOptions;
 use kahawai_store::batch::{DestinationKind, Operation};
-use kahawai_store::contract::{
-    Completion, Page, ReadRequest, Recovered, StoreError, StoreWait as _, StoredMessage,
-};
-use kahawai_store::message::Message;
+use kahawai_store::contract::{Page, ReadRequest, Recovered, StoreError, StoreWait as _, StoredMessage};
 use kahawai_store::names::{DestinationId, SubscriptionId, Xid};
-use kahawai_store::replica::Replica as _;
+use kahawai_store::replica::ReplicaWait as _;
 use serde_json::json;
 
 use super::opened::{Opened, refuse_in_use};
@@ -220,10 +215,8 @@ fn outlines(held: &[Recovered; 2], differences: &mut Differences<'_>) -> Result<
     Ok(())
 }
 
-fn operations(opened: &Opened, xid: &Xid) -> Option<Vec<Vec<Operation<Arc<Message>>>>> {
-    let (sender, receiver) = sync_channel(1);
-    opened.journal().prepared(xid.clone(), Completion::new(move |result| drop(sender.send(result))));
-    receiver.recv().ok()?.ok()
+fn operations(opened: &Opened, xid: &Xid) -> Option<Vec<Vec<Operation>>> {
+    opened.journal().prepared_wait(xid.clone()).ok()
 }
 
 fn places(held: &Recovered) -> Vec<(DestinationId, Option<SubscriptionId>)> {

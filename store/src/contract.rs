@@ -372,7 +372,7 @@ pub trait StoreWait: Store {
 
 impl<S: Store + ?Sized> StoreWait for S {}
 
-fn wait<T: Send + 'static>(submit: impl FnOnce(Completion<T>)) -> Result<T, StoreError> {
+pub(crate) fn wait<T: Send + 'static>(submit: impl FnOnce(Completion<T>)) -> Result<T, StoreError> {
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     submit(Completion::new(move |result| {
         let _ = sender.send(result);

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use crate::batch::{Batch, Durability, Operation, Urgency};
 use crate::catalog::Rejection;
 use crate::codec::{DecodeError, decode_batch_whole, encode_batch};
-use crate::contract::{Committed, Completion, Store};
+use crate::contract::{Committed, Completion, Store, StoreError, wait};
 use crate::names::{BatchName, Term, Xid};
 
 /// The table in which a store says of which pair it is. It belongs to the names and arrivals of the store's batches: whoever makes another store of what one
@@ -54,9 +54,30 @@ pub trait Replica: Store {
     /// completed before this call.
     ///
     /// # Errors
-    /// [`Rejection::NotPrepared`]; otherwise as [`Store::read`], and [`crate::contract::StoreError::Failed`] where a message cannot be read.
+    /// [`Rejection::NotPrepared`]; otherwise as [`Store::read`], and [`StoreError::Failed`] where a message cannot be read.
     fn prepared(&self, xid: Xid, done: Completion<Vec<Vec<Operation>>>);
 }
+
+/// Conveniences over [`Replica`] for callers that may block, as [`crate::contract::StoreWait`].
+pub trait ReplicaWait: Replica {
+    /// Appends and waits.
+    ///
+    /// # Errors
+    /// As [`Replica::append`].
+    fn append_wait(&self, copied: Copied) -> Result<Committed, StoreError> {
+        wait(|done| self.append(copied, done))
+    }
+
+    /// Reads what is prepared, and waits.
+    ///
+    /// # Errors
+    /// As [`Replica::prepared`].
+    fn prepared_wait(&self, xid: Xid) -> Result<Vec<Vec<Operation>>, StoreError> {
+        wait(|done| self.prepared(xid, done))
+    }
+}
+
+impl<R: Replica + ?Sized> ReplicaWait for R {}
 
 /// A batch that another copy took.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -194,6 +194,10 @@ impl Replicated {
 
     /// When the slave was heard last, if it is waited for; nothing within where it is gone and in doubt.
     pub fn heard_of_slave(&self) -> Option<Option<Duration>> {
+        // Asked with everything that is written to a client.
+        if !self.shared.wants.load(Ordering::Acquire) {
+            return None;
+        }
         let state = self.shared.lock();
         if state.doubt.is_some() {
             return Some(None);

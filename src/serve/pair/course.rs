@@ -1,5 +1,6 @@
 //! Runs a member's course: dials, follows, asks the arbiter, until it serves or the store has to be opened anew.
 
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -8,18 +9,18 @@ use std::time::{Duration, Instant};
 use kahawai_replication::arbiter::{self, Held, StepError, Version};
 use kahawai_replication::frame::{Frame, FrameReader, Welcome};
 use kahawai_replication::master::Line as _;
-use kahawai_replication::member::{self, Course, Do, MemberCourse, NotPromoted, Opening};
-use kahawai_replication::record::{Member, Record};
+use kahawai_replication::member::{self, Do, MemberCourse, NotPromoted, Opening};
+use kahawai_replication::record::Record;
 use kahawai_replication::slave::{self, Broken, Follower};
-use kahawai_replication::standing::{Known, Standing};
+use kahawai_replication::standing::Standing;
 use kahawai_store::batch::Operation;
 use kahawai_store::contract::StoreWait as _;
 use kahawai_store::election::{Cancel, Hold};
 use kahawai_store::replica::Replica;
 
-use super::line::{SocketLine, read_frames};
+use super::line::{SocketLine, hang_up, read_frames};
 use super::pairing::Pairing;
-use super::prelude::{Connected, connect, hang_up};
+use super::prelude::{connect, hear};
 
 /// How long dialling may take, where nothing answers.
 const DIAL: Duration = Duration::from_secs(1);
@@ -28,21 +29,12 @@ const LOOK: Duration = Duration::from_millis(25);
 /// How often the log says that nobody is found.
 const REMIND: Duration = Duration::from_secs(60);
 
-/// What is known of a pair while its store is opened anew.
-#[derive(Clone, Debug, Default)]
-pub(in crate::serve) struct After {
-    /// The master for which it is, in this process.
-    pub(in crate::serve) master: Option<String>,
-    /// What an emptied store is to hold, so that whoever opens it next finds the others too.
-    pub(in crate::serve) remembered: Vec<Operation>,
-}
-
 /// What a course came to.
 pub(in crate::serve) enum Came {
     /// It serves: in a pair by this record, whose term is to be begun.
     Serve(Box<Standing>, Option<Record>),
-    /// The store is to be closed and opened so, and then the master that is there to be followed.
-    Reopen(Opening, After),
+    /// The store is to be closed and opened so; an emptied one is to hold this, so that whoever opens it finds the others.
+    Reopen(Opening, Vec<Operation>),
     /// It was asked to stop.
     Stopped,
     /// The master is gone, and the configuration says to end then.
@@ -55,7 +47,7 @@ pub(in crate::serve) enum Came {
 
 /// A line on which a hello was said.
 struct Dialled {
-    connected: Connected,
+    socket: TcpStream,
     reader: FrameReader,
 }
 
@@ -66,26 +58,21 @@ struct Run<'a> {
     cancel: &'a Cancel,
     course: MemberCourse,
     dialled: Option<Dialled>,
-    last_dialled: String,
     /// What was said last of nobody being found, and when.
     said: Option<(String, Instant)>,
 }
 
-/// Runs the course of a member whose store is open; `master` is the one for which it was opened anew. Blocks; `following` is told of a master that is followed.
+/// Runs the course of a member whose store is open. Blocks; `following` is told of a master that is followed.
 pub(in crate::serve) fn run(
     pairing: &Pairing,
     store: &Arc<dyn Replica>,
     hold: &Arc<dyn Hold>,
     cancel: &Cancel,
-    master: Option<String>,
     following: &mut dyn FnMut(&str),
 ) -> Came {
-    let course = pairing.course();
-    // Whoever set its store aside for a master's follows that one, whatever its file says.
-    let course = MemberCourse::new(Course { master: course.master.or_else(|| master.clone()), ..course });
-    let last_dialled = String::new();
-    let mut run = Run { pairing, store, hold, cancel, course, dialled: None, last_dialled, said: None };
-    match run.standing().and_then(|standing| run.remember(standing, master)) {
+    let course = MemberCourse::new(pairing.course());
+    let mut run = Run { pairing, store, hold, cancel, course, dialled: None, said: None };
+    match run.standing() {
         Ok(standing) => run.course.opened(standing, pairing.now()),
         Err(problem) => return Came::Failed(problem),
     }
@@ -100,16 +87,12 @@ impl Run<'_> {
             }
             match self.course.what_next() {
                 Do::Serve(record) => return Came::Serve(Box::new(self.course.standing().clone()), record),
-                Do::Reopen(opening) => {
-                    let master = Some(std::mem::take(&mut self.last_dialled));
-                    return Came::Reopen(opening, After { master, remembered: self.course.remembered() });
-                }
+                Do::Reopen(opening) => return Came::Reopen(opening, self.course.remembered()),
                 Do::Stop => return Came::MasterGone,
                 Do::Fail(problem) => return Came::Failed(problem),
                 Do::Wait(pause) => self.wait(pause),
                 Do::Dial(address) => {
                     let came = self.dial(&address);
-                    self.last_dialled.clone_from(&address);
                     self.tell(&address, &came);
                     self.course.dialled(&address, came, self.pairing.now());
                 }
@@ -139,19 +122,6 @@ impl Run<'_> {
         }
     }
 
-    /// Writes into a store that was emptied for a master's who that is: whoever opens it next, after a crash, would serve alone with nothing.
-    fn remember(&self, mut standing: Standing, master: Option<String>) -> Result<Standing, String> {
-        let Some(master) = master.filter(|_| standing.is_untouched && standing.members.is_empty()) else {
-            return Ok(standing);
-        };
-        // Its name for life is not known here; the copy brings it.
-        let known = Known { name: String::new(), addresses: vec![master] };
-        if let Some(operation) = standing.meet(Member::default(), known) {
-            self.store.commit_wait(operation.into()).map_err(|error| error.to_string())?;
-        }
-        Ok(standing)
-    }
-
     fn standing(&self) -> Result<Standing, String> {
         let recovered = self.store.recover_wait().map_err(|error| error.to_string())?;
         Standing::of(&recovered).map_err(|error| error.to_string())
@@ -171,45 +141,24 @@ impl Run<'_> {
             Err(problem) => return member::Came::Other(problem),
         };
         let hello = Frame::Hello(Box::new(slave::hello(&standing, me, self.store.limits())));
-        let mut out = Vec::new();
-        hello.encode(&mut out);
-        let silent = member::Came::Silent { said_hello: true };
-        let said = { &connected.socket };
-        if std::io::Write::write_all(&mut { said }, &out).is_err() {
-            return silent;
-        }
         // What is in flight at the master is waited for, before it says from where to go on.
-        let patience = me.lease.max(DIAL);
-        if connected.socket.set_read_timeout(Some(patience)).is_err() {
-            return silent;
-        }
-        let mut reader = FrameReader::default();
-        let mut answer = None;
-        read_frames(&connected.socket, &connected.received, &mut reader, &mut |reader, frame| {
-            if let Frame::SignOfLife = frame {
-                return true;
-            }
-            if let Frame::Welcome(_) = frame {
-                reader.expect_batches(self.store.limits());
-            }
-            answer = Some(frame);
-            false
-        });
-        let Some(answer) = answer else { return silent };
-        let connected = Connected { received: bytes::Bytes::new(), ..connected };
-        self.dialled = Some(Dialled { connected, reader });
+        let Some((answer, mut reader)) = hear(&connected, &hello, me.lease.max(DIAL)) else {
+            return member::Came::Silent { said_hello: true };
+        };
+        reader.expect_batches(self.store.limits());
+        self.dialled = Some(Dialled { socket: connected.socket, reader });
         member::Came::Said(answer)
     }
 
     /// Follows on the line that was dialled last, until it breaks.
     fn follow(&mut self, welcome: Welcome) -> Option<Came> {
-        let Some(Dialled { connected, mut reader }) = self.dialled.take() else {
+        let Some(Dialled { socket, mut reader }) = self.dialled.take() else {
             debug_assert!(false, "a welcome came on a line");
             return None;
         };
         let lease = self.pairing.me.lease;
-        let line = connected.socket.try_clone().and_then(|socket| SocketLine::on(socket, lease));
-        let line = match line.and_then(|line| connected.socket.set_read_timeout(None).map(|()| line)) {
+        let line = socket.try_clone().and_then(|socket| SocketLine::on(socket, lease));
+        let line = match line.and_then(|line| socket.set_read_timeout(None).map(|()| line)) {
             Ok(line) => line,
             Err(error) => return Some(Came::Failed(format!("cannot follow: {error}"))),
         };
@@ -218,11 +167,10 @@ impl Run<'_> {
         let ended = AtomicBool::new(false);
         thread::scope(|scope| {
             scope.spawn(|| {
-                let why =
-                    read_frames(&connected.socket, &connected.received, &mut reader, &mut |_, frame| {
-                        follower.received(frame);
-                        follower.broken().is_none()
-                    });
+                let why = read_frames(&socket, &mut reader, &mut |_, frame| {
+                    follower.received(frame);
+                    follower.broken().is_none()
+                });
                 follower.lost(&why);
                 ended.store(true, Ordering::Release);
             });
@@ -230,15 +178,13 @@ impl Run<'_> {
             while !ended.load(Ordering::Acquire) {
                 if self.cancel.is_cancelled() {
                     line.send(Frame::Leaving);
+                    // It hangs up once that is written.
                     line.close();
-                    // Whatever its writer has yet to write goes first; a reader that waits is woken all the same.
-                    thread::sleep(LOOK);
-                    hang_up(&connected.socket);
                 } else if last_tick.elapsed() >= lease / 10 {
                     last_tick = Instant::now();
                     follower.tick(self.pairing.now(), lease);
                     if follower.broken().is_some() {
-                        hang_up(&connected.socket);
+                        hang_up(&socket);
                     }
                 }
                 thread::sleep(LOOK.min(lease / 8));

@@ -1,16 +1,13 @@
 //! A line of frames on a socket: a thread writes what is sent, another reads.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
-use bytes::Bytes;
 use kahawai_replication::frame::{Frame, FrameReader};
 use kahawai_replication::master::Line;
-
-use super::prelude::hang_up;
 
 /// What waits to be written.
 #[derive(Default)]
@@ -87,15 +84,19 @@ impl Line for SocketLine {
     }
 }
 
-/// Reads frames until the line ends; `take` says whether to go on. Gives why it ended.
+/// Ends a connection at once.
+pub(super) fn hang_up(socket: &TcpStream) {
+    // Whoever is gone already has hung up too.
+    let _ = socket.shutdown(Shutdown::Both);
+}
+
+/// Reads frames until the line ends, those first that the reader has already; `take` says whether to go on. Gives why it ended.
 pub(super) fn read_frames(
     socket: &TcpStream,
-    received: &Bytes,
     reader: &mut FrameReader,
     take: &mut dyn FnMut(&mut FrameReader, Frame) -> bool,
 ) -> String {
     let mut bytes = vec![0; 256 << 10];
-    reader.push(received);
     loop {
         loop {
             match reader.take() {

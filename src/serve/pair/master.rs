@@ -24,9 +24,9 @@ use kahawai_store::replica::Replica;
 use tokio::sync::oneshot;
 
 use super::hold::PairHold;
-use super::line::{SocketLine, read_frames};
+use super::line::{SocketLine, hang_up, read_frames};
 use super::pairing::Pairing;
-use super::prelude::{Connected, connect, hang_up};
+use super::prelude::{connect, hear};
 
 /// How long asking a slave that is gone may take.
 const ASK: Duration = Duration::from_millis(500);
@@ -70,7 +70,7 @@ impl Served {
 /// What the thread that finds out is told.
 enum Told {
     Admit(Member),
-    InDoubt(Member, Known, bool),
+    InDoubt(Known, bool),
     IsBack,
     Look,
 }
@@ -78,7 +78,6 @@ enum Told {
 struct Pair {
     this: Weak<Self>,
     pairing: Pairing,
-    record: Mutex<Option<Record>>,
     replicated: Mutex<Weak<Replicated>>,
     told: Sender<Told>,
     ended: Mutex<Option<oneshot::Sender<PairEnd>>>,
@@ -105,7 +104,6 @@ pub(in crate::serve) fn serve(
     let pair = Arc::new_cyclic(|this| Pair {
         this: Weak::clone(this),
         pairing: pairing.clone(),
-        record: Mutex::new(record.clone()),
         replicated: Mutex::default(),
         told,
         ended: Mutex::new(Some(ended)),
@@ -168,8 +166,8 @@ impl Overseer for Telling {
         self.tell(Told::Admit(slave));
     }
 
-    fn in_doubt(&self, slave: Member, at: &Known, was_told: bool) {
-        self.tell(Told::InDoubt(slave, at.clone(), was_told));
+    fn in_doubt(&self, _slave: Member, at: &Known, was_told: bool) {
+        self.tell(Told::InDoubt(at.clone(), was_told));
     }
 
     fn is_back(&self, _slave: Member) {
@@ -210,7 +208,9 @@ fn serve_line(
         Err(error) => return tracing::warn!("a slave at {from} cannot be taken: {error}"),
     };
     let mut is_known = false;
-    let why = read_frames(socket, received, &mut FrameReader::default(), &mut |_, frame| {
+    let mut reader = FrameReader::default();
+    reader.push(received);
+    let why = read_frames(socket, &mut reader, &mut |_, frame| {
         replicated.clock(pairing.now());
         match frame {
             Frame::Hello(hello) if !is_known => {
@@ -300,9 +300,8 @@ impl Pair {
                     admitting = Some(slave);
                     until = Instant::now();
                 }
-                Ok(Told::InDoubt(slave, at, was_told)) => {
+                Ok(Told::InDoubt(at, was_told)) => {
                     admitting = None;
-                    let _ = slave;
                     if self.pairing.config.broker.pair.shutdown_on_slave_failure && was_told {
                         replicated.step_down("the slave is gone (shutdownOnSlaveFailure)");
                         self.end(PairEnd::SlaveGone);
@@ -416,11 +415,6 @@ impl Pair {
         told
     }
 
-    /// The record by which this is master: of the store, whatever became of the set since.
-    fn own_record(&self, replicated: &Replicated) -> Option<Record> {
-        replicated.record().or_else(|| self.record.lock().unwrap_or_else(PoisonError::into_inner).clone())
-    }
-
     /// Takes a step at the arbiter, beginning its record where it has none.
     fn step(
         &self,
@@ -429,7 +423,7 @@ impl Pair {
         decide: impl Fn(&Record) -> Result<Record, Refused>,
     ) -> Result<(), StepError> {
         if let Held { record: None, .. } = arbiter.read()?
-            && let Some(record) = self.own_record(replicated)
+            && let Some(record) = replicated.record()
         {
             // Whoever else began it is found by the step.
             let _ = arbiter.replace(Version::default(), &record)?;
@@ -461,14 +455,10 @@ impl Pair {
     /// Takes the slave out of the set.
     fn cut_off(&self, replicated: &Replicated) -> Result<(), Option<String>> {
         let Some(arbiter) = &self.pairing.arbiter else { return Ok(()) };
-        let Some(record) = self.own_record(replicated) else { return Ok(()) };
+        let status = replicated.status();
+        let (Some(slave), Some(term)) = (replicated.doubtful(), status.term) else { return Ok(()) };
         let me = self.pairing.me.member;
-        let others: Vec<_> = record.in_sync.iter().copied().filter(|member| *member != me).collect();
-        let others = if others.is_empty() { replicated.doubtful().into_iter().collect() } else { others };
-        let cut = self.step(&**arbiter, replicated, |record| {
-            let term = replicated.status().term.unwrap_or(record.term);
-            others.iter().try_fold(record.clone(), |record, member| record.cut_off(me, term, *member))
-        });
+        let cut = self.step(&**arbiter, replicated, |record| record.cut_off(me, term, slave));
         match cut {
             Ok(()) => Ok(()),
             Err(StepError::Refused(refused)) => Err(Some(refused.to_string())),
@@ -489,11 +479,11 @@ impl Pair {
             Err(came) => return came,
         };
         let status = replicated.status();
-        let standing =
-            Standing { last: status.last, record: self.own_record(replicated), ..Standing::default() };
+        let standing = Standing { last: status.last, record: replicated.record(), ..Standing::default() };
         let hello = slave::hello(&standing, me, replicated.limits());
         let hello = Hello { master_of: status.term, ..hello };
-        hear(&connected, &Frame::Hello(Box::new(hello)), ASK.min(me.lease / 4))
+        let heard = hear(&connected, &Frame::Hello(Box::new(hello)), ASK.min(me.lease / 4));
+        heard.map_or(Came::Silent { said_hello: true }, |(answer, _)| Came::Said(answer))
     }
 
     /// Tells the other member, wherever it may serve, that this is master, until it is the slave.
@@ -520,22 +510,4 @@ impl Pair {
             }
         }
     }
-}
-
-/// Says a hello and hears the answer.
-fn hear(connected: &Connected, hello: &Frame, within: Duration) -> Came {
-    let silent = Came::Silent { said_hello: true };
-    let mut out = Vec::new();
-    hello.encode(&mut out);
-    let said = std::io::Write::write_all(&mut { &connected.socket }, &out);
-    if said.is_err() || connected.socket.set_read_timeout(Some(within)).is_err() {
-        return silent;
-    }
-    let mut answer = None;
-    read_frames(&connected.socket, &connected.received, &mut FrameReader::default(), &mut |_, frame| {
-        answer = Some(frame);
-        false
-    });
-    hang_up(&connected.socket);
-    answer.map_or(silent, Came::Said)
 }

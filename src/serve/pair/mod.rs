@@ -16,7 +16,7 @@ mod master;
 mod pairing;
 mod prelude;
 
-pub(super) use course::{After, Came, run};
+pub(super) use course::{Came, run};
 pub(super) use master::{PairEnd, serve};
 pub(super) use pairing::Pairing;
 pub(crate) use prelude::ask;

@@ -4,7 +4,7 @@
 //! ConnectionInfo and BrokerInfo say that a slave dialled, and frames follow.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{Shutdown, SocketAddr, TcpStream, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use kahawai_openwire::negotiation::{Negotiated, Preferences, REPLICATION, negoti
 use kahawai_openwire::wire_format::WireFormat;
 use kahawai_replication::frame::{Asked, Frame, FrameReader};
 use kahawai_replication::member::Came;
+
+use super::line::read_frames;
 
 /// A connection on which frames follow.
 pub(super) struct Connected {
@@ -138,31 +140,28 @@ pub(crate) fn ask(address: &str, what: Asked, within: Duration) -> Result<Vec<(S
         Came::Other(why) => why,
         Came::Said(frame) => format!("it answered with {}", frame.kind()),
     };
-    let Connected { mut socket, received } = connect(address, "kahawai-cluster", within).map_err(came)?;
-    let mut out = Vec::new();
-    Frame::Ask(what).encode(&mut out);
-    let asked = socket.write_all(&out).and_then(|()| socket.set_read_timeout(Some(within)));
-    asked.map_err(|error| error.to_string())?;
-    let mut reader = FrameReader::default();
-    reader.push(&received);
-    loop {
-        match reader.take().map_err(|error| error.to_string())? {
-            Some(Frame::Told(told)) => return Ok(told),
-            Some(Frame::SignOfLife) => {}
-            Some(other) => return Err(format!("it answered with {}", other.kind())),
-            None => {
-                let mut bytes = [0; 4096];
-                match socket.read(&mut bytes).map_err(|error| format!("no answer: {error}"))? {
-                    0 => return Err("it hung up".to_owned()),
-                    count => reader.push(&bytes[..count]),
-                }
-            }
-        }
+    let connected = connect(address, "kahawai-cluster", within).map_err(came)?;
+    match hear(&connected, &Frame::Ask(what), within) {
+        Some((Frame::Told(told), _)) => Ok(told),
+        Some((other, _)) => Err(format!("it answered with {}", other.kind())),
+        None => Err("no answer".to_owned()),
     }
 }
 
-/// Ends a connection at once.
-pub(super) fn hang_up(socket: &TcpStream) {
-    // Whoever is gone already has hung up too.
-    let _ = socket.shutdown(Shutdown::Both);
+/// Says something and hears the answer, with what reads on behind it; nothing where none comes in time.
+pub(super) fn hear(connected: &Connected, said: &Frame, within: Duration) -> Option<(Frame, FrameReader)> {
+    let mut socket = &connected.socket;
+    let mut out = Vec::new();
+    said.encode(&mut out);
+    socket.write_all(&out).and_then(|()| socket.set_read_timeout(Some(within))).ok()?;
+    let mut reader = FrameReader::default();
+    reader.push(&connected.received);
+    let mut answer = None;
+    read_frames(socket, &mut reader, &mut |_, frame| {
+        if !matches!(frame, Frame::SignOfLife) {
+            answer = Some(frame);
+        }
+        answer.is_none()
+    });
+    Some((answer?, reader))
 }

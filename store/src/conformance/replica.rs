@@ -31,10 +31,10 @@ use super::operations::{acknowledge_at, create, decide, enqueue, prepare, put, s
 use super::places::Places;
 use crate::batch::{Batch, DestinationKind, Operation, Outcome};
 use crate::catalog::Rejection;
-use crate::contract::{Committed, Completion, StoreError, StoreWait};
+use crate::contract::{Committed, StoreError, StoreWait};
 use crate::model::Contents;
 use crate::names::{BatchName, Cursor, DestinationId, MessageId, SubscriptionId, Term};
-use crate::replica::{Copied, Replica, Taken, Tap};
+use crate::replica::{Copied, Replica, ReplicaWait as _, Taken, Tap};
 
 /// Two stores, empty at first, that are to become copies of each other.
 pub trait Copies {
@@ -104,25 +104,11 @@ fn named(term: u64, number: u64) -> BatchName {
 }
 
 fn append(store: &dyn Replica, copied: Copied) -> Result<Committed, StoreError> {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    store.append(
-        copied,
-        Completion::new(move |result| {
-            let _ = sender.send(result);
-        }),
-    );
-    receiver.recv().expect("an answer")
+    store.append_wait(copied)
 }
 
 fn prepared(store: &dyn Replica, number: u8) -> Result<Vec<Operation>, StoreError> {
-    let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-    store.prepared(
-        xid(number),
-        Completion::new(move |result: Result<Vec<Vec<Operation>>, StoreError>| {
-            let _ = sender.send(result);
-        }),
-    );
-    Ok(receiver.recv().expect("an answer")?.concat())
+    Ok(store.prepared_wait(xid(number))?.concat())
 }
 
 fn commit(store: &dyn Replica, operations: Vec<Operation>) -> Committed {
