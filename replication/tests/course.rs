@@ -155,3 +155,15 @@ fn a_store_that_was_set_aside_remembers_whom_to_follow() {
     again.opened(empty, seconds(0));
     assert_eq!(again.what_next(), Do::Dial("tcp://b:1".to_owned()));
 }
+
+#[test]
+fn nobody_follows_a_term_below_its_own() {
+    for has_arbiter in [false, true] {
+        let last = BatchName { term: Term(2), number: 12 };
+        let mut slave = course(B, has_arbiter);
+        slave.opened(Standing { last, ..standing() }, seconds(1));
+        slave.dialled("tcp://a:1", Came::Said(welcome()), seconds(1));
+        let next = std::iter::repeat_with(|| slave.what_next()).find(|next| !matches!(next, Do::Wait(_)));
+        assert!(matches!(next, Some(Do::Dial(_))), "{next:?}");
+    }
+}

@@ -286,6 +286,30 @@ fn an_empty_slave_gets_a_copy_and_then_everything_before_it_is_answered() {
     assert_equal(&a.store, &slave);
 }
 
+/// What comes while a copy is made, which takes more than may be under way at once, is sent behind it.
+#[test]
+fn what_is_sent_while_a_slave_is_copied_to_is_there_behind_the_copy() {
+    let store = with_queue();
+    for id in 1..=80 {
+        let message = Arc::new(Message { body: vec![b'x'; 100_000].into(), ..Message::default() });
+        let enqueue = Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message };
+        store.commit_wait(enqueue.into()).unwrap();
+    }
+    let a = master(A, store);
+    let slave = empty();
+    let mut linked = Linked::dial(&a, 1, &slave, |_| ());
+    let state = || a.replicated.status().slave.map(|slave| slave.state);
+    until("copying", || state() == Some("copying"));
+    for id in 81..=90 {
+        // Nobody waits for a slave that has not everything.
+        send(&*a.replicated, id).recv().unwrap().unwrap();
+    }
+    assert_eq!(state(), Some("copying"), "nothing was carried to it yet");
+    linked.until_in_sync();
+    assert_eq!(seen_all(&slave), (1..=90).collect::<Vec<_>>());
+    assert_equal(&a.store, &slave);
+}
+
 #[test]
 fn answers_wait_for_a_slave_that_may_have_taken_over_until_it_is_known_that_it_has_not() {
     let a = master(A, with_queue());
