@@ -5,6 +5,7 @@
 //! | [`record`] | who is master in which term, and who could follow; the steps from one to the next |
 //! | [`arbiter`] | the one place where that stands, changed by comparing and setting alone |
 //! | [`directory`] | an arbiter in a directory of a file system that all members reach |
+//! | [`witness`] | an arbiter that is a process of its own |
 //! | [`standing`] | what a store says of its pair, in a table that is copied with the rest |
 //! | [`history`] | what is appended to an empty store to make a copy |
 //! | [`master`] | a store over a store: what it takes is the slave's too before anybody is answered |
@@ -28,6 +29,7 @@ pub mod record;
 pub mod slave;
 pub mod standing;
 pub mod takeover;
+pub mod witness;
 
 pub use arbiter::{Arbiter, ArbiterError, Held, Version};
 pub use record::{Member, Record, Refused};
