@@ -64,6 +64,7 @@ pub struct History {
     /// What was gathered and is to be given before anything else.
     given: VecDeque<Run>,
     damaged: Vec<(DestinationId, MessageId)>,
+    messages_left: u64,
 }
 
 /// Messages of one rank in a queue or for a subscription.
@@ -147,6 +148,7 @@ impl History {
             run: Run::default(),
             given: VecDeque::new(),
             damaged: Vec::new(),
+            messages_left: recovered.destinations.iter().map(|state| state.messages).sum(),
         }
     }
 
@@ -230,6 +232,11 @@ impl History {
         &self.damaged
     }
 
+    /// About how many messages are still to be given: of what was acknowledged meanwhile, some are not.
+    pub fn messages_left(&self) -> u64 {
+        self.messages_left
+    }
+
     fn sort_in(&mut self, index: usize) {
         let source = &self.sources[index];
         match source.page.front() {
@@ -254,6 +261,7 @@ impl History {
             waiting.extend(self.sources[index].subscription);
             self.sort_in(index);
         }
+        self.messages_left = self.messages_left.saturating_sub(1);
         let StoredMessage { id, cursor, message } = stored;
         let rank = cursor.rank;
         let enqueue = Operation::Enqueue { id, destination, rank, message };

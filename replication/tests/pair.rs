@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
 use kahawai_replication::frame::{Frame, FrameReader, Hello, Plan, Refusal, Welcome, Why};
-use kahawai_replication::master::{Line, LineKey, Me, Overseer, Replicated};
+use kahawai_replication::master::{Amounts, Line, LineKey, Me, MemorySpool, Overseer, Replicated, Spool};
 use kahawai_replication::record::Member;
 use kahawai_replication::slave::{self, Follower};
 use kahawai_replication::standing::{Known, Standing};
@@ -34,6 +35,7 @@ fn me(member: Member) -> Me {
         pair: [7; 16],
         lease: LEASE,
         epoch: Epoch(1),
+        amounts: Amounts { under_way: 1 << 20, in_memory: 1 << 20, ahead: 4 << 20 },
     }
 }
 
@@ -92,6 +94,35 @@ impl Overseer for Asked {
     fn is_back(&self, _: Member) {
         self.log.lock().unwrap().push("back");
         self.master().go_on_alone();
+    }
+
+    fn spool(&self) -> io::Result<Arc<dyn Spool>> {
+        self.log.lock().unwrap().push("spool");
+        let master = self.master.get().unwrap().clone();
+        Ok(Arc::new(Busy { spool: MemorySpool::default(), master, sends: Mutex::new(Some(1000)) }))
+    }
+}
+
+/// A spool from which nothing is read before something more was sent.
+struct Busy {
+    spool: MemorySpool,
+    master: Weak<Replicated>,
+    sends: Mutex<Option<u64>>,
+}
+
+impl Spool for Busy {
+    fn append(&self, bytes: &[u8]) -> io::Result<()> {
+        self.spool.append(bytes)
+    }
+
+    fn read(&self, at: u64, length: usize) -> io::Result<Vec<u8>> {
+        if let Some(id) = self.sends.lock().unwrap().take() {
+            let master = self.master.upgrade().unwrap();
+            let before = master.status().last;
+            let _ = send(&*master, id);
+            until("taken", || master.status().last > before);
+        }
+        self.spool.read(at, length)
     }
 }
 
@@ -177,7 +208,7 @@ impl<'a> Linked<'a> {
     }
 
     /// Carries frames both ways until this is so.
-    fn until(&mut self, what: &str, so: impl Fn(&Self) -> bool) {
+    fn until(&mut self, what: &str, mut so: impl FnMut(&Self) -> bool) {
         let since = Instant::now();
         while !so(self) {
             self.carry_to_slave();
@@ -308,6 +339,47 @@ fn what_is_sent_while_a_slave_is_copied_to_is_there_behind_the_copy() {
     linked.until_in_sync();
     assert_eq!(seen_all(&slave), (1..=90).collect::<Vec<_>>());
     assert_equal(&a.store, &slave);
+}
+
+/// More comes than is kept in memory, and than may come before the slave has got any of it.
+#[test]
+fn senders_wait_for_a_slave_that_they_outrun_and_all_of_it_gets_there() {
+    let large = |id: u64| {
+        let message = Arc::new(Message { body: vec![b'x'; 100_000].into(), ..Message::default() });
+        Operation::Enqueue { id: MessageId(id), destination: QUEUE, rank: 0, message }
+    };
+    let store = with_queue();
+    for id in 1..=30 {
+        store.commit_wait(large(id).into()).unwrap();
+    }
+    let a = master(A, store);
+    let slave = empty();
+    let mut linked = Linked::dial(&a, 1, &slave, |_| ());
+    let slave_is = || a.replicated.status().slave.unwrap();
+    until("copying", || slave_is().state == "copying");
+    let answers: Vec<_> = (31..=130)
+        .map(|id| {
+            let (sender, receiver) = sync_channel(1);
+            a.replicated.commit(large(id).into(), Completion::new(move |result| drop(sender.send(result))));
+            receiver
+        })
+        .collect();
+    until("taken", || seen_all(&a.store).len() == 130);
+    let answered = || answers.iter().filter(|answer| answer.try_recv().is_ok()).count();
+    // Those before four mebibytes were, which more than one in memory had to be kept for.
+    let first = answered();
+    assert!((1..=42).contains(&first), "{first}");
+    assert!(a.asked.log.lock().unwrap().contains(&"spool"));
+    assert!(slave_is().bytes_behind > 9_000_000);
+    let mut rest = 0;
+    linked.until("answered", |_| {
+        rest += answered();
+        first + rest == 100
+    });
+    linked.until_in_sync();
+    assert_eq!(seen_all(&slave), (1..=130).chain([1000]).collect::<Vec<_>>());
+    assert_equal(&a.store, &slave);
+    assert_eq!(slave_is().bytes_behind, 0);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Lets a slave in: looks at what both have between two batches, sends what is missing or a copy, and what comes since.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use kahawai_store::batch::{Batch, Operation};
 use kahawai_store::contract::{Committed, Completion, Page, Recovered, StoreError};
@@ -9,15 +9,13 @@ use kahawai_store::names::{BatchName, Term, Xid};
 use kahawai_store::replica::Taken;
 
 use super::Shared;
+use super::behind::Next;
 use super::link::{Line, LineKey, Link, Stage};
 use super::state::{Gate, State};
 use crate::frame::{Frame, Hello, Plan, Refusal, VERSION, Welcome, Why};
 use crate::history::{History, Step};
 use crate::record::Record;
 use crate::standing::Standing;
-
-/// So many bytes of a copy are under way at once.
-const COPY_AHEAD: usize = 4 << 20;
 
 impl Shared {
     pub(super) fn accept(self: &Arc<Self>, key: LineKey, line: Arc<dyn Line>, hello: Hello) {
@@ -77,7 +75,7 @@ impl Shared {
             return refuse(Why::Later, "the slave before is being let go".to_owned());
         }
         tracing::info!(slave = %hello.name, at = ?hello.addresses, "a slave joins, with everything up to batch {}", hello.last);
-        state.link = Some(Link::new(key, line, hello, state.now));
+        state.link = Some(Link::new(key, line, hello, state.now, self.me.amounts));
         let looks = state.in_flight == 0;
         state.gate = Gate::Closed { held: VecDeque::new(), looks };
         drop(state);
@@ -218,7 +216,13 @@ impl Shared {
                 link.line.send(Frame::Welcome(welcome));
                 let behind = behind.unwrap_or_default();
                 tracing::info!(slave = %link.hello.name, "catching up: {} batches are missing there", behind.len());
-                behind.into_iter().for_each(|taken| link.send(taken));
+                let make = || self.overseer.spool();
+                let kept = behind.into_iter().try_for_each(|taken| link.behind.push(taken, make));
+                if let Err(error) = kept {
+                    drop(guard);
+                    return self
+                        .break_off(key, &format!("what is missing there cannot be kept for it: {error}"));
+                }
                 link.stage = Stage::Following;
                 let confirmed = link.confirmed;
                 let has_everything = state.confirm(confirmed);
@@ -226,8 +230,9 @@ impl Shared {
                 let slave = state.link.as_ref().map(|link| link.hello.member);
                 drop(guard);
                 self.open_gate();
-                if let Some(slave) = slave.filter(|_| has_everything) {
-                    self.overseer.admit(slave);
+                match slave {
+                    Some(slave) if has_everything => self.overseer.admit(slave),
+                    _ => self.send_on(key),
                 }
             }
             Plan::Copy if is_empty => {
@@ -293,31 +298,34 @@ impl Shared {
             self.break_off(key, "it cannot be copied to yet");
             return;
         }
-        let messages: u64 = recovered.destinations.iter().map(|state| state.messages).sum();
         let history = Box::new(History::of(recovered, prepared, self.inner.limits()));
         let as_of = recovered.batch_last;
         let mut state = self.lock();
         // Whoever lost the line has opened the gate.
         let Some(link) = state.link.as_mut().filter(|link| link.key == key) else { return };
+        let messages = history.messages_left();
         tracing::info!(slave = %link.hello.name, "copying {messages} messages, as of batch {as_of}");
-        let (behind, behind_bytes) = (VecDeque::new(), 0);
         let part = link.hello.last.number + 1;
-        link.stage = Stage::Copying { history, as_of, part, end: None, behind, behind_bytes, reads: false };
+        link.stage = Stage::Copying { history, as_of, part, end: None, reads: false };
         drop(state);
         self.open_gate();
-        self.copy_on(key);
+        self.send_on(key);
     }
 
-    /// Sends of the copy what may be under way, reading as far as that needs.
-    pub(super) fn copy_on(self: &Arc<Self>, key: LineKey) {
+    /// Sends what may be under way, of the copy and then of what came since, reading as far as that needs.
+    pub(super) fn send_on(self: &Arc<Self>, key: LineKey) {
         let mut guard = self.lock();
-        let state = &mut *guard;
         loop {
+            let state = &mut *guard;
             let Some(link) = state.link.as_mut().filter(|link| link.key == key) else { return };
-            let ahead = link.bytes_outstanding();
+            if link.bytes_outstanding() >= self.me.amounts.under_way {
+                return;
+            }
             let is_flushed = link.batches_outstanding() == 0;
-            let Stage::Copying { history, as_of, part, end, reads, .. } = &mut link.stage else { return };
-            if *reads || ahead >= COPY_AHEAD || (end.is_some() && !is_flushed) {
+            let Stage::Copying { history, as_of, part, end, reads } = &mut link.stage else {
+                break;
+            };
+            if *reads || (end.is_some() && !is_flushed) {
                 return;
             }
             if let Some(end) = end.take() {
@@ -362,13 +370,50 @@ impl Shared {
                             "message {id} of destination {destination} cannot be read: the slave's copy is without it"
                         );
                     }
-                    let Stage::Copying { behind, .. } = std::mem::replace(&mut link.stage, Stage::Following)
-                    else {
-                        return;
-                    };
-                    tracing::info!(slave = %link.hello.name, "copied: {} batches came since", behind.len());
-                    behind.into_iter().for_each(|taken| link.send(taken));
-                    return;
+                    link.stage = Stage::Following;
+                    let (behind, rate) = (link.behind.bytes(), link.bytes_per_second(state.now));
+                    tracing::info!(
+                        slave = %link.hello.name,
+                        "copied, {rate} bytes in a second: {behind} bytes came since"
+                    );
+                }
+            }
+        }
+        self.send_behind(key, guard);
+    }
+
+    /// Sends of what is kept for a slave that follows what may be under way.
+    fn send_behind<'a>(self: &'a Arc<Self>, key: LineKey, mut guard: MutexGuard<'a, State>) {
+        loop {
+            let Some(link) = guard.link.as_mut().filter(|link| link.key == key) else { return };
+            let may_send = matches!(link.stage, Stage::Following)
+                && link.bytes_outstanding() < self.me.amounts.under_way;
+            if !may_send {
+                return;
+            }
+            let read = match link.behind.next() {
+                Ok(Next::Batch(taken)) => {
+                    link.send(taken);
+                    continue;
+                }
+                Ok(Next::Read(piece)) => {
+                    // The disk may be slow, and senders need the lock.
+                    drop(guard);
+                    let read = piece.read();
+                    guard = self.lock();
+                    read
+                }
+                Ok(Next::Wait | Next::Nothing) => return,
+                Err(error) => Err(error),
+            };
+            match read {
+                Ok(bytes) => {
+                    let Some(link) = guard.link.as_mut().filter(|link| link.key == key) else { return };
+                    link.behind.feed(&bytes);
+                }
+                Err(error) => {
+                    drop(guard);
+                    return self.break_off(key, &format!("what was kept for it cannot be read: {error}"));
                 }
             }
         }
@@ -382,7 +427,7 @@ impl Shared {
             *reads = false;
             history.feed(page);
         }
-        self.copy_on(key);
+        self.send_on(key);
     }
 
     /// Gives the store what was kept meanwhile, in its order.

@@ -8,6 +8,7 @@
 //! | [`state`] | who waits for what |
 //! | [`answers`] | answers in the order of their calls |
 //! | [`status`] | how things stand, for people |
+//! | [`behind`] | what a slave is to get later |
 //! | [`join`] | lets a slave in: compares, copies, catches up |
 //!
 //! **When an answer is given.** The store has flushed the batch; and the slave has, from the moment that it is waited for
@@ -18,11 +19,13 @@
 //! something else.
 
 mod answers;
+mod behind;
 mod join;
 mod link;
 mod state;
 mod status;
 
+use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
@@ -37,8 +40,9 @@ use kahawai_store::replica::{Replica, Taken, Tap};
 use crate::frame::{Frame, Hello};
 use crate::record::{Member, Record};
 use crate::standing::{Known, Standing, TABLE};
+pub use behind::{MemorySpool, Spool};
 use link::Stage;
-pub use link::{Line, LineKey};
+pub use link::{Amounts, Line, LineKey};
 use state::{Gate, State};
 pub use status::{SlaveStatus, Status};
 
@@ -57,6 +61,8 @@ pub struct Me {
     pub lease: Duration,
     /// The epoch of its own store, for errors.
     pub epoch: Epoch,
+    /// How much is done for a slave that catches up.
+    pub amounts: Amounts,
 }
 
 /// What a master has others do: it may ask an arbiter, or the other member. No call waits; the answers come by [`Replicated`]'s.
@@ -70,6 +76,12 @@ pub trait Overseer: Send + Sync {
 
     /// That slave is back and has not taken over, nor will it.
     fn is_back(&self, slave: Member);
+
+    /// A place for what a slave that catches up is to get later. Called from the store's thread: a disk's speed is fine, a network's is not.
+    ///
+    /// # Errors
+    /// Where there is none: the slave begins anew then.
+    fn spool(&self) -> io::Result<Arc<dyn Spool>>;
 }
 
 /// A store that is copied to a slave while it is used.
@@ -105,7 +117,7 @@ impl Tap for Shown {
 
     fn taken(&self, taken: Taken) {
         if let Some(shared) = self.0.upgrade() {
-            shared.lock().take(taken);
+            shared.lock().take(taken, &|| shared.overseer.spool());
         }
     }
 }
@@ -116,9 +128,9 @@ impl Replicated {
         let wants = AtomicBool::new(standing.record.is_some());
         let shared = Arc::new(Shared {
             inner,
+            state: Mutex::new(State::new(standing, me.amounts.under_way)),
             me,
             overseer,
-            state: Mutex::new(State::new(standing)),
             changed: Condvar::new(),
             wants,
             bell: OnceLock::new(),
@@ -350,7 +362,7 @@ impl Shared {
                 self.give(state, true);
                 match slave {
                     Some(slave) if has_everything => self.overseer.admit(slave),
-                    _ => self.copy_on(key),
+                    _ => self.send_on(key),
                 }
             }
             // Answered and never said unasked: so the slave knows since when this line may be gone.
@@ -412,7 +424,8 @@ impl Shared {
     fn tick(self: &Arc<Self>, now: Duration) {
         let mut state = self.lock();
         state.now = now;
-        let Some(link) = &state.link else { return };
+        let Some(link) = &mut state.link else { return };
+        link.remind(now);
         // Whoever joins says nothing until it is answered. From any other this is sooner than it may take over: what it confirmed before that
         // is not taken for a proof when it is read after it.
         let at_most = if let Stage::Joining = link.stage { self.me.lease } else { self.me.lease / 2 };

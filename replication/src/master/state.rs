@@ -1,6 +1,8 @@
 //! What a master keeps in mind beside its store: who waits for what.
 
 use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use kahawai_store::batch::Batch;
@@ -9,15 +11,13 @@ use kahawai_store::names::{BatchName, Term};
 use kahawai_store::replica::Taken;
 
 use super::answers::Answers;
+use super::behind::Spool;
 use super::link::{Link, Stage};
 use crate::record::Member;
 use crate::standing::Standing;
 
 /// Of the batches that were taken last so many bytes are kept, for a slave that was away for a moment.
 const WINDOW_BYTES: usize = 16 << 20;
-
-/// Further behind, in bytes, a slave makes senders wait though it is not in sync: what is kept for it is in memory.
-pub(super) const BEHIND_MAX: usize = 64 << 20;
 
 /// Nearer than this, a slave that catches up is waited for, so that it gets there.
 const NEAR_BYTES: usize = 1 << 20;
@@ -47,6 +47,8 @@ pub(super) struct State {
     pub(super) gate: Gate,
     /// Batches of others that the store was given and has not answered.
     pub(super) in_flight: usize,
+    /// [`super::Amounts::under_way`].
+    under_way: usize,
 }
 
 /// Whether the store is given batches.
@@ -64,7 +66,7 @@ pub(super) enum Gate {
 }
 
 impl State {
-    pub(super) fn new(standing: Standing) -> Self {
+    pub(super) fn new(standing: Standing, under_way: usize) -> Self {
         let last = standing.last;
         Self {
             standing,
@@ -80,16 +82,17 @@ impl State {
             window: Window::default(),
             gate: Gate::Open,
             in_flight: 0,
+            under_way,
         }
     }
 
     /// Answers may be given for all up to this batch.
     pub(super) fn may_answer_through(&self) -> BatchName {
-        let is_far_behind = || self.link.as_ref().is_some_and(|link| link.bytes_behind() > BEHIND_MAX);
+        let is_too_far_ahead = || self.link.as_ref().is_some_and(Link::holds_senders_back);
         match () {
             () if self.ended.is_some() => ALL,
             () if self.waits => self.confirmed,
-            () if is_far_behind() => BatchName::default(),
+            () if is_too_far_ahead() => BatchName::default(),
             () => ALL,
         }
     }
@@ -99,8 +102,8 @@ impl State {
         self.unconfirmed.front().map(|(_, arrival_first)| *arrival_first)
     }
 
-    /// Notes a batch that was taken, and sends it where it belongs.
-    pub(super) fn take(&mut self, taken: Taken) {
+    /// Notes a batch that was taken, and sends it where it belongs; `make` makes a spool where one is needed.
+    pub(super) fn take(&mut self, taken: Taken, make: &dyn Fn() -> io::Result<Arc<dyn Spool>>) {
         self.last_taken = taken.name;
         if self.waits {
             self.unconfirmed.push_back((taken.name, taken.arrival_first));
@@ -109,11 +112,21 @@ impl State {
         let Some(link) = &mut self.link else { return };
         match &mut link.stage {
             Stage::Joining => {}
-            Stage::Copying { behind, behind_bytes, .. } => {
-                *behind_bytes += taken.encoded.len();
-                behind.push_back(taken);
+            Stage::Copying { .. } | Stage::Following => {
+                link.spend(taken.encoded.len());
+                let is_near = matches!(link.stage, Stage::Following) && link.behind.is_empty();
+                if is_near && link.bytes_outstanding() < self.under_way {
+                    link.send(taken);
+                } else if let Err(error) = link.behind.push(taken, make) {
+                    tracing::error!(
+                        slave = %link.hello.name,
+                        "what is sent while the slave catches up cannot be kept for it, and it begins anew: {error}"
+                    );
+                    link.line.close();
+                    self.link = None;
+                }
             }
-            Stage::Following | Stage::Closing(_) | Stage::Admitting | Stage::InSync => link.send(taken),
+            Stage::Closing(_) | Stage::Admitting | Stage::InSync => link.send(taken),
         }
     }
 
@@ -122,6 +135,7 @@ impl State {
         let Some(link) = &mut self.link else { return false };
         link.confirm(name);
         if let Stage::Following = link.stage
+            && link.behind.is_empty()
             && link.bytes_outstanding() <= NEAR_BYTES
             && link.batches_outstanding() <= NEAR_BATCHES
         {

@@ -24,8 +24,12 @@ pub struct SlaveStatus {
     pub name: String,
     /// `joining`, `copying`, `catching up`, `in sync`, `in doubt` or `cut off`.
     pub state: &'static str,
-    /// How many bytes it is behind.
+    /// How many messages of a copy it is still to get.
+    pub messages_left: u64,
+    /// How many bytes it is behind, of batches; what is left of a copy is not among them.
     pub bytes_behind: u64,
+    /// How many bytes it has taken in a second, since it dialled.
+    pub bytes_per_second: u64,
     /// What it has.
     pub confirmed: BatchName,
 }
@@ -42,7 +46,9 @@ pub(super) fn status(state: &State, me: Member) -> Status {
                 Stage::Following | Stage::Closing(_) | Stage::Admitting => "catching up",
                 Stage::InSync => "in sync",
             },
-            bytes_behind: link.bytes_behind() as u64,
+            messages_left: link.messages_left(),
+            bytes_behind: link.bytes_behind(),
+            bytes_per_second: link.bytes_per_second(state.now),
             confirmed: link.confirmed,
         }),
         (None, doubt) => {
@@ -50,7 +56,9 @@ pub(super) fn status(state: &State, me: Member) -> Status {
             others.map(|(_, known)| SlaveStatus {
                 name: known.name.clone(),
                 state: if doubt.is_some() { "in doubt" } else { "cut off" },
+                messages_left: 0,
                 bytes_behind: 0,
+                bytes_per_second: 0,
                 confirmed: BatchName::default(),
             })
         }

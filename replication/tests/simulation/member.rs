@@ -7,7 +7,7 @@ use std::time::Duration;
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::stepped::Stepped;
 use kahawai_replication::frame::{Frame, FrameReader, Hello, Plan, Welcome};
-use kahawai_replication::master::{Line, Me};
+use kahawai_replication::master::{Amounts, Line, Me};
 use kahawai_replication::member::{Came, Course, Do, MemberCourse, NotPromoted, Opening};
 use kahawai_replication::record::Record;
 use kahawai_replication::slave::{self, Broken, Follower};
@@ -122,6 +122,8 @@ impl Process {
             pair: [7; 16],
             lease: self.setup.lease,
             epoch: self.epoch,
+            // So little that all of it is needed, and senders are held back.
+            amounts: Amounts { under_way: 2048, in_memory: 2048, ahead: 4096 },
         }
     }
 

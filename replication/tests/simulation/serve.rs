@@ -5,7 +5,7 @@ use std::mem;
 use std::sync::{Arc, Mutex};
 
 use kahawai_replication::frame::{Frame, FrameReader, Hello, Why};
-use kahawai_replication::master::{Line, LineKey, Me, Overseer, Replicated};
+use kahawai_replication::master::{Line, LineKey, Me, MemorySpool, Overseer, Replicated, Spool};
 use kahawai_replication::member;
 use kahawai_replication::oversight::{Do, Oversight};
 use kahawai_replication::record::{Member, Record};
@@ -55,6 +55,10 @@ impl Overseer for Asks {
 
     fn is_back(&self, slave: Member) {
         self.push(Ask::Back(slave));
+    }
+
+    fn spool(&self) -> std::io::Result<Arc<dyn Spool>> {
+        Ok(Arc::new(MemorySpool::default()))
     }
 }
 

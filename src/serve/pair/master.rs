@@ -1,7 +1,9 @@
 //! What a master of a pair does beside serving: takes slaves that dial, lets one into the set, finds out what became of one that is gone, and tells a
 //! former master that it is none.
 
+use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -12,7 +14,7 @@ use bytes::Bytes;
 use kahawai_broker::{Slaves, TakeSlaves};
 use kahawai_replication::arbiter::{self, Arbiter, Held, StepError, Version};
 use kahawai_replication::frame::{Asked, Frame, FrameReader, Hello, Why};
-use kahawai_replication::master::{Line, LineKey, Overseer, Replicated};
+use kahawai_replication::master::{Line, LineKey, Overseer, Replicated, Spool};
 use kahawai_replication::member::Came;
 use kahawai_replication::oversight::{Do, Oversight};
 use kahawai_replication::record::{Member, Record, Refused};
@@ -27,6 +29,7 @@ use super::hold::PairHold;
 use super::line::{SocketLine, hang_up, read_frames};
 use super::pairing::Pairing;
 use super::prelude::{connect, hear};
+use super::spool::FileSpool;
 
 /// How long asking a slave that is gone may take.
 const ASK: Duration = Duration::from_millis(500);
@@ -111,7 +114,7 @@ pub(in crate::serve) fn serve(
         is_over: AtomicBool::new(false),
         had_slave: AtomicBool::new(false),
     });
-    let overseer = Arc::new(Telling(Arc::downgrade(&pair)));
+    let overseer = Arc::new(Telling(Arc::downgrade(&pair), pairing.spools.clone()));
     let replicated = Arc::new(Replicated::new(store, pairing.me.clone(), standing, overseer));
     *pair.replicated.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&replicated);
     if let Some(record) = record {
@@ -151,7 +154,7 @@ pub(in crate::serve) fn serve(
 }
 
 /// What the store asks for, told to the thread that finds out.
-struct Telling(Weak<Pair>);
+struct Telling(Weak<Pair>, PathBuf);
 
 impl Telling {
     fn tell(&self, told: Told) {
@@ -172,6 +175,10 @@ impl Overseer for Telling {
 
     fn is_back(&self, _slave: Member) {
         self.tell(Told::IsBack);
+    }
+
+    fn spool(&self) -> io::Result<Arc<dyn Spool>> {
+        Ok(Arc::new(FileSpool::in_directory(&self.1)?))
     }
 }
 
@@ -399,6 +406,10 @@ impl Pair {
                 told.push(("slave's state".to_owned(), slave.state.to_owned()));
                 told.push(("slave's last batch".to_owned(), slave.confirmed.to_string()));
                 told.push(("slave's bytes behind".to_owned(), slave.bytes_behind.to_string()));
+                if matches!(slave.state, "copying" | "catching up") {
+                    told.push(("slave's messages left to copy".to_owned(), slave.messages_left.to_string()));
+                    told.push(("slave's bytes per second".to_owned(), slave.bytes_per_second.to_string()));
+                }
             }
             None => told.push(("slave".to_owned(), "none".to_owned())),
         }

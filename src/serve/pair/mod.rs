@@ -15,6 +15,7 @@ mod line;
 mod master;
 mod pairing;
 mod prelude;
+mod spool;
 
 pub(super) use course::{Came, run};
 pub(super) use master::{PairEnd, serve};

@@ -1,12 +1,13 @@
 //! What does not change while the process lives: who it is to its pair.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kahawai_config::Configuration;
+use kahawai_config::{Configuration, StoreAddress};
 use kahawai_replication::arbiter::Arbiter;
 use kahawai_replication::directory::DirectoryArbiter;
-use kahawai_replication::master::Me;
+use kahawai_replication::master::{Amounts, Me};
 use kahawai_replication::member::Course;
 use kahawai_replication::record::Member;
 use kahawai_replication::standing::Known;
@@ -19,6 +20,8 @@ pub(in crate::serve) struct Pairing {
     pub(super) arbiter: Option<Arc<dyn Arbiter>>,
     pub(super) config: Arc<Configuration>,
     pub(super) began: Instant,
+    /// Where what a slave is to get later is kept.
+    pub(super) spools: PathBuf,
 }
 
 impl Pairing {
@@ -33,10 +36,19 @@ impl Pairing {
             pair: random()?,
             lease: broker.lease,
             epoch: Epoch(0),
+            amounts: Amounts::default(),
         };
         let arbiter = broker.pair.arbiter.as_ref();
         let arbiter = arbiter.map(|path| Arc::new(DirectoryArbiter::new(path)) as Arc<dyn Arbiter>);
-        Ok(Self { me, arbiter, config: Arc::clone(config), began: Instant::now() })
+        let spools = match &config.store.address {
+            StoreAddress::Journal(directory) => directory.clone(),
+            StoreAddress::Sqlite(file) => {
+                let directory = file.parent().filter(|directory| !directory.as_os_str().is_empty());
+                directory.unwrap_or(Path::new(".")).to_owned()
+            }
+            StoreAddress::Postgres(_) | StoreAddress::Mysql(_) => std::env::temp_dir(),
+        };
+        Ok(Self { me, arbiter, config: Arc::clone(config), began: Instant::now(), spools })
     }
 
     /// How long this process has lived.
