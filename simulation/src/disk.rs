@@ -77,7 +77,6 @@ pub struct HostDisk {
     pub(crate) faults: Arc<Faults>,
     /// Of faults that were met by processes before this one.
     counts: Counts,
-    aside: Vec<MemoryDisk>,
 }
 
 impl HostDisk {
@@ -131,23 +130,8 @@ impl HostDisk {
     }
 
     pub(crate) fn disk(&self) -> Arc<dyn Disk> {
-        self.faulty(&self.memory)
-    }
-
-    /// The same of another directory of this disk.
-    pub(crate) fn faulty(&self, memory: &MemoryDisk) -> Arc<dyn Disk> {
         let faults = Arc::clone(&self.faults);
-        Arc::new(FaultyDisk::new(Arc::new(memory.clone()), move |call| faults.meet(call)))
-    }
-
-    /// Another directory counts from now on.
-    pub(crate) fn set_aside(&mut self, fresh: MemoryDisk) {
-        self.aside.push(std::mem::replace(&mut self.memory, fresh));
-    }
-
-    /// What was set aside, the oldest first.
-    pub fn aside(&self) -> &[MemoryDisk] {
-        &self.aside
+        Arc::new(FaultyDisk::new(Arc::new(self.memory.clone()), move |call| faults.meet(call)))
     }
 
     /// The machine died: of what was not synced, much, little or half made it.

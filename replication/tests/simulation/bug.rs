@@ -20,4 +20,10 @@ pub(crate) enum Bug {
     SharesTerm,
     /// A member that was set aside begins alone.
     ForgetsPair,
+    /// Opens a store as it is that was to be cut.
+    LeavesTail,
+    /// Leaves the first batch there of those that were to be cut.
+    CutsTooLittle,
+    /// Cuts a batch too much.
+    CutsTooMuch,
 }

@@ -41,16 +41,19 @@ fn number(name: &str) -> Option<u64> {
 
 fn every_law_is_kept(family: Family) {
     let mut counts = Counts::default();
+    let (mut cut, mut not_cut) = (0, 0);
     let first = number("KAHAWAI_TEST_SEED").unwrap_or_default();
     for seed in first..first + seeds() {
         let played = play(family, seed, Bug::None, false);
         counts.add(&played.counts);
+        (cut, not_cut) = (cut + played.cuts.0, not_cut + played.cuts.1);
         if !played.wrong.is_empty() {
             let lines = play(family, seed, Bug::None, true).lines;
             panic!("{family:?}, seed {seed}:\n{}\n{}", lines.join("\n"), played.wrong.join("\n"));
         }
     }
-    println!("{family:?}: {} seeds", seeds());
+    println!("{family:?}: {} seeds; {cut} stores cut, {not_cut} that could not be", seeds());
+    assert!(cut >= seeds() / 50, "{cut} stores were cut only");
     for fault in family.faults() {
         println!("{fault:?}: {}", counts.of(fault));
         assert!(counts.of(fault) >= seeds() / 50, "{fault:?} had an effect {} times only", counts.of(fault));
@@ -86,6 +89,9 @@ fn every_mistake_is_found() {
         (Bug::HelloIsNoPromise, Family::Alone, "KeptIsThere"),
         (Bug::SharesTerm, Family::Alone, "OneMasterATerm"),
         (Bug::ForgetsPair, Family::Alone, ""),
+        (Bug::LeavesTail, Family::Arbiter, "was to be cut to"),
+        (Bug::CutsTooLittle, Family::Arbiter, "was to be cut to"),
+        (Bug::CutsTooMuch, Family::Arbiter, "was to be cut to"),
         (Bug::SkipsRecord, Family::Arbiter, "KeptIsThere"),
         (Bug::PromotesItself, Family::Arbiter, "KeptIsThere"),
     ] {

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use kahawai_journal::cut::Cut;
+use kahawai_journal::journal::OpenError;
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::stepped::Stepped;
 use kahawai_replication::frame::{Frame, FrameReader, Hello, Plan, Welcome};
@@ -15,10 +17,9 @@ use kahawai_replication::standing::{Known, Standing};
 use kahawai_simulation::event::Event;
 use kahawai_simulation::node::Node;
 use kahawai_simulation::{ConnectionId, Context};
-use kahawai_store::batch::Batch;
 use kahawai_store::conformance::hold::FixedHold;
 use kahawai_store::contract::{Committed, Recovered, Store as _, StoreError};
-use kahawai_store::names::Epoch;
+use kahawai_store::names::{BatchName, Epoch};
 use kahawai_store::replica::Replica;
 
 use super::arbiter::{self, Asker, Step};
@@ -55,6 +56,8 @@ enum Doing {
     Following(Box<Following>),
     Promoting(Asker),
     Serving(Box<Serving>),
+    /// Its store is closed, and about to be opened so.
+    Reopening(Opening),
     Ended,
 }
 
@@ -68,36 +71,43 @@ pub(crate) struct Process {
     wake: Option<Arc<Wake>>,
     last_tick: Duration,
     paused_at: Option<Duration>,
+    /// Up to where its store was cut, until it is known what is left.
+    was_cut: Option<BatchName>,
 }
 
 fn options() -> JournalOptions {
     JournalOptions {
         journal_max_file_length: 16 << 10,
         checkpoint_bytes: 8 << 10,
+        holds_back: true,
         ..JournalOptions::default()
     }
 }
 
+fn course(setup: &Setup) -> MemberCourse {
+    MemberCourse::new(Course {
+        me: setup.id,
+        master: setup.master.clone(),
+        lease: setup.lease,
+        wait: setup.wait,
+        has_arbiter: setup.has_arbiter,
+        shutdown_on_master_failure: false,
+    })
+}
+
 impl Process {
     pub(crate) fn new(setup: Arc<Setup>) -> Self {
-        let course = MemberCourse::new(Course {
-            me: setup.id,
-            master: setup.master.clone(),
-            lease: setup.lease,
-            wait: setup.wait,
-            has_arbiter: setup.has_arbiter,
-            shutdown_on_master_failure: false,
-        });
         Self {
+            course: course(&setup),
             setup,
             store: None,
             epoch: Epoch(0),
             process: 0,
-            course,
             doing: Doing::Waiting,
             wake: None,
             last_tick: Duration::ZERO,
             paused_at: None,
+            was_cut: None,
         }
     }
 
@@ -112,6 +122,11 @@ impl Process {
     /// Whether it follows, and may take over.
     pub(crate) fn is_in_sync(&self) -> bool {
         matches!(&self.doing, Doing::Following(following) if following.follower.is_in_sync())
+    }
+
+    /// Whether it is about to cut its store.
+    pub(crate) fn is_about_to_cut(&self) -> bool {
+        matches!(self.doing, Doing::Reopening(Opening::CutTo(_)))
     }
 
     fn me(&self) -> Me {
@@ -147,9 +162,44 @@ impl Process {
         context.exit();
     }
 
-    fn open(&mut self, context: &mut Context<'_>) {
+    /// Closes its store, to open it otherwise.
+    fn reopen(&mut self, opening: Opening, context: &mut Context<'_>) {
+        context.close_store(&self.store());
+        self.doing = Doing::Reopening(opening);
+        context.set_timer(timers::REOPEN, self.setup.lease / 100);
+    }
+
+    /// As `open_journal` of the program's `place.rs` does.
+    fn open(&mut self, opening: Opening, context: &mut Context<'_>) {
         self.epoch = context.claim_epoch();
-        match context.open_store(Arc::new(FixedHold::new(self.epoch)), options()) {
+        let hold = Arc::new(FixedHold::new(self.epoch));
+        let first = match self.setup.bug {
+            Bug::ForgetsPair => Vec::new(),
+            _ => self.course.remembered(),
+        };
+        self.course = course(&self.setup);
+        let options = JournalOptions { first, ..options() };
+        let cut = match opening {
+            Opening::AsItIs => None,
+            Opening::CutTo(last) => self.cut_to(last),
+            Opening::SetAside => Some(Cut::All),
+        };
+        let mut opened = context.open_store_cut(hold.clone(), options.clone(), cut);
+        let openings = &self.setup.openings;
+        match (&opened, opening) {
+            (Ok(_), Opening::CutTo(last)) => {
+                openings.cut.fetch_add(1, Ordering::Relaxed);
+                context.note(format_args!("cut its store to {last}"));
+                self.was_cut = Some(last);
+            }
+            (Err(OpenError::CannotCut(why)), _) => {
+                openings.not_cut.fetch_add(1, Ordering::Relaxed);
+                context.note(format_args!("sets its store aside: {why}"));
+                opened = context.open_store_cut(hold, options, Some(Cut::All));
+            }
+            _ => {}
+        }
+        match opened {
             Ok(store) => {
                 self.store = Some(store);
                 self.recover(context);
@@ -158,23 +208,31 @@ impl Process {
         }
     }
 
+    fn cut_to(&self, last: BatchName) -> Option<Cut> {
+        let number = match self.setup.bug {
+            Bug::LeavesTail => return None,
+            Bug::CutsTooLittle => last.number + 1,
+            Bug::CutsTooMuch => last.number - 1,
+            _ => last.number,
+        };
+        Some(Cut::Behind(BatchName { number, ..last }))
+    }
+
+    /// A store that was cut ends with the batch to which it was to be.
+    fn check_cut(&mut self, standing: &Standing) {
+        if let Some(last) = self.was_cut.take()
+            && standing.last != last
+        {
+            let wrong =
+                format!("{} was to be cut to {last}, and ends with {}", self.setup.name, standing.last);
+            self.setup.openings.wrong.lock().expect("nobody panicked").push(wrong);
+        }
+    }
+
     fn recover(&mut self, context: &mut Context<'_>) {
         self.doing = Doing::Waiting;
         let done = context.completion(Answer::Standing);
         self.store().recover(done);
-    }
-
-    fn set_aside(&mut self, context: &mut Context<'_>) {
-        let hold = Arc::new(FixedHold::new(Epoch(self.epoch.0 + 1)));
-        let remembered = match self.setup.bug {
-            Bug::ForgetsPair => Vec::new(),
-            _ => self.course.remembered(),
-        };
-        self.epoch = context.claim_epoch();
-        match context.set_aside(hold, options(), Batch::new(remembered)) {
-            Ok(()) => self.open(context),
-            Err(error) => self.exit(&error.to_string(), context),
-        }
     }
 
     fn hello(&self) -> Hello {
@@ -193,8 +251,7 @@ impl Process {
                 self.doing = Doing::Dialling(dial);
             }
             Do::Follow(welcome) => self.follow(welcome, context),
-            Do::Reopen(Opening::AsItIs) => self.open(context),
-            Do::Reopen(Opening::CutTo(_) | Opening::SetAside) => self.set_aside(context),
+            Do::Reopen(opening) => self.reopen(opening, context),
             Do::Promote { record, at_a_risk } => {
                 context.note(format_args!("takes over, at a risk: {at_a_risk}"));
                 if self.setup.has_arbiter && self.setup.bug != Bug::PromotesItself {
@@ -224,6 +281,8 @@ impl Process {
         let line = Arc::new(SimLine::new(connection, self.wake()));
         reader.expect_batches(self.store().limits());
         let to = Arc::clone(&line) as Arc<dyn Line>;
+        // It has nothing that its master has not.
+        self.store().confirmed_through(None);
         let follower = Follower::new(self.replica(), to, welcome, context.now());
         self.doing = Doing::Following(Box::new(Following { follower, line, reader, ended: None }));
         self.followed_on(&[]);
@@ -298,6 +357,7 @@ impl Process {
         match answer {
             Answer::Standing(found) => {
                 let standing = Standing::of(&found?).expect("it was written so");
+                self.check_cut(&standing);
                 let ended = match &mut self.doing {
                     Doing::Following(following) => following.ended.take(),
                     _ => None,
@@ -339,6 +399,10 @@ impl Process {
         match (timer, &mut self.doing) {
             (timers::TICK, _) => self.tick(context),
             (timers::WAIT, Doing::Waiting) => self.go_on(context),
+            (timers::REOPEN, Doing::Reopening(opening)) => {
+                let opening = *opening;
+                self.open(opening, context);
+            }
             (timers::DIAL, Doing::Dialling(dial)) => {
                 let came = dial.silent(context);
                 self.dialled(came, context);
@@ -440,7 +504,7 @@ impl Node for Process {
                     self.wake = Some(Arc::new(Wake::new(context.bell())));
                     self.process = context.random().number();
                     self.tick(context);
-                    self.open(context);
+                    self.open(Opening::AsItIs, context);
                 }
                 Event::Timer(timer) => self.timer(timer, context),
                 Event::Done(done) => {

@@ -1,6 +1,6 @@
 //! Builds a world of a pair and its clients, lets things happen to it, and judges.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use super::arbiter::{ARBITER, ArbiterNode};
 use super::bug::Bug;
 use super::client::Client;
 use super::member::Process;
-use super::setup::Setup;
+use super::setup::{Openings, Setup};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(6);
@@ -31,6 +31,7 @@ pub(crate) struct Pair {
     pub(crate) world: World,
     pub(crate) seed: u64,
     has_arbiter: bool,
+    members: Vec<Arc<Setup>>,
 }
 
 impl Pair {
@@ -39,6 +40,7 @@ impl Pair {
         if keep {
             world.trace().keep();
         }
+        let mut members = Vec::new();
         for (number, name, master) in [(1, "a", None), (2, "b", Some("a".to_owned()))] {
             let setup = Arc::new(Setup {
                 name,
@@ -50,7 +52,9 @@ impl Pair {
                 has_arbiter,
                 bug,
                 again: AtomicBool::new(false),
+                openings: Openings::default(),
             });
+            members.push(Arc::clone(&setup));
             let made = Arc::clone(&setup);
             world.add(name, move || Process::new(Arc::clone(&made)));
             world.start(name);
@@ -63,7 +67,7 @@ impl Pair {
         }
         world.add("c", || Client::new(1, 100, 3));
         world.add("d", || Client::new(2, 80, 2));
-        Self { world, seed, has_arbiter }
+        Self { world, seed, has_arbiter, members }
     }
 
     pub(crate) fn clients(&mut self) {
@@ -102,6 +106,14 @@ impl Pair {
         format!("seed {}: {why}\n{}", self.seed, lines.join("\n"))
     }
 
+    /// How many stores were cut so far, and how many could not be.
+    pub(crate) fn cuts(&self) -> (u64, u64) {
+        let sum = |count: fn(&Openings) -> &AtomicU64| {
+            self.members.iter().map(|member| count(&member.openings).load(Ordering::Relaxed)).sum()
+        };
+        (sum(|openings| &openings.cut), sum(|openings| &openings.not_cut))
+    }
+
     /// All is mended; what is wrong after a while.
     pub(crate) fn judge(mut self) -> Played {
         self.world.mend();
@@ -114,10 +126,15 @@ impl Pair {
             }
         }
         let mut wrong = Vec::new();
-        let heals = self.world.run_until(HEALS_WITHIN, |world| {
-            let is_finished = |name| world.node::<Client>(name).is_some_and(|client| client.is_finished);
-            is_finished("c") && is_finished("d") && Self::is_in_sync(world)
-        });
+        for member in &self.members {
+            wrong.append(&mut member.openings.wrong.lock().expect("nobody panicked"));
+        }
+        // What is cut wrong may be cut again and again.
+        let heals = wrong.is_empty()
+            && self.world.run_until(HEALS_WITHIN, |world| {
+                let is_finished = |name| world.node::<Client>(name).is_some_and(|client| client.is_finished);
+                is_finished("c") && is_finished("d") && Self::is_in_sync(world)
+            });
         if !heals {
             wrong.push(format!("it does not heal: in sync {}", Self::is_in_sync(&self.world)));
         }
@@ -159,6 +176,7 @@ impl Pair {
         Played {
             wrong,
             counts: self.world.counts(),
+            cuts: self.cuts(),
             digest: self.world.trace().digest(),
             lines: self.world.trace().lines().to_vec(),
         }
@@ -179,6 +197,8 @@ fn supervise(world: &mut World, setup: Arc<Setup>) {
 pub(crate) struct Played {
     pub(crate) wrong: Vec<String>,
     pub(crate) counts: Counts,
+    /// How many stores were cut, and how many could not be.
+    pub(crate) cuts: (u64, u64),
     pub(crate) digest: u64,
     pub(crate) lines: Vec<String>,
 }

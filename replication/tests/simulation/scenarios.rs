@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use kahawai_simulation::world::World;
 use kahawai_simulation::{Cut, Side};
 
 use super::bug::Bug;
 use super::client::Client;
+use super::member::Process;
 use super::play::{LEASE, Pair};
 
 const ARBITERS: [bool; 2] = [false, true];
@@ -90,19 +92,59 @@ fn both_are_killed_and_either_is_back_first() {
     }
 }
 
-/// A master goes on alone, its slave having been away; what it has then and nobody was told of is not what the pair goes on with.
+fn cuts(world: &World) -> bool {
+    world.node::<Process>("a").is_some_and(Process::is_about_to_cut)
+}
+
+/// A former master that is about to cut what was never answered, where there is anything.
+fn about_to_cut(seed: u64, has_arbiter: bool) -> Option<Pair> {
+    let mut pair = at_work(seed, has_arbiter);
+    // The slave gets nothing any more, and the master does not know yet; then its machine dies with what it had sent.
+    pair.world.block("a", "b", kahawai_simulation::Partition::Silent);
+    pair.world.run_for(LEASE / 4);
+    pair.world.crash("a");
+    pair.world.heal("a", "b");
+    pair.world.run_for(LEASE * 2);
+    pair.world.start("a");
+    pair.world.run_until(LEASE, cuts).then_some(pair)
+}
+
+/// What a master has that its slave never got, and nobody was told of, is not what the pair goes on with.
 #[test]
 fn a_former_master_gives_up_what_was_never_answered() {
-    for (seed, has_arbiter) in (0..20).flat_map(|seed| ARBITERS.map(|arbiter| (seed, arbiter))) {
-        let mut pair = at_work(seed, has_arbiter);
-        // The slave gets nothing any more, and the master does not know yet.
-        pair.world.block("a", "b", kahawai_simulation::Partition::Silent);
-        pair.world.run_for(LEASE / 4);
-        pair.world.kill("a");
-        pair.world.heal("a", "b");
-        pair.world.run_for(LEASE);
-        tell(pair, "a divergent tail");
+    for has_arbiter in ARBITERS {
+        let pairs: Vec<_> = (0..20).filter_map(|seed| about_to_cut(seed, has_arbiter)).collect();
+        assert!(pairs.len() > 5, "{} have anything to cut", pairs.len());
+        pairs.into_iter().for_each(|pair| tell(pair, "a divergent tail"));
     }
+}
+
+/// The same, and it dies within the cut, at every call of its disk: with its process alone, or with its machine.
+#[test]
+fn a_cut_that_is_broken_off_is_made_once_and_whole() {
+    for has_arbiter in ARBITERS {
+        let seed = (0..50).find(|seed| about_to_cut(*seed, has_arbiter).is_some()).expect("one of them cuts");
+        for crashes in [false, true] {
+            let mut died = 0;
+            while breaks_off(about_to_cut(seed, has_arbiter).expect("it does again"), died, crashes) {
+                died += 1;
+            }
+            assert!(died > 10, "a cut is more than {died} calls of a disk");
+        }
+    }
+}
+
+/// Whether it died within the cut.
+fn breaks_off(mut pair: Pair, calls: u64, crashes: bool) -> bool {
+    pair.world.disk("a").die_in(calls);
+    pair.world.run_until(LEASE, |world| !cuts(world));
+    pair.world.disk("a").mend();
+    let is_dead = !pair.world.runs("a");
+    if is_dead && crashes {
+        pair.world.crash("a");
+    }
+    tell(pair, "a cut broken off");
+    is_dead
 }
 
 /// A slave dies in the midst of a copy, at every call of its disk.

@@ -1,6 +1,7 @@
 //! What does not change while a simulated member lives.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use kahawai_replication::record::Member;
@@ -22,6 +23,18 @@ pub(crate) struct Setup {
     pub(crate) bug: Bug,
     /// Whether its process ended by itself, and is to be started again.
     pub(crate) again: AtomicBool,
+    pub(crate) openings: Openings,
+}
+
+/// What became of stores that were to be opened otherwise than they were.
+#[derive(Debug, Default)]
+pub(crate) struct Openings {
+    /// How many were cut.
+    pub(crate) cut: AtomicU64,
+    /// How many could not be, so that all was set aside.
+    pub(crate) not_cut: AtomicU64,
+    /// Which were not what they were to be.
+    pub(crate) wrong: Mutex<Vec<String>>,
 }
 
 /// Timers of a member, by their tokens.
@@ -35,4 +48,5 @@ pub(crate) mod timers {
     pub(crate) const WATCH: u64 = 7;
     pub(crate) const WATCH_DIAL: u64 = 8;
     pub(crate) const ADMIT: u64 = 9;
+    pub(crate) const REOPEN: u64 = 10;
 }

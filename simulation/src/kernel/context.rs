@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kahawai_journal::disk::memory::MemoryDisk;
+use kahawai_journal::cut::Cut;
 use kahawai_journal::journal::OpenError;
 use kahawai_journal::options::JournalOptions;
 use kahawai_journal::stepped::Stepped;
-use kahawai_store::batch::Batch;
-use kahawai_store::contract::{Bell, Completion, StoreError, StoreWait as _};
+use kahawai_store::contract::{Bell, Completion, Store as _, StoreError};
 use kahawai_store::election::Hold;
 use kahawai_store::names::Epoch;
 
@@ -140,14 +139,36 @@ impl Context<'_> {
         hold: Arc<dyn Hold>,
         options: JournalOptions,
     ) -> Result<Arc<Stepped>, OpenError> {
+        self.open_store_cut(hold, options, None)
+    }
+
+    /// The same, leaving out what of the log before is to be cut.
+    ///
+    /// # Errors
+    /// As [`Stepped::open_cut`].
+    pub fn open_store_cut(
+        &mut self,
+        hold: Arc<dyn Hold>,
+        options: JournalOptions,
+        cut: Option<Cut>,
+    ) -> Result<Arc<Stepped>, OpenError> {
         let seed = self.kernel.random.number();
         let disk = self.kernel.hosts[self.process.host].disk.disk();
-        let stepped = Arc::new(Stepped::open(&disk, hold, options, seed)?);
+        let stepped = Arc::new(Stepped::open_cut(&disk, hold, options, cut, seed)?);
         if let Some(running) = self.running() {
             let stepped = Arc::clone(&stepped);
-            running.stores.push(OpenStore { stepped, will_step: false, will_idle: false });
+            running.stores.push(OpenStore { stepped, will_step: false, will_idle: false, is_closed: false });
         }
         Ok(stepped)
+    }
+
+    /// Closes a store in good order: it makes its last steps, and works no more.
+    pub fn close_store(&mut self, store: &Arc<Stepped>) {
+        store.close();
+        let running = self.running().into_iter().flat_map(|running| &mut running.stores);
+        for open in running.filter(|open| Arc::ptr_eq(&open.stepped, store)) {
+            open.is_closed = true;
+        }
     }
 
     /// A completion for a call of a store: what `make` gives comes as [`crate::event::Event::Done`], in the order of the answers.
@@ -175,27 +196,6 @@ impl Context<'_> {
                 inbox.push(Box::new(()));
             }
         })
-    }
-
-    /// Sets aside what is on its host's disk for an empty store, on which this batch is committed before it counts: in one step, as by a rename.
-    /// Stores that are open there are not to be used any more; [`Context::open_store`] opens the new one.
-    ///
-    /// # Errors
-    /// Where the new one could not be begun: then the old one still counts.
-    pub fn set_aside(
-        &mut self,
-        hold: Arc<dyn Hold>,
-        options: JournalOptions,
-        first: Batch,
-    ) -> Result<(), OpenError> {
-        let seed = self.kernel.random.number();
-        let disk = &mut self.kernel.hosts[self.process.host].disk;
-        let fresh = MemoryDisk::new();
-        let stepped = Arc::new(Stepped::open(&disk.faulty(&fresh), hold, options, seed)?);
-        stepped.eager().commit_wait(first).map_err(|error| OpenError::Failed(error.to_string()))?;
-        disk.set_aside(fresh);
-        note!(self.kernel, "{} sets its store aside", self.kernel.hosts[self.process.host].name);
-        Ok(())
     }
 
     /// Ends the process, once this event is handled: as a kill, by its own will.

@@ -31,6 +31,7 @@ pub(crate) struct OpenStore {
     pub(crate) stepped: Arc<Stepped>,
     pub(crate) will_step: bool,
     pub(crate) will_idle: bool,
+    pub(crate) is_closed: bool,
 }
 
 /// A process that runs, or stands still; the state machine itself is the world's.

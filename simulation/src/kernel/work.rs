@@ -49,7 +49,7 @@ impl Kernel {
         }
         let Some(running) = host.process_of(process.incarnation) else { return };
         let inbox: Inbox = running.inbox.clone();
-        for (number, store) in running.stores.iter_mut().enumerate() {
+        for (number, store) in running.stores.iter_mut().enumerate().filter(|(_, store)| !store.is_closed) {
             if store.stepped.has_submitted() && !std::mem::replace(&mut store.will_step, true) {
                 let takes = self.random.between(self.settings.round.0, self.settings.round.1);
                 self.agenda.add(self.now + takes, Due::Step(process, number));
@@ -71,7 +71,7 @@ impl Kernel {
             return;
         };
         store.will_step = false;
-        if stands {
+        if stands || store.is_closed {
             return;
         }
         store.stepped.step();
@@ -92,7 +92,7 @@ impl Kernel {
         else {
             return;
         };
-        store.will_idle = !stands && store.stepped.idle();
+        store.will_idle = !stands && !store.is_closed && store.stepped.idle();
         if store.will_idle {
             self.agenda.add(idle, Due::Idle(process, number));
         }
