@@ -14,6 +14,7 @@ use crate::messages::receive::{ReceiveOptions, SubscribeOptions, TailOptions};
 use crate::messages::send::SendOptions;
 use crate::messages::stats::StatsOptions;
 use crate::store::options::StoreOptions;
+use crate::witness::options::WitnessOptions;
 
 /// A message broker for ActiveMQ's clients, built around its storage engine.
 #[derive(Debug, Parser)]
@@ -32,6 +33,9 @@ pub(crate) enum Command {
 
     /// Look at, check, copy, compact and mend a store: info, verify, dump, why, backup, compact, diff, repair.
     Store(StoreOptions),
+    /// Run a witness: it keeps for pairs of brokers which of both may serve, on a third machine.
+    #[command(after_help = witness_after_help())]
+    Witness(WitnessOptions),
     /// Look at a pair of brokers without a shared store, and switch it: status, switch.
     Cluster(ClusterOptions),
     /// Say what becomes of a configuration file, and what a broker would be told: check, show, convert.
@@ -83,6 +87,18 @@ Examples:
 
 fn serve_after_help() -> String {
     format!("{EXAMPLES}\n\n{}", exit::TABLE)
+}
+
+const WITNESS_EXAMPLES: &str = "\
+Examples:
+  kahawai witness --bind 0.0.0.0:61690 --directory /var/lib/kahawai-witness
+      on a third machine; both brokers of a pair have arbiter = \"tcp://witness:61690\"
+
+  arbiter = \"tcp://witness:61690/orders\"
+      where it witnesses for more than one pair: each pair has a name";
+
+fn witness_after_help() -> String {
+    format!("{WITNESS_EXAMPLES}\n\n{}", exit::TABLE)
 }
 
 #[cfg(test)]

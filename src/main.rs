@@ -13,10 +13,14 @@
 //! | [`figures`], [`quantity`], [`table`], [`output`] | numbers for people, from people; standard output |
 //! | [`messages`] | commands that look at messages, send them, move them about |
 //! | [`manual`] | shell completions and manual pages |
+//! | [`notice`] | what a service says of itself: standard output, systemd |
 //! | [`occupied`] | ActiveMQ's messages where a store would begin |
 //! | [`serve`] | runs a broker: slave until it is master, then serves, and back |
+//! | [`arbiters`] | opens the arbiter of a pair |
+//! | [`witness`] | runs an arbiter as a process of its own |
 //! | [`store`] | looks at, checks, copies and mends stores |
 
+mod arbiters;
 mod bench;
 mod cli;
 mod cluster;
@@ -28,12 +32,14 @@ mod exit;
 mod figures;
 mod manual;
 mod messages;
+mod notice;
 mod occupied;
 mod output;
 mod quantity;
 mod serve;
 mod store;
 mod table;
+mod witness;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Serve(options) => serve::run(*options),
         Command::Store(options) => return store::run(options),
+        Command::Witness(options) => witness::run(&options),
         Command::Cluster(options) => cluster::run(&options),
         Command::Config(options) => return config::run(*options),
         Command::Bench(command) => bench::run(*command),

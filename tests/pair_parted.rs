@@ -17,7 +17,7 @@ use support::{directory, java, tell};
 const BROKERS: [usize; 2] = [0, 1];
 const CLIENTS: usize = 2;
 
-fn start(hosts: &Hosts, folder: &Path, host: usize) -> Broker {
+fn start(hosts: &Hosts, folder: &Path, host: usize, arbiter: &str) -> Broker {
     let name = ["a", "b"][host];
     let other = Hosts::address(BROKERS[1 - host], host);
     let master =
@@ -25,8 +25,7 @@ fn start(hosts: &Hosts, folder: &Path, host: usize) -> Broker {
     let connectors =
         [BROKERS[1 - host], CLIENTS].map(|from| format!("\"tcp://{}:61616\"", Hosts::address(host, from)));
     let text = format!(
-        "brokerName = \"{name}\"\n{master}arbiter = \"{}\"\ntransportConnectors = [{}]\n[store]\naddress = \"{}\"\n",
-        folder.join("arbiter").display(),
+        "brokerName = \"{name}\"\n{master}arbiter = \"{arbiter}\"\ntransportConnectors = [{}]\n[store]\naddress = \"{}\"\n",
         connectors.join(", "),
         folder.join(name).display()
     );
@@ -35,6 +34,15 @@ fn start(hosts: &Hosts, folder: &Path, host: usize) -> Broker {
     let mut command = Broker::command();
     command.args(["serve", "--config"]).arg(&file);
     within(hosts.name(host), || Broker(Process::start(name, &mut command)))
+}
+
+/// Java clients that follow the master.
+fn clients(hosts: &Hosts, folder: &Path) -> Load {
+    let watch = "wireFormat.maxInactivityDuration=2000&wireFormat.maxInactivityDurationInitalDelay=1000";
+    let uris = BROKERS.map(|host| format!("tcp://{}:61616?{watch}", Hosts::address(host, CLIENTS)));
+    let pace = "initialReconnectDelay=50&maxReconnectDelay=100&useExponentialBackOff=false&randomize=false";
+    let url = format!("failover:({})?{pace}", uris.join(","));
+    within(hosts.name(CLIENTS), || Load::start(folder, &url, "parted", Kind::STRICT))
 }
 
 fn in_sync_since(brokers: &[Broker; 2], places: [usize; 2]) -> bool {
@@ -51,14 +59,11 @@ fn whatever_is_cut_one_answers_nothing_is_lost_and_the_pair_heals() {
     }
     let Some(hosts) = Hosts::new() else { return };
     let folder = directory();
-    fs::create_dir(folder.path().join("arbiter")).expect("a directory");
-    let brokers = [start(&hosts, folder.path(), 0), start(&hosts, folder.path(), 1)];
+    let arbiter = folder.path().join("arbiter");
+    fs::create_dir(&arbiter).expect("a directory");
+    let brokers = BROKERS.map(|host| start(&hosts, folder.path(), host, &arbiter.display().to_string()));
     until("in sync", || in_sync_since(&brokers, [0, 0]));
-    let watch = "wireFormat.maxInactivityDuration=2000&wireFormat.maxInactivityDurationInitalDelay=1000";
-    let uris = BROKERS.map(|host| format!("tcp://{}:61616?{watch}", Hosts::address(host, CLIENTS)));
-    let pace = "initialReconnectDelay=50&maxReconnectDelay=100&useExponentialBackOff=false&randomize=false";
-    let url = format!("failover:({})?{pace}", uris.join(","));
-    let load = within(hosts.name(CLIENTS), || Load::start(folder.path(), &url, "parted", Kind::STRICT));
+    let load = clients(&hosts, folder.path());
     let ways: [(&str, &[(usize, usize)]); 3] =
         [("both ways", &[(0, 1), (1, 0)]), ("from a to b", &[(0, 1)]), ("from b to a", &[(1, 0)])];
     for (name, cuts) in ways {
@@ -95,6 +100,74 @@ fn whatever_is_cut_one_answers_nothing_is_lost_and_the_pair_heals() {
     until("in sync again", || in_sync_since(&brokers, places));
     tell(&within(hosts.name(CLIENTS), || load.finish()));
     // Both have said loudly that the arbiter was away.
+    for mut broker in brokers {
+        broker.0.signal(Signal::TERM);
+        assert!(broker.wait_end().success());
+    }
+}
+
+/// The witness is where the clients are: whoever is parted from both is alone.
+#[test]
+fn a_witness_on_a_third_host_lets_the_slave_take_over_from_a_master_that_is_parted_from_both() {
+    if java::is_skipped() {
+        return;
+    }
+    let Some(hosts) = Hosts::new() else { return };
+    let folder = directory();
+    let records = folder.path().join("witness");
+    let witness = || {
+        let mut command = Broker::command();
+        command.args(["witness", "--bind", "0.0.0.0:61690", "--directory"]).arg(&records);
+        let witness = within(hosts.name(CLIENTS), || Process::start("witness", &mut command));
+        witness.wait_line(0, "ready");
+        witness
+    };
+    let mut third = witness();
+    // Each sees it at an address of its own.
+    let brokers = BROKERS.map(|host| {
+        let arbiter = format!("tcp://{}:61690/orders", Hosts::address(CLIENTS, host));
+        start(&hosts, folder.path(), host, &arbiter)
+    });
+    until("in sync", || in_sync_since(&brokers, [0, 0]));
+    let load = clients(&hosts, folder.path());
+    load.wait_progress(100);
+
+    let ways = [(0, 1), (1, 0), (0, CLIENTS), (CLIENTS, 0)];
+    let places = [brokers[0].0.here(), brokers[1].0.here()];
+    ways.iter().for_each(|(from, to)| hosts.cut(*from, *to));
+    brokers[0].0.wait_since(places[0], "it answers nobody", |line| {
+        line.contains("nobody is answered until it does").then_some(())
+    });
+    brokers[1].wait_ready(places[1]);
+    load.wait_progress(200);
+    let places = [brokers[0].0.here(), brokers[1].0.here()];
+    ways.iter().for_each(|(from, to)| hosts.heal(*from, *to));
+    brokers[0]
+        .0
+        .wait_since(places[0], "in sync as slave", |line| line.contains("in sync with").then_some(()));
+    load.wait_progress(100);
+
+    // The witness goes while both are up: they go on.
+    third.kill();
+    load.wait_progress(200);
+    // Then they are parted too: nobody answers, whichever of them it is that is asked.
+    let places = [brokers[0].0.here(), brokers[1].0.here()];
+    hosts.cut(0, 1);
+    hosts.cut(1, 0);
+    brokers[1].0.wait_since(places[1], "it answers nobody", |line| {
+        line.contains("nobody is answered until it does").then_some(())
+    });
+    brokers[0].0.wait_since(places[0], "it does not take over", |line| {
+        line.contains("nobody can take over until the arbiter answers").then_some(())
+    });
+    let third = witness();
+    load.wait_progress(200);
+    let places = [brokers[0].0.here(), brokers[1].0.here()];
+    hosts.heal(0, 1);
+    hosts.heal(1, 0);
+    until("in sync again", || in_sync_since(&brokers, places));
+    tell(&within(hosts.name(CLIENTS), || load.finish()));
+    drop(third);
     for mut broker in brokers {
         broker.0.signal(Signal::TERM);
         assert!(broker.wait_end().success());

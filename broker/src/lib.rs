@@ -13,6 +13,6 @@ pub mod openwire;
 pub mod shell;
 
 pub use shell::broker::{Broker, StartError, SteppedDown};
-pub use shell::config::{BrokerConfig, Pair};
+pub use shell::config::{BrokerConfig, Hidden, Pair};
 pub use shell::listen;
 pub use shell::slaves::{Slaves, TakeSlaves};

@@ -6,6 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`model`] | the model |
+//! | [`arbiter_address`] | where the arbiter of a pair is, as one text |
 //! | [`check`] | what there is to say of a file before a broker is started with it |
 //! | [`convert`] | `activemq.xml` as TOML |
 //! | [`danger`] | combinations that do more than was meant |
@@ -27,6 +28,7 @@
 //! | [`value`] | what a single value may be, whoever says it |
 //! | [`xml`] | `activemq.xml` |
 
+pub mod arbiter_address;
 pub mod check;
 pub mod connector;
 pub mod convert;
@@ -51,6 +53,7 @@ pub mod toml_file;
 pub mod value;
 pub mod xml;
 
+pub use arbiter_address::ArbiterAddress;
 pub use model::{Configuration, StoreConfig};
 pub use origin::{Effective, Origin};
 pub use report::Report;

@@ -77,6 +77,9 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
         blocking(move || Pairing::new(&config, place.identity())).await?
     };
     let pairing = pairing.map_err(|error| Failure::new(Exit::Other, format!("no random bytes: {error}")))?;
+    if let Some(description) = pairing.arbiter() {
+        status.arbiter(&description);
+    }
     let mut how = How { opening: Opening::AsItIs, remembered: Vec::new() };
     let mut is_first = true;
     loop {

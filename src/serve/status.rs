@@ -3,7 +3,6 @@
 //! One fact a line, `what: value`; the line that begins with `ready` says that clients are served. A slave tells systemd that it
 //! is ready too: it does what it is there for.
 
-use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 use std::time::Instant;
@@ -14,6 +13,7 @@ use kahawai_store::names::Epoch;
 use sd_notify::NotifyState;
 
 use crate::exit::Failure;
+use crate::notice::{notify, say};
 
 /// Says what state the broker is in.
 #[derive(Clone, Debug)]
@@ -31,6 +31,11 @@ impl Status {
 
     pub(super) fn store(&self, description: &str) {
         say(&format!("store: {description}"));
+    }
+
+    /// Who says which of a pair may serve.
+    pub(super) fn arbiter(&self, description: &str) {
+        say(&format!("arbiter: {description}"));
     }
 
     pub(super) fn slave(&self, holder: &Holder) {
@@ -143,16 +148,4 @@ impl Status {
 
 fn or_unset(value: &str) -> &str {
     if value.is_empty() { "unset" } else { value }
-}
-
-fn say(line: &str) {
-    // A closed standard output is no reason to stop serving.
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-fn notify(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::warn!(%error, "cannot tell systemd the state of the service");
-    }
 }

@@ -50,6 +50,16 @@ pub struct BrokerConfig {
     pub policies: Policies,
 }
 
+/// A text that may hold a password: no log line has it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Hidden(pub String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
 /// What a broker is told of its pair: master and slave without a shared store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
@@ -63,9 +73,8 @@ pub struct Pair {
     pub wait_for_slave: bool,
     /// How long a broker that was in a pair looks for the other one before it serves, where that may have taken over and there is no arbiter.
     pub wait_for_other: Duration,
-    /// Where the arbiter of the pair is: a directory that both brokers reach, or a witness (`tcp://HOST:PORT`). Without one, a pair that is parted may end
-    /// with two masters.
-    pub arbiter: Option<String>,
+    /// Where the arbiter of the pair is, as it was written. Without one, a pair that is parted may end with two masters.
+    pub arbiter: Option<Hidden>,
 }
 
 impl Default for Pair {

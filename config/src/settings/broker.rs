@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use kahawai_broker::BrokerConfig;
+use kahawai_broker::{BrokerConfig, Hidden};
 
 use super::Setting;
 use super::kind::{ANY, DAY, Kind};
 use super::read::{A_DAY, show_size, show_time, size, time, truth, whole};
-use crate::{destinations, value};
+use crate::{ArbiterAddress, destinations, value};
 
 /// All of them.
 pub static SETTINGS: &[Setting<BrokerConfig>] = &[
@@ -145,10 +145,12 @@ pub static SETTINGS: &[Setting<BrokerConfig>] = &[
     },
     Setting {
         name: "arbiter",
-        about: "where it is written which of such a pair may serve: a directory that both reach; unset, a pair that is parted may end with two masters",
+        about: "where it is written which of such a pair may serve: DIR, which both reach, or tcp://HOST:PORT or tcp://HOST:PORT/NAME of a `kahawai witness`, NAME being the pair's there (`pair`); unset, a pair that is parted may end with two masters",
         kind: Kind::Text,
-        set: |broker, text| value::directory(text).map(|_| broker.pair.arbiter = Some(text.to_owned())),
-        show: |broker| broker.pair.arbiter.clone(),
+        set: |broker, text| {
+            ArbiterAddress::parse(text).map(|_| broker.pair.arbiter = Some(Hidden(text.to_owned())))
+        },
+        show: |broker| arbiter(broker).map(|address| address.to_string()),
     },
     Setting {
         name: "maxFailoverProducersToTrack",
@@ -158,6 +160,14 @@ pub static SETTINGS: &[Setting<BrokerConfig>] = &[
         show: |broker| Some(broker.limits.producers_max.to_string()),
     },
 ];
+
+/// Where the arbiter of a broker's pair is.
+pub fn arbiter(broker: &BrokerConfig) -> Option<ArbiterAddress> {
+    let text = broker.pair.arbiter.as_ref()?;
+    let address = ArbiterAddress::parse(&text.0);
+    debug_assert!(address.is_ok(), "it was looked at when it was set");
+    address.ok()
+}
 
 /// Of what never needs to be bounded.
 fn span(text: &str) -> Result<Duration, String> {

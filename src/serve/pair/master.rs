@@ -397,8 +397,7 @@ impl Pair {
             ),
             ("last batch".to_owned(), status.last.to_string()),
         ];
-        let arbiter = self.pairing.config.broker.pair.arbiter.as_deref();
-        told.push(("arbiter".to_owned(), arbiter.unwrap_or("none").to_owned()));
+        told.push(("arbiter".to_owned(), self.pairing.arbiter().unwrap_or_else(|| "none".to_owned())));
         let is_in_sync = status.slave.as_ref().is_some_and(|slave| slave.state == "in sync");
         match status.slave {
             Some(slave) => {

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kahawai_config::settings::broker::arbiter;
 use kahawai_config::{Configuration, StoreAddress};
 use kahawai_replication::arbiter::Arbiter;
-use kahawai_replication::directory::DirectoryArbiter;
 use kahawai_replication::master::{Amounts, Me};
 use kahawai_replication::member::Course;
 use kahawai_replication::record::Member;
 use kahawai_replication::standing::Known;
 use kahawai_store::names::Epoch;
+
+use crate::arbiters;
 
 /// What a process is to its pair, from its start to its end.
 #[derive(Clone)]
@@ -38,8 +40,10 @@ impl Pairing {
             epoch: Epoch(0),
             amounts: Amounts::default(),
         };
-        let arbiter = broker.pair.arbiter.as_ref();
-        let arbiter = arbiter.map(|path| Arc::new(DirectoryArbiter::new(path)) as Arc<dyn Arbiter>);
+        let arbiter = arbiter(broker).map(|address| arbiters::open(&address));
+        if let Some(arbiter) = &arbiter {
+            arbiters::look(Arc::clone(arbiter));
+        }
         let spools = match &config.store.address {
             StoreAddress::Journal(directory) => directory.clone(),
             StoreAddress::Sqlite(file) => {
@@ -49,6 +53,11 @@ impl Pairing {
             StoreAddress::Postgres(_) | StoreAddress::Mysql(_) => std::env::temp_dir(),
         };
         Ok(Self { me, arbiter, config: Arc::clone(config), began: Instant::now(), spools })
+    }
+
+    /// Which arbiter there is, for people.
+    pub(in crate::serve) fn arbiter(&self) -> Option<String> {
+        arbiter(&self.config.broker).map(|address| arbiters::describe(&address))
     }
 
     /// How long this process has lived.
