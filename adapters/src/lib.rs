@@ -16,6 +16,7 @@
 //! | `lock.rs` | the row that the election is about |
 //! | `set_aside.rs` | a store that is no copy is kept under another name, an empty one takes its place |
 //! | `activemq.rs` | rows of ActiveMQ's where a store would begin |
+//! | `record_row.rs` | a few bytes with a version, for an arbiter of a pair |
 //!
 //! Databases with a server share how they commit (`commit`, `plan`), read (`look`), wait (`pause`), what errors mean (`fault`) and the
 //! `election` on a row; all share what a writer knows
@@ -45,6 +46,8 @@ mod pause;
 mod plan;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(feature = "server")]
+pub mod record_row;
 #[cfg(any(feature = "sqlite", feature = "server"))]
 mod worker;
 

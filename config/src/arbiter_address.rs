@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use kahawai_replication::witness::PairName;
 
+use crate::secret::Secret;
+use crate::store_address::without_password;
 use crate::value;
 
 /// What there is, for whoever wrote something else.
-const THERE_ARE: &str = "there are DIR, which both brokers reach, and tcp://HOST:PORT or tcp://HOST:PORT/NAME of a kahawai witness";
+const THERE_ARE: &str = "there are DIR, which both brokers reach, tcp://HOST:PORT or tcp://HOST:PORT/NAME of a kahawai \
+                         witness, postgres://… and mysql://…";
 
 /// Where the arbiter of a pair is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,9 +25,23 @@ pub enum ArbiterAddress {
         /// What the pair is called there.
         name: PairName,
     },
+    /// A row in a PostgreSQL database.
+    Postgres {
+        /// The database.
+        url: Secret,
+        /// What the pair is called there.
+        name: PairName,
+    },
+    /// A row in a MySQL or MariaDB database.
+    Mysql {
+        /// The database.
+        url: Secret,
+        /// What the pair is called there.
+        name: PairName,
+    },
 }
 
-/// As it is written.
+/// As it is written, but that a password in it is left out.
 impl fmt::Display for ArbiterAddress {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -33,12 +50,29 @@ impl fmt::Display for ArbiterAddress {
                 write!(formatter, "tcp://{place}")
             }
             Self::Witness { place, name } => write!(formatter, "tcp://{place}/{name}"),
+            Self::Postgres { url, name } | Self::Mysql { url, name } => {
+                let shown = without_password(&url.0);
+                let before = if shown.contains('?') { '&' } else { '?' };
+                match *name == PairName::default() {
+                    true => formatter.write_str(&shown),
+                    false => write!(formatter, "{shown}{before}pair={name}"),
+                }
+            }
         }
     }
 }
 
 impl ArbiterAddress {
-    /// Reads what a person or a file says: `DIR`, `tcp://HOST:PORT` or `tcp://HOST:PORT/NAME`.
+    /// Whether this text, which it was read from, has a password that is not shown.
+    pub fn hides(&self, text: &str) -> bool {
+        match self {
+            Self::Directory(_) | Self::Witness { .. } => false,
+            Self::Postgres { .. } | Self::Mysql { .. } => text != without_password(text),
+        }
+    }
+
+    /// Reads what a person or a file says: `DIR`, `tcp://HOST:PORT`, `tcp://HOST:PORT/NAME`, or a database's URL as for a store, with `pair=NAME` among its
+    /// options.
     ///
     /// # Errors
     /// What is wrong with it, without the text, which may hold a password.
@@ -53,6 +87,14 @@ impl ArbiterAddress {
             kahawai_broker::listen::check(place)?;
             let name = if name.is_empty() { PairName::default() } else { PairName::parse(name)? };
             return Ok(Self::Witness { place: place.to_owned(), name });
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let (url, name) = named(text)?;
+            return Ok(Self::Postgres { url, name });
+        }
+        if text.starts_with("mysql://") || text.starts_with("mariadb://") {
+            let (url, name) = named(&text.replacen("mariadb://", "mysql://", 1))?;
+            return Ok(Self::Mysql { url, name });
         }
         if text.starts_with("ssl://") {
             return Err(
@@ -74,6 +116,21 @@ impl ArbiterAddress {
     }
 }
 
+/// Takes the pair's name out of a URL's options.
+fn named(text: &str) -> Result<(Secret, PairName), String> {
+    let (base, query) = text.split_once('?').unwrap_or((text, ""));
+    let mut name = PairName::default();
+    let mut kept = Vec::new();
+    for option in query.split('&').filter(|option| !option.is_empty()) {
+        match option.strip_prefix("pair=") {
+            Some(text) => name = PairName::parse(text)?,
+            None => kept.push(option),
+        }
+    }
+    let url = if kept.is_empty() { base.to_owned() } else { format!("{base}?{}", kept.join("&")) };
+    Ok((Secret(url), name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +145,13 @@ mod tests {
             ("tcp://witness:61690/", "tcp://witness:61690"),
             ("tcp://witness:61690/pair", "tcp://witness:61690"),
             ("tcp://[::1]:61690/orders-1", "tcp://[::1]:61690/orders-1"),
+            (
+                "postgresql://me:se:cret@a,b/mq?tablePrefix=x_&pair=o",
+                "postgresql://me@a,b/mq?tablePrefix=x_&pair=o",
+            ),
+            ("postgres://me@a/mq?pair=pair", "postgres://me@a/mq"),
+            ("postgres://me@a/mq?password=secret&pair=o", "postgres://me@a/mq?pair=o"),
+            ("mariadb://me:secret@a/mq?pair=o", "mysql://me@a/mq?pair=o"),
         ] {
             assert_eq!(shown(text), Ok(expected.to_owned()), "{text}");
             assert_eq!(shown(expected), Ok(expected.to_owned()), "what is shown says the same");
@@ -101,6 +165,7 @@ mod tests {
             ("tcp://witness:x", ""),
             ("tcp://witness:61690/a/b", "a pair's name"),
             ("tcp://witness:61690/../x", "a pair's name"),
+            ("mysql://a/mq?pair=../x", "a pair's name"),
             ("ssl://witness:61690", "no TLS"),
             ("sqlite:a.db", "no 'sqlite' arbiters; there are DIR"),
             ("journal:/a", "no 'journal' arbiters"),

@@ -27,6 +27,7 @@ pub fn beside_policies(before: &Configuration, after: &Configuration) -> Vec<Dif
         }
     };
     hidden("address", store.0.address != store.1.address);
+    hidden("arbiter", before.broker.pair.arbiter != after.broker.pair.arbiter);
     hidden("password", store.0.password != store.1.password);
     let [before, after] = [before, after].map(|config| config.broker.bind.join(", "));
     if before != after {

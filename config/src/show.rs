@@ -7,6 +7,7 @@ use kahawai_broker::core::policy::Policy;
 
 use crate::destinations::BETWEEN;
 use crate::origin::{CONNECTORS, Effective, Origin, PASSWORD, of_policy, of_store};
+use crate::settings::broker::arbiter;
 use crate::settings::{Kind, Setting, broker, policy, store};
 use crate::store_address::StoreAddress;
 
@@ -71,6 +72,11 @@ pub fn rows(effective: &Effective) -> Vec<Row> {
         && let Some(row) = rows.iter_mut().find(|row| row.key == of_store("address"))
     {
         row.hides = url.0 != address.to_string();
+    }
+    if let Some(text) = &configuration.broker.pair.arbiter
+        && let Some(row) = rows.iter_mut().find(|row| row.key == "arbiter")
+    {
+        row.hides = arbiter(&configuration.broker).is_some_and(|address| address.hides(&text.0));
     }
     if configuration.store.password.is_some() {
         rows.push(Row {

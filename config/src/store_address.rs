@@ -30,7 +30,16 @@ impl fmt::Display for StoreAddress {
     }
 }
 
-fn without_password(url: &str) -> String {
+/// A database's URL without the password that is in it.
+pub(crate) fn without_password(url: &str) -> String {
+    let (url, query) = url.split_once('?').unwrap_or((url, ""));
+    let options: Vec<_> =
+        query.split('&').filter(|option| !option.is_empty() && !option.starts_with("password=")).collect();
+    let options = if options.is_empty() { String::new() } else { format!("?{}", options.join("&")) };
+    without_user_password(url) + &options
+}
+
+fn without_user_password(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
     // A password may hold anything but what ends the part it is in.
     let end = rest.find('/').unwrap_or(rest.len());

@@ -74,11 +74,10 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
     let mut pause = Pause::default();
     let pairing = {
         let (place, config) = (place.clone(), Arc::clone(&config));
-        blocking(move || Pairing::new(&config, place.identity())).await?
+        blocking(move || Pairing::new(&config, place.identity())).await??
     };
-    let pairing = pairing.map_err(|error| Failure::new(Exit::Other, format!("no random bytes: {error}")))?;
     if let Some(description) = pairing.arbiter() {
-        status.arbiter(&description);
+        status.arbiter(description);
     }
     let mut how = How { opening: Opening::AsItIs, remembered: Vec::new() };
     let mut is_first = true;

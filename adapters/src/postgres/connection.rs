@@ -75,6 +75,14 @@ impl Database {
         self
     }
 
+    /// So that each of its servers is tried within this time.
+    pub(super) fn tried_within(&self, limit: Duration) -> Self {
+        let mut database = self.clone();
+        let servers = self.config.get_hosts().len().max(self.config.get_hostaddrs().len()).max(1);
+        database.config.connect_timeout(limit / servers as u32);
+        database
+    }
+
     /// The beginning of the names of our tables.
     pub fn prefix(&self) -> &str {
         &self.prefix

@@ -10,6 +10,7 @@ mod connection;
 mod error;
 mod lock;
 mod reader;
+mod record_row;
 mod schema;
 mod set_aside;
 mod state;
@@ -42,6 +43,7 @@ use writer::Writer;
 
 pub use activemq::activemq_rows;
 pub use connection::Database;
+pub use record_row::record_row;
 pub use schema::VERSION as SCHEMA_VERSION;
 pub use set_aside::set_aside;
 

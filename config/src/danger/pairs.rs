@@ -12,7 +12,7 @@ fn no_arbiter(configuration: &Configuration) -> Vec<Danger> {
         return Vec::new();
     }
     let advice = "this slave takes over when its master is gone, and where both live and the line between them does not, both serve and go \
-                  ways of their own: name an arbiter for both, a directory that both reach or a kahawai witness";
+                  ways of their own: name an arbiter for both, a directory that both reach, a kahawai witness or a database";
     vec![Danger::new("masterConnectorURI", format!("masterConnectorURI {master} without an arbiter"), advice)]
 }
 

@@ -145,7 +145,7 @@ pub static SETTINGS: &[Setting<BrokerConfig>] = &[
     },
     Setting {
         name: "arbiter",
-        about: "where it is written which of such a pair may serve: DIR, which both reach, or tcp://HOST:PORT or tcp://HOST:PORT/NAME of a `kahawai witness`, NAME being the pair's there (`pair`); unset, a pair that is parted may end with two masters",
+        about: "where it is written which of such a pair may serve: DIR, which both reach, or tcp://HOST:PORT or tcp://HOST:PORT/NAME of a `kahawai witness`, or a database (postgres://…, mysql://…, as for a store) with `pair=NAME` among its options, NAME being the pair's there (`pair`); unset, a pair that is parted may end with two masters",
         kind: Kind::Text,
         set: |broker, text| {
             ArbiterAddress::parse(text).map(|_| broker.pair.arbiter = Some(Hidden(text.to_owned())))

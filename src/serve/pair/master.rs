@@ -397,7 +397,7 @@ impl Pair {
             ),
             ("last batch".to_owned(), status.last.to_string()),
         ];
-        told.push(("arbiter".to_owned(), self.pairing.arbiter().unwrap_or_else(|| "none".to_owned())));
+        told.push(("arbiter".to_owned(), self.pairing.arbiter().unwrap_or("none").to_owned()));
         let is_in_sync = status.slave.as_ref().is_some_and(|slave| slave.state == "in sync");
         match status.slave {
             Some(slave) => {

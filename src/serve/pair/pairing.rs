@@ -14,12 +14,15 @@ use kahawai_replication::standing::Known;
 use kahawai_store::names::Epoch;
 
 use crate::arbiters;
+use crate::exit::{Exit, Failure};
 
 /// What a process is to its pair, from its start to its end.
 #[derive(Clone)]
 pub(in crate::serve) struct Pairing {
     pub(super) me: Me,
     pub(super) arbiter: Option<Arc<dyn Arbiter>>,
+    /// Which one, for people.
+    arbiter_told: Option<String>,
     pub(super) config: Arc<Configuration>,
     pub(super) began: Instant,
     /// Where what a slave is to get later is kept.
@@ -28,7 +31,7 @@ pub(in crate::serve) struct Pairing {
 
 impl Pairing {
     /// Of a process with this configuration, whose store has this identity.
-    pub(in crate::serve) fn new(config: &Arc<Configuration>, member: [u8; 16]) -> std::io::Result<Self> {
+    pub(in crate::serve) fn new(config: &Arc<Configuration>, member: [u8; 16]) -> Result<Self, Failure> {
         let broker = &config.broker;
         let addresses = broker.bind.iter().map(|bind| format!("tcp://{}", reachable(bind))).collect();
         let me = Me {
@@ -40,7 +43,8 @@ impl Pairing {
             epoch: Epoch(0),
             amounts: Amounts::default(),
         };
-        let arbiter = arbiter(broker).map(|address| arbiters::open(&address));
+        let opened = arbiter(broker).map(|address| arbiters::open(&address)).transpose()?;
+        let (arbiter, arbiter_told) = opened.unzip();
         if let Some(arbiter) = &arbiter {
             arbiters::look(Arc::clone(arbiter));
         }
@@ -52,12 +56,12 @@ impl Pairing {
             }
             StoreAddress::Postgres(_) | StoreAddress::Mysql(_) => std::env::temp_dir(),
         };
-        Ok(Self { me, arbiter, config: Arc::clone(config), began: Instant::now(), spools })
+        Ok(Self { me, arbiter, arbiter_told, config: Arc::clone(config), began: Instant::now(), spools })
     }
 
     /// Which arbiter there is, for people.
-    pub(in crate::serve) fn arbiter(&self) -> Option<String> {
-        arbiter(&self.config.broker).map(|address| arbiters::describe(&address))
+    pub(in crate::serve) fn arbiter(&self) -> Option<&str> {
+        self.arbiter_told.as_deref()
     }
 
     /// How long this process has lived.
@@ -90,11 +94,12 @@ fn reachable(bind: &str) -> String {
     }
 }
 
-fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+fn random<const N: usize>() -> Result<[u8; N], Failure> {
     let mut bytes = [0; N];
     let mut filled = 0;
     while filled < N {
-        filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
+        let got = rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty());
+        filled += got.map_err(|error| Failure::new(Exit::Other, format!("no random bytes: {error}")))?;
     }
     Ok(bytes)
 }
