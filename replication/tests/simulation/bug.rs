@@ -1,5 +1,10 @@
 //! Mistakes that the judges are to find.
 
+use kahawai_replication::frame::Frame;
+use kahawai_store::batch::Operation;
+use kahawai_store::codec::encode_batch;
+use kahawai_store::names::Term;
+
 /// A mistake of whoever runs the deciding code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bug {
@@ -26,4 +31,33 @@ pub(crate) enum Bug {
     CutsTooLittle,
     /// Cuts a batch too much.
     CutsTooMuch,
+    /// A copy forgets which subscription is done with what.
+    CopyForgetsDone,
+    /// A copy is without what is prepared.
+    CopyForgetsPrepared,
+}
+
+impl Bug {
+    /// What a slave takes for what its master sent.
+    pub(crate) fn changed(self, frame: Frame) -> Frame {
+        let is_kept = |operation: &Operation| match operation {
+            Operation::Acknowledge { subscription, .. } => {
+                subscription.is_none() || self != Self::CopyForgetsDone
+            }
+            Operation::Prepare { .. } => self != Self::CopyForgetsPrepared,
+            _ => true,
+        };
+        match frame {
+            // A part of a copy.
+            Frame::Batch(mut taken) if taken.name.term == Term(0) && self != Self::None => {
+                let mut batch = taken.copied().expect("it was written so").batch;
+                batch.operations.retain(is_kept);
+                let mut encoded = Vec::new();
+                encode_batch(batch, &mut encoded);
+                taken.encoded = encoded.into();
+                Frame::Batch(taken)
+            }
+            frame => frame,
+        }
+    }
 }

@@ -8,13 +8,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 pub(crate) enum Kind {
     /// A client is here: the number says which.
     Client,
-    /// Keep this message; its number is the producer's.
-    Send,
+    /// Keep this wish; its number is the client's.
+    Keep,
     /// It is kept.
     Kept,
     /// It is not.
     Refused,
-    /// Give me a message.
+    /// Give me a message of this subscription, or of the queue.
     Fetch,
     /// Here is one that nobody got before; its number is the broker's.
     Message,
@@ -38,7 +38,7 @@ pub(crate) enum Kind {
 
 const KINDS: [Kind; 14] = [
     Kind::Client,
-    Kind::Send,
+    Kind::Keep,
     Kind::Kept,
     Kind::Refused,
     Kind::Fetch,

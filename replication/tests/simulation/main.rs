@@ -16,6 +16,7 @@ mod play;
 mod scenarios;
 mod serve;
 mod setup;
+mod wish;
 
 use bug::Bug;
 use kahawai_simulation::fault::Counts;
@@ -92,6 +93,8 @@ fn every_mistake_is_found() {
         (Bug::LeavesTail, Family::Arbiter, "was to be cut to"),
         (Bug::CutsTooLittle, Family::Arbiter, "was to be cut to"),
         (Bug::CutsTooMuch, Family::Arbiter, "was to be cut to"),
+        (Bug::CopyForgetsDone, Family::Alone, "the two differ"),
+        (Bug::CopyForgetsPrepared, Family::Alone, ""),
         (Bug::SkipsRecord, Family::Arbiter, "KeptIsThere"),
         (Bug::PromotesItself, Family::Arbiter, "KeptIsThere"),
     ] {

@@ -294,7 +294,7 @@ impl Process {
         let Doing::Following(following) = &mut self.doing else { return };
         following.reader.push(bytes);
         while let Some(frame) = following.reader.take().expect("the network changes nothing") {
-            following.follower.received(frame);
+            following.follower.received(self.setup.bug.changed(frame));
         }
     }
 

@@ -20,6 +20,7 @@ use super::bug::Bug;
 use super::client::Client;
 use super::member::Process;
 use super::setup::{Openings, Setup};
+use super::wish::group_of;
 
 pub(crate) const LEASE: Duration = Duration::from_secs(1);
 const WAIT: Duration = Duration::from_secs(6);
@@ -160,10 +161,16 @@ impl Pair {
             wrong.push(format!("the two differ: {:?}\nand {:?}", found[0], found[1]));
         }
         if let Ok((contents, _)) = &found[place] {
-            for stored in contents.waiting.iter().flat_map(|waiting| &waiting.messages) {
-                let tag = Tag::of(&stored.message.body);
-                let entry = tag.map(|tag| Entry::Left { tag, group: tag.producer });
-                self.world.ledger().note(entry.unwrap_or(Entry::Garbled { consumer: 0 }));
+            for waiting in &contents.waiting {
+                let group = group_of(waiting.destination.0 as u32, waiting.subscription);
+                for stored in &waiting.messages {
+                    let tag = Tag::of(&stored.message.body);
+                    let entry = tag.map(|tag| Entry::Left { tag, group });
+                    self.world.ledger().note(entry.unwrap_or(Entry::Garbled { consumer: 0 }));
+                }
+            }
+            if heals && !contents.prepared.is_empty() {
+                wrong.push(format!("decided, and still prepared: {:?}", contents.prepared));
             }
         } else {
             wrong.push("the master's store cannot be read".to_owned());

@@ -52,6 +52,16 @@ pub enum Entry {
         /// For which group.
         group: u32,
     },
+    /// Somebody asked for a group to end: a subscription. What was sent to it may be gone from now on.
+    Ending {
+        /// Which.
+        group: u32,
+    },
+    /// It was told that the group is no more.
+    Ended {
+        /// Which.
+        group: u32,
+    },
     /// A producer's or consumer's connection broke, or it noticed that it had.
     Broken {
         /// Who.

@@ -9,10 +9,13 @@ use super::tag::Tag;
 /// A law.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Law {
-    /// What a producer was told to be kept is left in the end for each of its groups, or somebody of that group said to be done with it.
+    /// What a producer was told to be kept is left in the end for each of its groups, or somebody of that group said to be done with it; unless the
+    /// group was to end.
     KeptIsThere,
     /// What a consumer was told to be done with never comes again to its group, nor is it left.
     ConsumedIsGone,
+    /// Nothing comes to a group that has ended, nor is it left.
+    EndedIsGone,
     /// What a producer was told **not** to be kept comes to nobody, nor is it left.
     RefusedIsGone,
     /// Nobody gets, or is left, what was not sent to its group.
@@ -48,9 +51,10 @@ impl fmt::Display for Violation {
 
 impl Law {
     /// Every law.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::KeptIsThere,
         Self::ConsumedIsGone,
+        Self::EndedIsGone,
         Self::RefusedIsGone,
         Self::NothingIsInvented,
         Self::NothingIsGarbled,
@@ -64,6 +68,7 @@ impl Law {
         let found = match self {
             Self::KeptIsThere => kept_is_there(entries),
             Self::ConsumedIsGone => consumed_is_gone(entries),
+            Self::EndedIsGone => ended_is_gone(entries),
             Self::RefusedIsGone => refused_is_gone(entries),
             Self::NothingIsInvented => nothing_is_invented(entries),
             Self::NothingIsGarbled => nothing_is_garbled(entries),
@@ -108,11 +113,18 @@ fn kept_is_there(entries: &[Entry]) -> Vec<String> {
         Entry::Acknowledged { tag } => Some(*tag),
         _ => None,
     });
+    let ending: BTreeSet<_> = entries
+        .iter()
+        .filter_map(|entry| match entry {
+            Entry::Ending { group } => Some(*group),
+            _ => None,
+        })
+        .collect();
     let wanted = kept.flat_map(|tag| {
         let groups = sent.get(&tag).copied().unwrap_or_default();
         groups.iter().map(move |group| (tag, *group))
     });
-    let lost = wanted.filter(|wanted| !there.contains(wanted));
+    let lost = wanted.filter(|wanted| !there.contains(wanted) && !ending.contains(&wanted.1));
     lost.map(|(tag, group)| format!("{tag:?} was acknowledged and is lost to group {group}")).collect()
 }
 
@@ -125,6 +137,20 @@ fn consumed_is_gone(entries: &[Entry]) -> Vec<String> {
         }
         if come(entry).is_some_and(|came| consumed.contains(&came)) {
             found.push(format!("consumed before: {entry:?}"));
+        }
+    }
+    found
+}
+
+fn ended_is_gone(entries: &[Entry]) -> Vec<String> {
+    let mut ended = BTreeSet::new();
+    let mut found = Vec::new();
+    for entry in entries {
+        if let Entry::Ended { group } = entry {
+            ended.insert(*group);
+        }
+        if come(entry).is_some_and(|(_, group)| ended.contains(&group)) {
+            found.push(format!("its group had ended: {entry:?}"));
         }
     }
     found
@@ -286,10 +312,12 @@ mod tests {
                     vec![sent(5), REFUSED],
                     vec![sent(5), KEPT, left(7), left(8)],
                     vec![sent(5), KEPT, consuming(7), consumed(8)],
+                    vec![sent(5), KEPT, left(7), Entry::Ending { group: 8 }],
                 ],
                 vec![
                     vec![sent(5), KEPT],
                     vec![sent(5), KEPT, left(7)],
+                    vec![sent(5), KEPT, left(7), Entry::Ending { group: 7 }],
                     vec![sent(5), KEPT, consumed(7), got(5, 2, false)],
                     vec![sent(5), KEPT, got(5, 2, false), left(8)],
                 ],
@@ -300,6 +328,16 @@ mod tests {
                     vec![consumed(7), left(8)],
                 ],
                 vec![vec![consumed(7), got(5, 2, true)], vec![consumed(7), left(7)]],
+            ),
+            Law::EndedIsGone => (
+                vec![
+                    vec![Entry::Ending { group: 7 }, got(5, 2, false), Entry::Ended { group: 7 }, left(8)],
+                    vec![Entry::Ending { group: 7 }, left(7)],
+                ],
+                vec![
+                    vec![Entry::Ended { group: 7 }, got(5, 2, false)],
+                    vec![Entry::Ended { group: 7 }, left(7)],
+                ],
             ),
             Law::RefusedIsGone => (
                 vec![vec![REFUSED, got(6, 2, false)]],
