@@ -143,3 +143,44 @@ fn a_pair_goes_on_without_its_witness_and_answers_nobody_once_one_of_it_is_gone_
         assert!(broker.wait_end().success());
     }
 }
+
+#[test]
+fn a_broker_whose_arbiter_is_in_a_database_that_is_away_says_so_without_its_password_and_stops_in_good_order()
+{
+    let folder = directory();
+    for scheme in ["postgres", "mysql"] {
+        let nobody = Port::new();
+        let url = format!("{scheme}://me:secret@{}/mq?pair=orders", nobody.address());
+        let shown = format!("{scheme}://me@{}/mq", nobody.address());
+        let file = folder.path().join(format!("{scheme}.toml"));
+        let store = folder.path().join(scheme);
+        let text = format!(
+            "arbiter = \"{url}\"\ntransportConnectors = [\"tcp://127.0.0.1:0\"]\n[store]\naddress = \"{}\"\n",
+            store.display()
+        );
+        fs::write(&file, text).expect("written");
+        let file = file.to_str().expect("a path in UTF-8");
+        let config = kahawai(&["config", "show", "--config", file]).ok();
+        assert!(config.contains(&shown) && config.contains("the password in it is hidden"), "{config}");
+        let mut command = Broker::command();
+        command.args(["serve", "--config", file]);
+        let mut broker = Process::start(scheme, &mut command);
+        wait(&broker, 0, "the arbiter cannot be reached");
+        let (connector, _) = broker.wait_line(0, "connector: openwire ");
+        broker.wait_line(0, "ready");
+        let status =
+            kahawai(&["cluster", "status", "--url", &connector["connector: openwire ".len()..]]).ok();
+        assert!(status.contains(&shown), "{status}");
+        broker.signal(Signal::TERM);
+        let ended = broker.wait_end();
+        let said = broker.said_since(0);
+        assert!(
+            said.iter()
+                .any(|line| line.starts_with(&format!("arbiter: {shown} (tables kahawai_*), pair orders")))
+        );
+        for text in [&said.join("\n"), &config, &status] {
+            assert!(!text.contains("secret") && !text.contains("panicked"), "{text}");
+        }
+        assert!(ended.success(), "{ended}");
+    }
+}

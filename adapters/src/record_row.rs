@@ -7,10 +7,35 @@
 
 use std::time::Duration;
 
+use tokio::runtime::{Builder, Runtime};
+
 /// How long a session may take to be made. One that takes longer is of no use to whoever wants to know now.
 pub(crate) const CONNECT: Duration = Duration::from_secs(1);
 /// How long a statement may take, its commit too.
 pub(crate) const STATEMENT: Duration = Duration::from_secs(1);
+
+/// What drives a row's session. It may go wherever its owner goes, within another runtime too: nothing is waited for then.
+pub(crate) struct Driver(Option<Runtime>);
+
+impl Driver {
+    pub(crate) fn new() -> std::io::Result<Self> {
+        Ok(Self(Some(Builder::new_current_thread().enable_all().build()?)))
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn block_on<T>(&self, work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+        let Some(runtime) = &self.0 else { return Err("it is over".to_owned()) };
+        runtime.block_on(work)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
 
 /// A version, and what is there in it.
 pub type Versioned = (u64, Vec<u8>);

@@ -2,13 +2,12 @@
 
 use std::future::Future;
 
-use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::connection::{Database, Session, column};
 use super::error::Result;
 use crate::fault::Fault;
-use crate::record_row::{Asked, CONNECT, RecordRow, STATEMENT, Versioned};
+use crate::record_row::{Asked, CONNECT, Driver, RecordRow, STATEMENT, Versioned};
 
 /// Nothing that is put there is longer than its column: `INSERT IGNORE` would cut it.
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS {p}arbiter (
@@ -18,8 +17,9 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS {p}arbiter (
 struct Row {
     database: Database,
     name: Vec<u8>,
-    runtime: Runtime,
     session: Option<Session>,
+    /// Behind the session, which goes first.
+    driver: Driver,
 }
 
 /// The row of this name, of up to 255 bytes, in a database, in a table that is made where it is missing. Nothing is connected to yet.
@@ -30,8 +30,7 @@ pub fn record_row(database: &Database, name: &str) -> std::io::Result<Box<dyn Re
     if name.len() > 255 {
         return Err(std::io::ErrorKind::InvalidInput.into());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(Box::new(Row { database: database.clone(), name: name.into(), runtime, session: None }))
+    Ok(Box::new(Row { database: database.clone(), name: name.into(), session: None, driver: Driver::new()? }))
 }
 
 async fn within<T>(
@@ -66,9 +65,9 @@ async fn connect(database: &Database) -> Result<Session> {
 impl Row {
     /// Asks in the session, which is made where there is none, and given up where it failed. Whether it was an old one, which may have ended long ago.
     fn ask<T>(&mut self, what: impl AsyncFnOnce(&mut Session, &[u8]) -> Result<T>) -> Asked<T> {
-        let Self { database, name, runtime, session } = self;
+        let Self { database, name, driver, session } = self;
         let mut was_old = true;
-        let asked = runtime.block_on(async {
+        let asking = async {
             let session = match session {
                 Some(session) => session,
                 None => {
@@ -77,10 +76,10 @@ impl Row {
                 }
             };
             within(STATEMENT, "a statement", database, what(session, name)).await
-        });
-        asked.map_err(|fault| {
+        };
+        let asked = driver.block_on(async { asking.await.map_err(|fault: Fault| fault.to_string()) });
+        asked.map_err(|words| {
             self.session = None;
-            let words = fault.to_string();
             let is_named = words.contains("mysql://");
             (was_old, if is_named { words } else { format!("{}: {words}", self.database) })
         })

@@ -2,13 +2,12 @@
 
 use std::future::Future;
 
-use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
 use super::connection::{Database, Session};
 use super::error::{Error, Result};
 use super::value::{signed, unsigned};
-use crate::record_row::{Asked, CONNECT, RecordRow, STATEMENT, Versioned};
+use crate::record_row::{Asked, CONNECT, Driver, RecordRow, STATEMENT, Versioned};
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS {p}arbiter (
     name bytea PRIMARY KEY, version bigint NOT NULL, record bytea NOT NULL)";
@@ -16,8 +15,9 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS {p}arbiter (
 struct Row {
     database: Database,
     name: Vec<u8>,
-    runtime: Runtime,
     session: Option<Session>,
+    /// Behind the session, which goes first.
+    driver: Driver,
 }
 
 /// The row of this name in a database, in a table that is made where it is missing. Nothing is connected to yet.
@@ -25,12 +25,11 @@ struct Row {
 /// # Errors
 /// Where no runtime can be made.
 pub fn record_row(database: &Database, name: &str) -> std::io::Result<Box<dyn RecordRow>> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     Ok(Box::new(Row {
         database: database.tried_within(CONNECT * 4 / 5),
         name: name.into(),
-        runtime,
         session: None,
+        driver: Driver::new()?,
     }))
 }
 
@@ -70,9 +69,9 @@ async fn is_there(session: &Session) -> Result<bool> {
 impl Row {
     /// Asks in the session, which is made where there is none, and given up where it failed. Whether it was an old one, which may have ended long ago.
     fn ask<T>(&mut self, what: impl AsyncFnOnce(&Session, &[u8]) -> Result<T>) -> Asked<T> {
-        let Self { database, name, runtime, session } = self;
+        let Self { database, name, driver, session } = self;
         let mut was_old = true;
-        let asked = runtime.block_on(async {
+        let asking = async {
             let session = match session {
                 Some(session) if !session.is_closed() => session,
                 _ => {
@@ -81,10 +80,10 @@ impl Row {
                 }
             };
             within(STATEMENT, "a statement", database, what(session, name)).await
-        });
-        asked.map_err(|error| {
+        };
+        let asked = driver.block_on(async { asking.await.map_err(|error: Error| error.words()) });
+        asked.map_err(|words| {
             self.session = None;
-            let words = error.words();
             let is_named = words.contains("postgres://");
             (was_old, if is_named { words } else { format!("{}: {words}", self.database) })
         })
