@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`line`] | carries questions to a witness |
+//! | [`mod@line`] | carries questions to a witness |
 //! | `row` | an arbiter in a row of a database |
 
 mod line;
