@@ -15,7 +15,7 @@ use super::state::{Gate, State};
 use crate::frame::{Frame, Hello, Plan, Refusal, VERSION, Welcome, Why};
 use crate::history::{History, Step};
 use crate::record::Record;
-use crate::standing::Standing;
+use crate::standing::{Known, Standing};
 
 impl Shared {
     pub(super) fn accept(self: &Arc<Self>, key: LineKey, line: Arc<dyn Line>, hello: Hello) {
@@ -138,7 +138,7 @@ impl Shared {
     /// Nothing is in flight: what is there now, is there as of the last batch.
     pub(super) fn look(self: &Arc<Self>, key: LineKey) {
         if self.lock().standing.record.is_some() {
-            self.look_at_store(key);
+            self.meet(key);
             return;
         }
         // The first slave ever: from here on this is a pair.
@@ -162,7 +162,7 @@ impl Shared {
             drop(state);
             shared.wants.store(true, std::sync::atomic::Ordering::Release);
             shared.commit_own(operations, move |shared, result| match result {
-                Ok(_) => shared.look_at_store(key),
+                Ok(_) => shared.meet(key),
                 Err(error) => {
                     shared.lock().standing.record = None;
                     shared.look_failed(key, &error);
@@ -170,6 +170,28 @@ impl Shared {
             });
         });
         self.inner.recover(recovered);
+    }
+
+    /// Writes down how the slave is found, before anything that it has to have to be let in: once it may take over, no cut of this store takes that away.
+    fn meet(self: &Arc<Self>, key: LineKey) {
+        let mut state = self.lock();
+        let Some(link) = state.link.as_ref().filter(|link| link.key == key) else { return };
+        let slave = link.hello.member;
+        let known = Known { name: link.hello.name.clone(), addresses: link.hello.addresses.clone() };
+        let before = state.standing.members.clone();
+        let Some(met) = state.standing.meet(slave, known) else {
+            drop(state);
+            self.look_at_store(key);
+            return;
+        };
+        drop(state);
+        self.commit_own(vec![met], move |shared, result| match result {
+            Ok(_) => shared.look_at_store(key),
+            Err(error) => {
+                shared.lock().standing.members = before;
+                shared.look_failed(key, &error);
+            }
+        });
     }
 
     fn look_at_store(self: &Arc<Self>, key: LineKey) {

@@ -28,6 +28,14 @@ impl ArbiterNode {
     }
 }
 
+impl ArbiterNode {
+    /// How many are in the set.
+    pub(crate) fn in_sync(&self) -> usize {
+        let kept = self.kept.lock().expect("nobody panicked");
+        Record::decode(&kept.1).map_or(0, |record| record.in_sync.len())
+    }
+}
+
 impl Node for ArbiterNode {
     fn handle(&mut self, event: Event, context: &mut Context<'_>) {
         match event {

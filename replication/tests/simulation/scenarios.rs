@@ -5,6 +5,7 @@ use std::time::Duration;
 use kahawai_simulation::world::World;
 use kahawai_simulation::{Cut, Side};
 
+use super::arbiter::{ARBITER, ArbiterNode};
 use super::bug::Bug;
 use super::client::Client;
 use super::member::Process;
@@ -116,6 +117,30 @@ fn a_former_master_gives_up_what_was_never_answered() {
         let pairs: Vec<_> = (0..20).filter_map(|seed| about_to_cut(seed, has_arbiter)).collect();
         assert!(pairs.len() > 5, "{} have anything to cut", pairs.len());
         pairs.into_iter().for_each(|pair| tell(pair, "a divergent tail"));
+    }
+}
+
+/// The slave is in the set, and takes over without what its master wrote since. Cut off with it was how the slave is found: the former master asked nobody,
+/// and would have served if the arbiter had let it.
+#[test]
+fn a_former_master_knows_whom_to_follow_whatever_is_cut_from_its_store() {
+    for seed in 0..20 {
+        let mut pair = Pair::new(seed, true, Bug::None, true);
+        pair.clients();
+        let admitted =
+            |world: &World| world.node::<ArbiterNode>(ARBITER).is_some_and(|node| node.in_sync() == 2);
+        assert!(pair.world.run_until(LEASE * 5, admitted), "{}", pair.lines("nobody is let in"));
+        pair.world.block("a", "b", kahawai_simulation::Partition::Silent);
+        pair.world.run_for(LEASE / 10);
+        pair.world.crash("a");
+        pair.world.kill("b");
+        pair.world.heal("a", "b");
+        pair.world.start("b");
+        let taken_over = pair.world.run_until(LEASE * 4, |world| Pair::serves(world, "b"));
+        assert!(taken_over, "{}", pair.lines("nobody took over"));
+        pair.world.start("a");
+        assert!(pair.world.run_until(LEASE, cuts), "{}", pair.lines("nothing is cut"));
+        tell(pair, "let in, and not told");
     }
 }
 
