@@ -46,13 +46,10 @@ impl Pair {
         Self { folder: folder.to_owned(), one, two }
     }
 
-    /// By TOML, each in an SQLite file of its own.
-    fn in_sqlite(folder: &Path) -> Self {
+    /// By TOML, each in the store at this address.
+    fn in_stores(folder: &Path, address: impl Fn(&str) -> String) -> Self {
         let file = |name: &str, more: &str| {
-            let text = format!(
-                "{more}\n[store]\naddress = \"sqlite:{}\"",
-                folder.join(format!("{name}.db")).display()
-            );
+            let text = format!("{more}\n[store]\naddress = \"{}\"", address(name));
             Self::write(folder, &format!("{name}.toml"), &text)
         };
         let one = Instance::configured(NAMES[0], &file(NAMES[0], ""));
@@ -156,9 +153,35 @@ fn kills_of_either_side_lose_nothing_and_the_pair_heals_by_itself() {
 }
 
 #[test]
-fn a_pair_in_two_databases_survives_kills_too() {
+fn a_pair_in_two_sqlite_files_survives_kills_too() {
     let folder = directory();
-    kills(&Pair::in_sqlite(folder.path()), "databases", Kind::STRICT, 4);
+    let file = |name: &str| format!("sqlite:{}", folder.path().join(format!("{name}.db")).display());
+    kills(&Pair::in_stores(folder.path(), file), "sqlite", Kind::STRICT, 4);
+}
+
+#[test]
+#[cfg(feature = "postgres")]
+fn a_pair_in_two_postgresql_databases_survives_kills_too() {
+    use support::postgres::{Server, is_skipped};
+    if is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let tables = |name: &str| Server::shared().url_of(&format!("{name}_"));
+    kills(&Pair::in_stores(folder.path(), tables), "postgresql", Kind::STRICT, 4);
+}
+
+/// As the article's pair is deployed.
+#[test]
+#[cfg(feature = "mysql")]
+fn a_pair_in_two_mysql_databases_survives_kills_too() {
+    use support::mariadb::{Server, is_skipped};
+    if is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let tables = |name: &str| Server::shared().url_of(&format!("{name}_"));
+    kills(&Pair::in_stores(folder.path(), tables), "mysql", Kind::STRICT, 4);
 }
 
 /// A master that is stopped for longer than its lease finds that it is none, and comes back as slave.

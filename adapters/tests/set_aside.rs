@@ -292,6 +292,23 @@ macro_rules! tables {
             a_store_makes_room_for_an_empty_one(&Tables::new());
         }
 
+        /// Two hosts' databases may have one address, each on its own.
+        #[test]
+        fn each_store_is_somebody_and_stays_the_same_one() {
+            let identity = |place: &Tables, epoch| {
+                $store::open(&place.database(), mastership(epoch), LEASE).expect("opens").identity()
+            };
+            let (one, other) = (Tables::new(), Tables::new());
+            let first = identity(&one, 1);
+            assert_ne!(first, identity(&other, 1));
+            assert_eq!(first, identity(&one, 2));
+            let store = one.open(3);
+            fill(&*store, 1);
+            store.close();
+            one.set_aside(4).expect("is set aside").expect("there is something");
+            assert_eq!(first, identity(&one, 5));
+        }
+
         /// The longest prefix leaves room for the names of all that belongs to a table.
         #[test]
         fn long_names_have_room() {

@@ -73,8 +73,8 @@ async fn serve(mut told: Told) -> Result<(), Failure> {
     status.store(&place.description());
     let mut pause = Pause::default();
     let pairing = {
-        let (place, config) = (place.clone(), Arc::clone(&config));
-        blocking(move || Pairing::new(&config, place.identity())).await??
+        let config = Arc::clone(&config);
+        blocking(move || Pairing::new(&config)).await??
     };
     if let Some(description) = pairing.arbiter() {
         status.arbiter(description);

@@ -96,6 +96,15 @@ pub(super) enum NotOpened {
     Failed(Failure),
 }
 
+/// A store that was opened.
+pub(super) struct Opened {
+    pub(super) store: Arc<dyn Replica>,
+    /// What names this store among the copies of it: the same for as long as it lives.
+    pub(super) identity: [u8; 16],
+    /// What recovery found damaged.
+    pub(super) damage: Vec<String>,
+}
+
 impl Place {
     /// Opens the store's place. Blocks.
     pub(super) fn open(store: &StoreConfig, watch: &Watch) -> Result<Self, Failure> {
@@ -228,18 +237,7 @@ impl Place {
         }
     }
 
-    /// What names this store among the copies of it: the same for as long as it lives.
-    pub(super) fn identity(&self) -> [u8; 16] {
-        match self {
-            #[cfg(feature = "postgres")]
-            Self::Postgres(database) => identity_of(&database.to_string()),
-            #[cfg(feature = "mysql")]
-            Self::Mysql(database) => identity_of(&database.to_string()),
-            _ => self.directory().map(StoreDirectory::identity).unwrap_or_default(),
-        }
-    }
-
-    /// Opens the store as its master; gives what recovery found damaged with it. Blocks.
+    /// Opens the store as its master. Blocks.
     pub(super) fn open_store(
         &self,
         config: &Configuration,
@@ -247,12 +245,13 @@ impl Place {
         opening: Opening,
         remembered: Vec<Operation>,
         cancel: &Cancel,
-    ) -> Result<(Arc<dyn Replica>, Vec<String>), NotOpened> {
-        let store: Arc<dyn Replica> = match (self, held) {
+    ) -> Result<Opened, NotOpened> {
+        let of_directory = || self.directory().map(StoreDirectory::identity).unwrap_or_default();
+        let (store, identity): (Arc<dyn Replica>, _) = match (self, held) {
             (Self::Journal(directory, journal_options), held) => {
                 let options = JournalOptions { first: remembered.clone(), ..journal_options.clone() };
                 let opened = open_journal(directory, &held.hold(), &options, opening);
-                Arc::new(opened.map_err(|error| match error {
+                let opened = opened.map_err(|error| match error {
                     OpenError::Lost(lost) => NotOpened::Lost(lost.reason.to_string()),
                     error => {
                         let exit =
@@ -260,7 +259,8 @@ impl Place {
                         let path = directory_path(&config.store.address);
                         NotOpened::Failed(Failure::new(exit, format!("{path}: {error}")))
                     }
-                })?)
+                })?;
+                (Arc::new(opened), of_directory())
             }
             #[cfg(feature = "sqlite")]
             (Self::Sqlite(path, _), held) => {
@@ -268,7 +268,9 @@ impl Place {
                 if opening != Opening::AsItIs {
                     told_aside(open_sqlite(&hold, path, cancel, || sqlite::set_aside(path, &hold, SQLITE))?);
                 }
-                Arc::new(open_sqlite(&hold, path, cancel, || Sqlite::open(path, Arc::clone(&hold), SQLITE))?)
+                let opened =
+                    open_sqlite(&hold, path, cancel, || Sqlite::open(path, Arc::clone(&hold), SQLITE))?;
+                (Arc::new(opened), of_directory())
             }
             #[cfg(feature = "postgres")]
             (Self::Postgres(database), held) => {
@@ -276,8 +278,9 @@ impl Place {
                 if opening != Opening::AsItIs {
                     told_aside(postgres::set_aside(database, &held.mastership(), lease).map_err(not_opened)?);
                 }
-                let opened = Postgres::open(database, held.mastership(), lease);
-                Arc::new(opened.map_err(not_opened)?)
+                let opened = Postgres::open(database, held.mastership(), lease).map_err(not_opened)?;
+                let identity = opened.identity();
+                (Arc::new(opened), identity)
             }
             #[cfg(feature = "mysql")]
             (Self::Mysql(database), held) => {
@@ -285,8 +288,9 @@ impl Place {
                 if opening != Opening::AsItIs {
                     told_aside(mysql::set_aside(database, &held.mastership(), lease).map_err(not_opened)?);
                 }
-                let opened = Mysql::open(database, held.mastership(), lease);
-                Arc::new(opened.map_err(not_opened)?)
+                let opened = Mysql::open(database, held.mastership(), lease).map_err(not_opened)?;
+                let identity = opened.identity();
+                (Arc::new(opened), identity)
             }
         };
         let _ = cancel;
@@ -304,7 +308,7 @@ impl Place {
             }
         }
         let damage = recovered.map(|recovered| recovered.damage).unwrap_or_default();
-        Ok((store, damage))
+        Ok(Opened { store, identity, damage })
     }
 
     fn directory(&self) -> Option<&StoreDirectory> {
@@ -373,14 +377,6 @@ fn open_journal(
         },
         Opening::SetAside => set_aside(),
     }
-}
-
-/// A number that a database's name comes to: FNV-1a of 128 bits, <http://www.isthe.com/chongo/tech/comp/fnv/>.
-#[cfg(any(feature = "postgres", feature = "mysql"))]
-fn identity_of(name: &str) -> [u8; 16] {
-    const BASIS: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-    const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-    name.bytes().fold(BASIS, |hash, byte| (hash ^ u128::from(byte)).wrapping_mul(PRIME)).to_le_bytes()
 }
 
 /// A master that is stopped in the middle of a transaction keeps SQLite's lock for as long as it lives: its end is waited for.

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use super::background::blocking;
 use super::pair::{self, PairEnd, Pairing};
-use super::place::{Held, NotOpened, Place};
+use super::place::{Held, NotOpened, Opened, Place};
 use super::signal::{Asked, Signals};
 use super::status::Status;
 use super::told::Told;
@@ -70,10 +70,12 @@ pub(super) async fn hold_store(
     let How { opening, remembered } = how;
     let hold = held.hold();
     let mut holding = Holding { told, hold, status, signals };
-    let store = match holding.open(place, held, opening, remembered).await? {
-        Ok(store) => store,
+    let Opened { store, identity, damage } = match holding.open(place, held, opening, remembered).await? {
+        Ok(opened) => opened,
         Err(ended) => return Ok(ended),
     };
+    status.damage(&damage);
+    let pairing = &pairing.of_store(identity);
     match holding.follow(pairing, &store).await? {
         pair::Came::Serve(standing, record) => holding.serve(pairing, store, *standing, record).await,
         came => {
@@ -108,7 +110,7 @@ impl Holding<'_> {
         held: Held,
         opening: Opening,
         remembered: Vec<Operation>,
-    ) -> Result<Result<Arc<dyn Replica>, Ended>, Failure> {
+    ) -> Result<Result<Opened, Ended>, Failure> {
         let cancel = Cancel::default();
         let mut opened = {
             let (place, config, cancel) = (place.clone(), Arc::clone(self.told.config()), cancel.clone());
@@ -123,26 +125,24 @@ impl Holding<'_> {
                 opened.await
             }
         };
-        let (store, damage) = match opened.map_err(|error| Failure::new(Exit::Other, error))? {
-            Ok((store, _)) if cancel.is_cancelled() => {
-                let store: Arc<dyn Store> = store;
+        match opened.map_err(|error| Failure::new(Exit::Other, error))? {
+            Ok(opened) if cancel.is_cancelled() => {
+                let store: Arc<dyn Store> = opened.store;
                 close(&store).await?;
                 release(&self.hold).await?;
-                return Ok(Err(Ended::Stopped));
+                Ok(Err(Ended::Stopped))
             }
-            Ok(opened) => opened,
-            Err(NotOpened::Lost(reason)) => return Ok(Err(Ended::Lost(reason))),
+            Ok(opened) => Ok(Ok(opened)),
+            Err(NotOpened::Lost(reason)) => Ok(Err(Ended::Lost(reason))),
             Err(NotOpened::Cancelled) => {
                 release(&self.hold).await?;
-                return Ok(Err(Ended::Stopped));
+                Ok(Err(Ended::Stopped))
             }
             Err(NotOpened::Failed(failure)) => {
                 release(&self.hold).await?;
-                return Err(failure);
+                Err(failure)
             }
-        };
-        self.status.damage(&damage);
-        Ok(Ok(store))
+        }
     }
 
     /// Follows a master for as long as there is one.

@@ -56,6 +56,7 @@ pub struct Mysql {
     copies: Arc<Copies>,
     closing: Arc<AtomicBool>,
     limits: Limits,
+    identity: [u8; 16],
 }
 
 /// A candidate for the mastership of the store in a database.
@@ -90,7 +91,7 @@ impl Mysql {
         let writing = runtime()?;
         let database = database.clone();
         let mut backend = Writer { database: database.clone(), lease, epoch, session: None };
-        let (known, transactions, packet) = writing.block_on(async {
+        let (known, transactions, packet, identity) = writing.block_on(async {
             let mut session = Session::connect(&database, lease).await?;
             schema::check(&mut session, &database).await?;
             schema::make_lock(&mut session).await?;
@@ -101,8 +102,9 @@ impl Mysql {
                 set_aside::finish(&mut session, &database, epoch, lease).await?;
             }
             schema::migrate(&mut session, version).await?;
+            let identity = schema::identity(&mut session).await?;
             let (known, transactions) = backend.restore().await?;
-            Ok::<_, Fault>((known, transactions, session.packet_bytes_max))
+            Ok::<_, Fault>((known, transactions, session.packet_bytes_max, identity))
         })?;
         mastership.committed(begun)?;
         let message_bytes_max = packet.saturating_sub(STATEMENT_BYTES).min(256 << 20);
@@ -132,7 +134,13 @@ impl Mysql {
             copies,
             closing,
             limits,
+            identity,
         })
+    }
+
+    /// What names this store among the copies of it: random, and the same for as long as it lives, set aside or not.
+    pub fn identity(&self) -> [u8; 16] {
+        self.identity
     }
 }
 

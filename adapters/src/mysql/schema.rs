@@ -7,6 +7,7 @@ use mysql_async::Params;
 
 use super::connection::{Database, Session, column};
 use super::error::Result;
+use super::state::one;
 use crate::fault::Fault;
 
 /// The version that this program writes, and the newest it reads: the number of migrations.
@@ -24,6 +25,12 @@ const LOCK: [&str; 2] = [
         address VARBINARY(1000) NOT NULL
     ) ENGINE = InnoDB",
     "INSERT IGNORE INTO {p}lock VALUES (1, 0, 0, SYSDATE(6), 0, 1, '', '', 0, '')",
+];
+
+/// One row: what names the store among the copies of it. It stays where the store is set aside. Never changed once released.
+const IDENTITY: [&str; 2] = [
+    "CREATE TABLE IF NOT EXISTS {p}identity (one TINYINT PRIMARY KEY, id BINARY(16) NOT NULL) ENGINE = InnoDB",
+    "INSERT IGNORE INTO {p}identity VALUES (1, UNHEX(REPLACE(UUID(), '-', '')))",
 ];
 
 /// What each table is for is told beside PostgreSQL's (`postgres/schema.rs`). The places are the clustered index that paging walks
@@ -107,4 +114,14 @@ pub(super) async fn make_lock(session: &mut Session) -> Result<()> {
         session.execute(statement).await?;
     }
     Ok(())
+}
+
+/// What names the store among the copies of it, on whatever server each is: made by the first master, and never changed.
+pub(super) async fn identity(session: &mut Session) -> Result<[u8; 16]> {
+    for statement in IDENTITY {
+        session.execute(statement).await?;
+    }
+    let rows = session.rows("SELECT id FROM {p}identity WHERE one = 1", Params::Empty).await?;
+    let id: Vec<u8> = column(one(&rows, "identity")?, 0)?;
+    id.try_into().map_err(|_| Fault::failed("the identity of the store has not 16 bytes"))
 }

@@ -57,6 +57,7 @@ pub struct Postgres {
     reader: Worker<LookCall>,
     copies: Arc<Copies>,
     closing: Arc<AtomicBool>,
+    identity: [u8; 16],
 }
 
 /// A candidate for the mastership of the store in a database.
@@ -89,7 +90,7 @@ impl Postgres {
         let writing = runtime()?;
         let database = database.clone();
         let mut backend = Writer { database: database.clone(), lease, epoch, connection: None };
-        let (known, transactions) = writing.block_on(async {
+        let (known, transactions, identity) = writing.block_on(async {
             let session = Session::connect(&database, lease, "start").await?;
             schema::check(&session, &database).await?;
             schema::make_lock(&session).await?;
@@ -97,7 +98,9 @@ impl Postgres {
             // Again: only now nobody else changes it.
             let version = schema::check(&session, &database).await?;
             schema::migrate(&session, version).await?;
-            backend.restore().await
+            let identity = schema::identity(&session).await?;
+            let (known, transactions) = backend.restore().await?;
+            Ok::<_, Fault>((known, transactions, identity))
         })?;
         mastership.committed(begun)?;
         let (stopped, closing) = (Arc::new(OnceLock::new()), Arc::new(AtomicBool::new(false)));
@@ -125,7 +128,13 @@ impl Postgres {
             reader: Worker::start("postgres reader", move |calls| looker.run(&reading, &calls))?,
             copies,
             closing,
+            identity,
         })
+    }
+
+    /// What names this store among the copies of it: random, and the same for as long as it lives, set aside or not.
+    pub fn identity(&self) -> [u8; 16] {
+        self.identity
     }
 }
 

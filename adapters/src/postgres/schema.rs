@@ -6,6 +6,8 @@
 
 use super::connection::{Database, Session};
 use super::error::{Error, Result};
+use super::state::one;
+use super::value::bytes;
 
 /// The version that this program writes, and the newest it reads: the number of migrations.
 pub const VERSION: i32 = MIGRATIONS.len() as i32;
@@ -184,4 +186,19 @@ pub(super) async fn is_there(session: &Session, table: &str) -> Result<bool> {
         "SELECT 1 FROM pg_catalog.pg_class WHERE relname = '{{p}}{table}' AND pg_table_is_visible(oid)"
     );
     Ok(!session.rows(&sql, &[]).await?.is_empty())
+}
+
+/// What names the store among the copies of it, on whatever server each is: made by the first master, and never changed. It stays where the
+/// store is set aside.
+pub(super) async fn identity(session: &Session) -> Result<[u8; 16]> {
+    session
+        .execute(
+            "CREATE TABLE IF NOT EXISTS {p}identity (one smallint PRIMARY KEY CHECK (one = 1), id bytea NOT NULL);
+            INSERT INTO {p}identity SELECT 1, decode(md5(random()::text || clock_timestamp()::text || pg_backend_pid()), 'hex')
+                ON CONFLICT DO NOTHING;",
+        )
+        .await?;
+    let rows = session.rows("SELECT id FROM {p}identity WHERE one = 1", &[]).await?;
+    let id = bytes(one(&rows, "identity")?, 0)?;
+    id[..].try_into().map_err(|_| Error::failed("the identity of the store has not 16 bytes"))
 }

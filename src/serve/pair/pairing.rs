@@ -30,12 +30,12 @@ pub(in crate::serve) struct Pairing {
 }
 
 impl Pairing {
-    /// Of a process with this configuration, whose store has this identity.
-    pub(in crate::serve) fn new(config: &Arc<Configuration>, member: [u8; 16]) -> Result<Self, Failure> {
+    /// Of a process with this configuration, whose store is not known yet.
+    pub(in crate::serve) fn new(config: &Arc<Configuration>) -> Result<Self, Failure> {
         let broker = &config.broker;
         let addresses = broker.bind.iter().map(|bind| format!("tcp://{}", reachable(bind))).collect();
         let me = Me {
-            member: Member(member),
+            member: Member([0; 16]),
             known: Known { name: broker.broker_name.clone(), addresses },
             process: u64::from_le_bytes(random()?),
             pair: random()?,
@@ -62,6 +62,12 @@ impl Pairing {
     /// Which arbiter there is, for people.
     pub(in crate::serve) fn arbiter(&self) -> Option<&str> {
         self.arbiter_told.as_deref()
+    }
+
+    /// The same with the store that has this identity.
+    pub(in crate::serve) fn of_store(&self, identity: [u8; 16]) -> Self {
+        let me = Me { member: Member(identity), ..self.me.clone() };
+        Self { me, ..self.clone() }
     }
 
     /// How long this process has lived.
