@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use kahawai_openwire::command::Command;
-use kahawai_openwire::connection::{ConnectionInfo, SessionInfo};
+use kahawai_openwire::connection::{BrokerInfo, ConnectionInfo, SessionInfo};
 use kahawai_openwire::consumer::ConsumerInfo;
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::frame::take_frame;
@@ -30,6 +30,8 @@ pub struct Raw {
     connection: Text,
     command_id: i32,
     sequence: i64,
+    /// What the broker said of itself.
+    broker: BrokerInfo,
 }
 
 /// Sends a message that nobody ever consumes: the head of the log comes to hold it again and again, and has to be cleaned.
@@ -38,6 +40,12 @@ pub fn leave_stuck_message(address: &str) {
     producer.open_producer().expect("a producer");
     let message = producer.message(&Destination::queue("stuck"), true, 100);
     producer.request(message).expect("it is sent");
+}
+
+/// What a broker says of itself to whoever connects.
+pub fn broker_info(address: &str) -> BrokerInfo {
+    let raw = Raw::open(address).expect("a connection");
+    raw.broker
 }
 
 impl Raw {
@@ -62,13 +70,25 @@ impl Raw {
         stream.write_all(&greeting)?;
         let unique = super::process_unique();
         let connection = Text::from(format!("ID:raw-{unique}"));
-        let mut raw =
-            Self { stream, format, received: BytesMut::new(), connection, command_id: 0, sequence: 0 };
+        let broker = BrokerInfo::default();
+        let mut raw = Self {
+            stream,
+            format,
+            received: BytesMut::new(),
+            connection,
+            command_id: 0,
+            sequence: 0,
+            broker,
+        };
         let Command::WireFormatInfo(theirs) = raw.read()? else {
             return Err(io::Error::other("no WireFormatInfo"));
         };
         let negotiated = negotiate(&ours, &theirs).map_err(io::Error::other)?;
         raw.format = WireFormat::new(&negotiated);
+        let Command::BrokerInfo(broker) = raw.read()? else {
+            return Err(io::Error::other("no BrokerInfo"));
+        };
+        raw.broker = *broker;
         let command_id = raw.next_id();
         raw.request(
             ConnectionInfo {

@@ -5,6 +5,7 @@
 //! | `durables` | length of the client id (4), the client id, the subscription's name | version 1, flags (bit 0: noLocal, bit 1: a selector), length of the qualified address (4), the address, the selector |
 //! | `producers` | the producer's id | version 1, its last sequence (8) |
 //! | `outcomes` | the connection's id | version 1, the numbers (8 each) of its last commits |
+//! | `broker` | `id` | version 1, the broker's id |
 //!
 //! Numbers are big-endian. A value begins with its version: one that this program does not know is told and left as it is.
 
@@ -68,6 +69,19 @@ pub(crate) fn read_numbers(value: &[u8]) -> Result<Vec<i64>, Unreadable> {
     } else {
         Err(Unreadable::Malformed)
     }
+}
+
+/// The value of `broker`.
+pub(crate) fn text_value(text: &str) -> Bytes {
+    let mut value = Vec::with_capacity(1 + text.len());
+    value.push(VERSION);
+    value.extend_from_slice(text.as_bytes());
+    Bytes::from(value)
+}
+
+/// Reads a value of `broker`.
+pub(crate) fn read_text(value: &[u8]) -> Result<ByteString, Unreadable> {
+    text(content(value)?).filter(|text| !text.is_empty()).ok_or(Unreadable::Malformed)
 }
 
 /// The key of `durables`.
@@ -155,6 +169,7 @@ mod tests {
         for numbers in [&[7][..], &[], &[i64::MIN, -1, i64::MAX]] {
             assert_eq!(read_numbers(&numbers_value(numbers)).as_deref(), Ok(numbers));
         }
+        assert_eq!(read_text(&text_value("ID:nä-1")).as_deref(), Ok("ID:nä-1"));
     }
 
     #[test]
@@ -172,5 +187,7 @@ mod tests {
         assert_eq!(read_numbers(&[2]), Err(Unreadable::Version(2)));
         assert_eq!(read_numbers(&[1, 0]), Err(Unreadable::Malformed));
         assert_eq!(read_numbers(&[]), Err(Unreadable::Malformed));
+        assert_eq!(read_text(&[1]), Err(Unreadable::Malformed));
+        assert_eq!(read_text(&[1, 0xff]), Err(Unreadable::Malformed));
     }
 }

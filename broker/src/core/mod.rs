@@ -5,6 +5,7 @@
 //! between [`Core::begin_turn`] and [`Core::end_turn`] make up a turn.
 
 pub mod address;
+pub(crate) mod broker_id;
 mod clients;
 mod cut;
 mod dispatch;

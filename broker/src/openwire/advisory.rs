@@ -17,8 +17,10 @@ use crate::core::effects::Advisory;
 /// What the broker says of itself in every advisory.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// The broker's id.
+    /// The broker's id, which is the store's.
     pub broker_id: Text,
+    /// The connection that advisories come from, of this mastership alone.
+    pub advisory_producer: Text,
     /// Its name.
     pub broker_name: Text,
     /// Where its clients connect.
@@ -27,7 +29,8 @@ pub struct Origin {
 
 /// The message that carries an advisory, but for its destination.
 pub fn message(advisory: &Advisory, origin: &Origin, sequence: i64) -> Message {
-    let producer = Arc::new(ProducerId { connection_id: origin.broker_id.clone(), value: 0, session_id: -1 });
+    let connection_id = origin.advisory_producer.clone();
+    let producer = Arc::new(ProducerId { connection_id, value: 0, session_id: -1 });
     let mut properties: PrimitiveMap = [
         ("originBrokerId", Value::Text(origin.broker_id.clone())),
         ("originBrokerName", Value::Text(origin.broker_name.clone())),

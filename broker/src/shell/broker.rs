@@ -21,6 +21,7 @@ use super::connection;
 use super::gate::Gate;
 use super::hub::{Hub, Phase};
 use super::listen::listen;
+use super::own_id::own_id;
 use super::places::Places;
 use crate::core::Core;
 use crate::core::policy::Policies;
@@ -96,7 +97,9 @@ impl Broker {
         }
         let epoch = hold.epoch();
         let origin = Origin {
-            broker_id: Text::from(format!("ID:{}-{epoch}-{}:0:1", config.broker_name, now())),
+            broker_id: Text::from(&*own_id(&*store, &recovered, &config.broker_name).await?),
+            // Of this mastership alone: its advisories are counted anew, and clients drop what they seem to have had already.
+            advisory_producer: Text::from(format!("ID:{}-{epoch}-{}:0:1", config.broker_name, now())),
             broker_name: Text::from(config.broker_name.as_str()),
             broker_url: Text::from(format!("tcp://{first}")),
         };

@@ -8,6 +8,7 @@ mod gate;
 mod hub;
 pub mod listen;
 mod outbox;
+mod own_id;
 mod places;
 mod rarely;
 mod relay;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use kahawai_broker::{Broker, BrokerConfig};
 use kahawai_openwire::command::Command;
-use kahawai_openwire::connection::{ConnectionInfo, SessionInfo};
+use kahawai_openwire::connection::{BrokerInfo, ConnectionInfo, SessionInfo};
 use kahawai_openwire::consumer::ConsumerInfo;
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::frame::take_frame;
@@ -29,6 +29,7 @@ use tokio::net::TcpStream;
 
 /// A mastership whose age and end the test decides.
 pub struct TestHold {
+    pub epoch: Epoch,
     pub age: Mutex<Duration>,
     pub lost: AtomicBool,
     /// Proofs wait here while the test holds it.
@@ -37,7 +38,7 @@ pub struct TestHold {
 
 impl Hold for TestHold {
     fn epoch(&self) -> Epoch {
-        Epoch(1)
+        self.epoch
     }
 
     fn prove(&self) -> Result<(), Lost> {
@@ -121,13 +122,19 @@ pub struct Setup {
 }
 
 pub async fn start(change: impl FnOnce(&mut BrokerConfig)) -> Setup {
+    start_over(&Memory::default(), 1, change).await
+}
+
+/// A broker over a store that may have been there before, under this epoch.
+pub async fn start_over(memory: &Memory, epoch: u64, change: impl FnOnce(&mut BrokerConfig)) -> Setup {
     let store = Arc::new(TestStore {
-        model: Model::open(&Memory::default(), Epoch(1)),
+        model: Model::open(memory, Epoch(epoch)),
         lost: AtomicBool::new(false),
         at_once: AtomicBool::new(false),
         late: Mutex::new(None),
     });
     let hold = Arc::new(TestHold {
+        epoch: Epoch(epoch),
         age: Mutex::new(Duration::ZERO),
         lost: AtomicBool::new(false),
         proving: Mutex::new(()),
@@ -145,13 +152,16 @@ pub struct Peer {
     pub wire: WireFormat,
     pub next: i32,
     pub name: String,
+    /// What the broker said of itself.
+    pub broker: BrokerInfo,
 }
 
 impl Peer {
     pub async fn open(setup: &Setup) -> Self {
         let stream = TcpStream::connect(setup.broker.addresses()[0]).await.unwrap();
         let name = format!("ID:peer-{}:1", stream.local_addr().unwrap().port());
-        Self { stream, received: BytesMut::new(), wire: WireFormat::initial(), next: 1, name }
+        let (wire, broker) = (WireFormat::initial(), BrokerInfo::default());
+        Self { stream, received: BytesMut::new(), wire, next: 1, name, broker }
     }
 
     /// Agrees on how to write, and says no more.
@@ -161,7 +171,8 @@ impl Peer {
         peer.write(&ours.to_info().into()).await;
         let Some(Command::WireFormatInfo(theirs)) = peer.read().await else { panic!("no WireFormatInfo") };
         peer.wire = WireFormat::new(&negotiate(&ours, &theirs).unwrap());
-        assert!(matches!(peer.read().await, Some(Command::BrokerInfo(_))));
+        let Some(Command::BrokerInfo(broker)) = peer.read().await else { panic!("no BrokerInfo") };
+        peer.broker = *broker;
         peer
     }
 
