@@ -29,6 +29,8 @@ pub struct Limits {
     pub destinations_max: usize,
     /// The most durable subscriptions, a pattern being one.
     pub durables_max: usize,
+    /// The most brokers and consumers together that one consumer names as those it stands for.
+    pub network_names_max: usize,
     /// The longest name of a destination, client, subscription, transaction, consumer or producer, in bytes; of a composite
     /// destination the whole.
     pub name_bytes_max: usize,
@@ -49,6 +51,7 @@ impl Default for Limits {
             sessions_per_connection_max: 100_000,
             destinations_max: 100_000,
             durables_max: 100_000,
+            network_names_max: 1024,
             name_bytes_max: 4096,
         }
     }

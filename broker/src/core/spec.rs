@@ -59,6 +59,26 @@ pub struct ConsumerSpec {
     pub selector: Option<ByteString>,
     /// The name of its durable subscription, if it is one.
     pub subscription: Option<ByteString>,
+    /// What it stands for, where it is another broker's.
+    pub network: Option<Arc<NetworkDemand>>,
+}
+
+/// What a broker's consumer tells of those it stands for. It is told again in advisories, and by it loops are found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NetworkDemand {
+    /// Whether it is a network connector's (`networkSubscription`).
+    pub subscription: bool,
+    /// The brokers that the demand has passed (`brokerPath`).
+    pub path: Option<Vec<ByteString>>,
+    /// The consumers elsewhere that it is for (`networkConsumerIds`).
+    pub consumers: Option<Vec<ByteString>>,
+}
+
+impl NetworkDemand {
+    /// All names in it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &ByteString> {
+        self.path.iter().chain(&self.consumers).flatten()
+    }
 }
 
 /// A message that a client sends.

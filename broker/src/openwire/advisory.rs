@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::connection::{ConnectionInfo, DestinationInfo, RemoveInfo};
 use kahawai_openwire::consumer::ConsumerInfo;
-use kahawai_openwire::ids::{ConnectionId, ConsumerId, MessageId, ProducerId, RemovedId};
+use kahawai_openwire::ids::{BrokerId, ConnectionId, ConsumerId, MessageId, ProducerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageKind};
 use kahawai_openwire::primitive::{self, PrimitiveMap, Value};
 use kahawai_openwire::producer::ProducerInfo;
@@ -92,8 +92,15 @@ fn command(advisory: &Advisory) -> Command {
             if !begins {
                 return removed(RemovedId::Consumer(id));
             }
+            let network = spec.network.as_deref();
+            let path = network.and_then(|network| network.path.as_ref());
+            let consumers = network.and_then(|network| network.consumers.as_ref());
             ConsumerInfo {
                 consumer_id: Some(id),
+                network_subscription: network.is_some_and(|network| network.subscription),
+                broker_path: path.map(|ids| ids.iter().map(|id| Arc::new(BrokerId::new(text(id)))).collect()),
+                network_consumer_path: consumers
+                    .map(|ids| ids.iter().map(|name| Arc::new(consumer_id(name))).collect()),
                 browser: spec.browser,
                 destination: Some(destination(&spec.address)),
                 prefetch_size: i32::try_from(spec.prefetch).unwrap_or(i32::MAX),

@@ -10,13 +10,14 @@
 //! | 67 | blob: URL, MIME type, whether the broker deletes it | texts with a zero byte behind each, then a byte |
 //! | 68 | droppable | nothing |
 //! | 69 | the local transaction that it was sent in (`JMSXProducerTXID`) | `connection:number` |
+//! | 70 | the brokers it has passed (`JMSActiveMQBrokerPath`) | for each its id, with the id's length (4, big-endian) before it |
 
 use std::io::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use kahawai_openwire::ids::{ConnectionId, MessageId, ProducerId};
+use kahawai_openwire::ids::{BrokerId, ConnectionId, MessageId, ProducerId};
 use kahawai_openwire::message::{BlobReference, Message, MessageKind};
 use kahawai_openwire::primitive::{self, Value};
 use kahawai_openwire::text::Text;
@@ -33,6 +34,10 @@ const BROKER_IN_TIME: u32 = 66;
 const BLOB: u32 = 67;
 const DROPPABLE: u32 = 68;
 const TRANSACTION: u32 = 69;
+const BROKER_PATH: u32 = 70;
+
+/// The brokers that a message has passed.
+type BrokerPath = Arc<[Arc<BrokerId>]>;
 
 /// Payloads up to this size are copied out of the buffer they were read into, so that a small message does not keep a
 /// large buffer alive, uncounted.
@@ -63,6 +68,9 @@ pub fn to_stored(message: &Message, now: i64) -> Stored {
     if let Some(TransactionId::Local(id)) = transaction {
         let connection = id.connection_id.as_ref().map_or("", |id| id.value.as_str());
         extras.push((TRANSACTION, Bytes::from(format!("{connection}:{}", id.value))));
+    }
+    if let Some(path) = message.broker_path.as_deref().filter(|path| !path.is_empty()) {
+        extras.push((BROKER_PATH, path_bytes(path)));
     }
     let optional = |text: &Option<Text>| text.as_ref().map(string);
     let stored = Stored {
@@ -162,6 +170,7 @@ fn message_kind(kind: BodyKind) -> MessageKind {
 pub struct Restorer {
     producer_name: String,
     producer: Option<Arc<ProducerId>>,
+    path: Option<(Bytes, BrokerPath)>,
 }
 
 impl Restorer {
@@ -207,12 +216,25 @@ impl Restorer {
             redelivery_counter: i32::try_from(redeliveries).unwrap_or(i32::MAX),
             user_id: optional(&header.user_id),
             droppable: extra(DROPPABLE).is_some(),
+            broker_path: extra(BROKER_PATH).and_then(|bytes| self.broker_path(bytes)),
             original_transaction_id: extra_text(TRANSACTION).and_then(read_transaction),
             broker_in_time: extra(BROKER_IN_TIME)
                 .and_then(|bytes| bytes[..].try_into().ok())
                 .map_or(0, i64::from_be_bytes),
             ..Message::default()
         }
+    }
+
+    fn broker_path(&mut self, bytes: &Bytes) -> Option<BrokerPath> {
+        if let Some((known, path)) = &self.path
+            && known == bytes
+        {
+            return Some(Arc::clone(path));
+        }
+        let path: BrokerPath = read_path(bytes)?.into();
+        // A copy: what was read may be a part of much.
+        self.path = Some((Bytes::copy_from_slice(bytes), Arc::clone(&path)));
+        Some(path)
     }
 
     fn split_id(&mut self, id: &str) -> (Option<Arc<ProducerId>>, i64) {
@@ -237,6 +259,26 @@ fn read_transaction(text: &str) -> Option<Arc<TransactionId>> {
     let (connection, [value]) = numbered::<1>(text)?;
     let connection_id = Some(Arc::new(ConnectionId::new(connection)));
     Some(Arc::new(TransactionId::Local(LocalTransactionId { value, connection_id })))
+}
+
+fn path_bytes(path: &[Arc<BrokerId>]) -> Bytes {
+    let mut bytes = Vec::with_capacity(path.iter().map(|id| 4 + id.value.len()).sum());
+    for id in path {
+        bytes.extend_from_slice(&(id.value.len() as u32).to_be_bytes());
+        bytes.extend_from_slice(id.value.as_bytes());
+    }
+    Bytes::from(bytes)
+}
+
+fn read_path(mut bytes: &[u8]) -> Option<Vec<Arc<BrokerId>>> {
+    let mut path = Vec::new();
+    while !bytes.is_empty() {
+        let (length, rest) = bytes.split_first_chunk::<4>()?;
+        let (id, rest) = rest.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        path.push(Arc::new(BrokerId::new(std::str::from_utf8(id).ok()?)));
+        bytes = rest;
+    }
+    Some(path)
 }
 
 fn blob_bytes(blob: &BlobReference) -> Bytes {
@@ -326,6 +368,30 @@ mod tests {
         assert_eq!(restored.original_transaction_id, Some(id));
         let again = Restorer::default().restore(&to_stored(&restored, 99), 6, 0);
         assert_eq!(again.original_transaction_id, restored.original_transaction_id);
+    }
+
+    #[test]
+    fn the_brokers_that_a_message_has_passed_come_back_and_are_kept_as_drawn() {
+        let path: BrokerPath = ["ID:a-1", "", "ID:b"].map(|id| Arc::new(BrokerId::new(id))).into();
+        let sent = Message { broker_path: Some(Arc::clone(&path)), ..Message::default() };
+        let stored = to_stored(&sent, 99);
+        let kept = stored.header.extras.last().unwrap();
+        assert_eq!(kept, &(70, Bytes::from_static(b"\0\0\0\x06ID:a-1\0\0\0\0\0\0\0\x04ID:b")));
+        let mut restorer = Restorer::default();
+        assert_eq!(restorer.restore(&stored, 5, 3).broker_path, Some(Arc::clone(&path)));
+        // One that went by another way, or by none, is not taken for the one before it.
+        let other = Message { broker_path: Some(path[..1].into()), ..Message::default() };
+        assert_eq!(restorer.restore(&to_stored(&other, 99), 6, 0).broker_path, other.broker_path);
+        assert_eq!(restorer.restore(&to_stored(&Message::default(), 99), 7, 0).broker_path, None);
+    }
+
+    #[test]
+    fn a_path_that_is_cut_short_is_none() {
+        let bytes = path_bytes(&[Arc::new(BrokerId::new("ID:a-1"))]);
+        for length in 1..bytes.len() {
+            assert_eq!(read_path(&bytes[..length]), None, "{length}");
+        }
+        assert_eq!(read_path(b"\0\0\0\x01\xff"), None);
     }
 
     #[test]

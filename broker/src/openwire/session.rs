@@ -18,6 +18,7 @@ use kahawai_openwire::transaction::{TransactionId as WireTransactionId, Transact
 use kahawai_store::names::MessageId;
 
 use super::message::to_stored;
+use super::network::demand;
 use super::not_yet::{tell_of_consumer, tell_of_message};
 use super::outgoing::Outgoing;
 use super::stage::Stage;
@@ -276,6 +277,7 @@ impl Session {
             pending_messages_max: info.maximum_pending_message_limit.max(0) as u32,
             selector: info.selector.as_ref().map(string),
             subscription: info.subscription_name.as_ref().map(string),
+            network: demand(info),
         };
         push(Outgoing::Consumer(key, Arc::clone(&id)));
         core.add_consumer(self.key, key, spec, request);

@@ -380,6 +380,7 @@ pub fn consumer_spec(address: &Address, prefetch: u32) -> ConsumerSpec {
         pending_messages_max: 0,
         selector: None,
         subscription: None,
+        network: None,
     }
 }
 

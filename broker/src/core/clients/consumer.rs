@@ -44,6 +44,7 @@ impl Core {
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
         self.check_name("consumer id", &spec.name)?;
+        self.check_network(&spec)?;
         let filter = {
             let limit = self.limits.consumers_per_connection_max;
             let connection = self.connection_mut(connection)?;
@@ -88,6 +89,19 @@ impl Core {
         self.begin_browsing(key);
         self.consumer_has_room(key);
         Ok(())
+    }
+
+    /// What a consumer says of those it stands for is kept as long as it lives: it must be little.
+    fn check_network(&self, spec: &ConsumerSpec) -> Result<(), Failure> {
+        let Some(network) = &spec.network else { return Ok(()) };
+        let limit = self.limits.network_names_max;
+        let named = network.names().count();
+        if named > limit {
+            let message =
+                format!("a consumer names {named} brokers and consumers it stands for: at most {limit}");
+            return Err(Failure::new(FailureKind::IllegalState, message));
+        }
+        network.names().try_for_each(|name| self.check_name("broker or consumer id", name))
     }
 
     pub(crate) fn insert_consumer(

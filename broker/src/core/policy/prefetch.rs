@@ -64,6 +64,7 @@ mod tests {
             pending_messages_max: 0,
             selector: None,
             subscription: durable.then(|| "s".into()),
+            network: None,
         }
     }
 
