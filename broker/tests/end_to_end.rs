@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kahawai_openwire::command::Command;
-use kahawai_openwire::connection::{ConnectionControl, KeepAliveInfo, RemoveInfo, ShutdownInfo};
+use kahawai_openwire::connection::{
+    ConnectionControl, ConnectionInfo, KeepAliveInfo, RemoveInfo, ShutdownInfo,
+};
 use kahawai_openwire::ids::{ConnectionId, RemovedId};
 use kahawai_openwire::message::MessageAck;
 use kahawai_store::contract::StoreWait;
@@ -67,6 +69,24 @@ async fn nothing_goes_out_on_an_old_proof_until_there_is_a_new_one() {
     drop(proving);
     assert!(matches!(peer.read().await, Some(Command::Response(_))));
     setup.broker.stop().await;
+}
+
+/// One of its pair has to hear who is there before it can say that it is back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_connects_is_greeted_on_an_old_proof_and_told_nothing_else() {
+    let setup = start(|_| ()).await;
+    *setup.hold.age.lock().unwrap() = Duration::from_secs(9);
+    let stepped_down = setup.broker.stepped_down();
+    setup.hold.lost.store(true, Ordering::Release);
+    let mut peer = Peer::negotiated(&setup).await;
+    let connection = ConnectionInfo {
+        connection_id: Some(Arc::new(ConnectionId::new("ID:greeted"))),
+        client_id: Some("greeted".into()),
+        ..ConnectionInfo::default()
+    };
+    assert!(peer.ask(connection.into()).await.is_none(), "it said more than its greeting");
+    assert!(stepped_down.await.0.contains("lost"));
+    setup.broker.abandon();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

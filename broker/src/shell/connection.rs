@@ -247,6 +247,9 @@ impl Connection {
     }
 
     fn handle(&mut self, commands: Vec<Command>) -> Result<(), End> {
+        if !self.session.stage().was_let_in() && !matches!(commands[..], [Command::WireFormatInfo(_)]) {
+            self.outbox.end_greeting();
+        }
         let hub = Arc::clone(&self.hub);
         if hub.config.slaves.keep_clients_out()
             && commands.iter().any(

@@ -58,6 +58,9 @@ pub(crate) struct Outbox {
     pub(crate) wake: Notify,
     close: Mutex<Option<String>>,
     cut: AtomicBool,
+    /// Whether nothing was asked yet: what is written is that a broker is here, and in which words. It may come from one that is master no more, as one of
+    /// its pair has to hear it before it can say who it is.
+    greets: AtomicBool,
 }
 
 struct Writing {
@@ -84,7 +87,13 @@ impl Outbox {
             wake: Notify::new(),
             close: Mutex::new(None),
             cut: AtomicBool::new(false),
+            greets: AtomicBool::new(true),
         }
+    }
+
+    /// Somebody asked something: from here on everything takes a proof.
+    pub(crate) fn end_greeting(&self) {
+        self.greets.store(false, Ordering::Release);
     }
 
     /// Adds something to be written.
@@ -242,7 +251,7 @@ impl Outbox {
 
     fn write_encoded(&self, writing: &mut Writing, gate: &Gate) -> Flushed {
         while !writing.encoded.is_empty() {
-            if !gate.is_open() {
+            if !gate.is_open() && !self.greets.load(Ordering::Acquire) {
                 return Flushed::Unproven;
             }
             match self.stream.try_write(&writing.encoded) {
