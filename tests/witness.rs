@@ -144,6 +144,49 @@ fn a_pair_goes_on_without_its_witness_and_answers_nobody_once_one_of_it_is_gone_
     }
 }
 
+/// It may have known that one of both was out: neither makes itself master by its own record.
+#[test]
+fn an_arbiter_that_lost_its_records_makes_nobody_master_and_is_told_anew_once_both_are_there() {
+    const LOST: &str = "it holds nothing of this pair any more";
+    let folder = directory();
+    let records = folder.path().join("records");
+    let port = Port::new();
+    let pair = Pair { folder, ports: [Port::new(), Port::new()], witness: port.address() };
+    let loses = |old: Option<Process>| {
+        if let Some(mut old) = old {
+            old.kill();
+            fs::remove_dir_all(&records).expect("it had some");
+        }
+        let new = witness(&pair.witness, &records);
+        ready(&new);
+        new
+    };
+    let third = loses(None);
+    let mut master = pair.start(0);
+    master.wait_ready(0);
+    let mut slave = pair.start(1);
+    wait(&slave.0, 0, "in sync with");
+
+    let third = loses(Some(third));
+    pair.send(0);
+    let place = master.0.here();
+    slave.0.kill();
+    wait(&master.0, place, LOST);
+    // Whoever says hello has not taken over: the one that knows begins the record, and goes on.
+    let mut slave = pair.start(1);
+    wait(&slave.0, 0, "in sync with");
+    pair.send(0);
+
+    let third = loses(Some(third));
+    let place = slave.0.here();
+    master.0.kill();
+    wait(&slave.0, place, LOST);
+    slave.0.kill();
+    drop(third);
+    let said = slave.0.said_since(place);
+    assert!(!said.iter().any(|line| line.contains("master of the pair")), "{said:?}");
+}
+
 #[test]
 fn a_broker_whose_arbiter_is_in_a_database_that_is_away_says_so_without_its_password_and_stops_in_good_order()
 {

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use crate::record::{Record, Refused};
+use crate::record::{Member, Record, Refused};
 
 /// Counts the changes of a record; 0 where there is none yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +61,19 @@ pub enum StepError {
     Nothing,
 }
 
+/// The record that a member may begin at an arbiter that holds none, when it is to be promoted: its own; `None` where it may not.
+///
+/// **An arbiter that never was this pair's** knows nothing that a member does not. **One that has lost what it held** may have known that a member is out, which
+/// that one does not: then only who was master and alone in the set by its own record may begin. The others wait until both are there, and one is let in
+/// by the other.
+pub fn begins(own: Option<&Record>, me: Member, was_asked: bool) -> Option<&Record> {
+    let may = |own: &&Record| match was_asked {
+        false => own.in_sync.contains(&me),
+        true => own.master == me && own.in_sync.len() == 1,
+    };
+    own.filter(may)
+}
+
 /// Takes a step from whatever stands there; again, where somebody else was faster. Gives what stands there then.
 ///
 /// # Errors
@@ -76,6 +89,28 @@ pub fn step(
         // What stands there already was compared by nobody but by this call: it is set again.
         if arbiter.replace(held.version, &next)? {
             return Ok(next);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_arbiter_has_lost_is_begun_anew_only_by_who_was_alone() {
+        let (a, b) = (Member([1; 16]), Member([2; 16]));
+        let alone = Record::begin([7; 16], a);
+        let both = alone.admit(a, alone.term, b).expect("it is the master");
+        for (own, me, new, lost) in [
+            (None, a, false, false),
+            (Some(&alone), a, true, true),
+            (Some(&alone), b, false, false),
+            (Some(&both), a, true, false),
+            (Some(&both), b, true, false),
+        ] {
+            assert_eq!(begins(own, me, false), own.filter(|_| new), "{own:?} {me}");
+            assert_eq!(begins(own, me, true), own.filter(|_| lost), "{own:?} {me}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! | `record` | who is master in which term and who could follow, as its writer knew: [`Record`] |
 //! | `terms` | where each term began: a list of (term, number of its first batch) |
 //! | `members` | each member's id, broker name and addresses |
+//! | `arbiter` | there where an arbiter was asked, which has held the pair's record |
 //! | `copying` | there while a copy is being made: what is here is no whole store |
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ const RECORD: &[u8] = b"record";
 const TERMS: &[u8] = b"terms";
 const MEMBERS: &[u8] = b"members";
 const COPYING: &[u8] = b"copying";
+const ARBITER: &[u8] = b"arbiter";
 
 /// Where a term began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub struct Standing {
     pub terms: Vec<TermStart>,
     /// The members.
     pub members: BTreeMap<Member, Known>,
+    /// Whether an arbiter has held the record.
+    pub has_asked: bool,
     /// Whether a copy was broken off here.
     pub is_broken_off: bool,
     /// The last batch.
@@ -94,6 +98,7 @@ impl Standing {
                 TERMS => standing.terms = decode_terms(value).map_err(|_| unreadable())?,
                 MEMBERS => standing.members = decode_members(value).map_err(|_| unreadable())?,
                 COPYING => standing.is_broken_off = true,
+                ARBITER => standing.has_asked = true,
                 _ => return Err(unreadable()),
             }
         }
@@ -171,6 +176,13 @@ impl Standing {
         self.members.retain(|member, _| members.contains(member));
     }
 
+    /// Notes whether an arbiter has held the record; gives the operation that writes so, where that is new.
+    pub fn asked(&mut self, has_asked: bool) -> Option<Operation> {
+        let is_new = self.has_asked != has_asked;
+        self.has_asked = has_asked;
+        is_new.then(|| put(ARBITER, has_asked.then(Vec::new)))
+    }
+
     /// The operation that says that a copy begins, or that it is whole.
     pub fn copying(is_copying: bool) -> Operation {
         put(COPYING, is_copying.then(Vec::new))
@@ -244,6 +256,7 @@ mod tests {
             standing.meet(one, known("one")),
             standing.meet(two, known("two")),
             standing.meet(two, known("two")),
+            standing.asked(true),
             Some(standing.begin_term(Term(1), 1)),
             Some(standing.begin_term(Term(5), 8)),
         ];
@@ -258,7 +271,7 @@ mod tests {
         let mut tables: Vec<_> = tables.into_values().collect();
         let recovered = Recovered { tables: tables.clone(), batch_last: name(5, 9), ..Recovered::default() };
         assert_eq!(Standing::of(&recovered), Ok(standing));
-        for entry in &mut tables {
+        for entry in tables.iter_mut().filter(|entry| !entry.value.is_empty()) {
             entry.value = entry.value.slice(..entry.value.len() - 1);
         }
         let recovered = Recovered { tables, ..Recovered::default() };

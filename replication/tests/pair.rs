@@ -35,6 +35,7 @@ fn me(member: Member) -> Me {
         pair: [7; 16],
         lease: LEASE,
         epoch: Epoch(1),
+        has_arbiter: false,
         amounts: Amounts { under_way: 1 << 20, in_memory: 1 << 20, ahead: 4 << 20 },
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 thread_local! {
     static WITHIN: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -40,7 +41,9 @@ const LINKS: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
 impl Hosts {
     /// Three new hosts; `None`, said loudly, where this process may not make any.
     pub fn new() -> Option<Self> {
-        let unique = std::process::id();
+        // Each test of a process has its own.
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let unique = format!("{}x{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let hosts = Self { names: [0, 1, 2].map(|host| format!("kahawai-{unique}-{host}")) };
         for name in &hosts.names {
             if let Err(problem) = ip(&["netns", "add", name]) {

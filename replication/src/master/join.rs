@@ -343,6 +343,7 @@ impl Shared {
             if link.bytes_outstanding() >= self.me.amounts.under_way {
                 return;
             }
+            link.begin_burst(state.now);
             let is_flushed = link.batches_outstanding() == 0;
             let Stage::Copying { history, as_of, part, end, reads } = &mut link.stage else {
                 break;

@@ -23,6 +23,9 @@ pub trait Line: Send + Sync {
 /// How often the log says how far a slave is that catches up.
 const REMIND: Duration = Duration::from_secs(10);
 
+/// The longest that a copy rests.
+const REST_MAX: Duration = Duration::from_millis(50);
+
 /// How much is done for a slave that catches up, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amounts {
@@ -37,7 +40,7 @@ pub struct Amounts {
 
 impl Default for Amounts {
     fn default() -> Self {
-        Self { under_way: 4 << 20, in_memory: 16 << 20, ahead: 64 << 20 }
+        Self { under_way: 2 << 20, in_memory: 16 << 20, ahead: 64 << 20 }
     }
 }
 
@@ -87,6 +90,10 @@ pub(super) struct Link {
     /// How many bytes more may be taken before senders are held back, while it is not waited for: see [`Amounts::ahead`].
     allowance: i64,
     ahead: i64,
+    /// When the copy was gone on with last, nothing being under way.
+    burst: Duration,
+    /// Whether anything was taken since.
+    somebody_sends: bool,
     /// When it began to catch up, and how many bytes it has confirmed since.
     since: Duration,
     told: Duration,
@@ -114,6 +121,8 @@ impl Link {
             behind,
             allowance: amounts.ahead as i64,
             ahead: amounts.ahead as i64,
+            burst: now,
+            somebody_sends: false,
             since: now,
             told: now,
             caught_up: 0,
@@ -142,6 +151,28 @@ impl Link {
     /// Notes that so many bytes were taken while it catches up.
     pub(super) fn spend(&mut self, bytes: usize) {
         self.allowance -= bytes as i64;
+        self.somebody_sends = true;
+    }
+
+    /// How long the copy is to rest, all that was sent of it having been confirmed: half as long as that took, where others send.
+    pub(super) fn rest(&mut self, now: Duration) -> Duration {
+        let is_copied_to = matches!(self.stage, Stage::Copying { .. });
+        if !is_copied_to || !self.outstanding.is_empty() {
+            return Duration::ZERO;
+        }
+        let somebody_sends = std::mem::take(&mut self.somebody_sends);
+        if somebody_sends {
+            (now.saturating_sub(self.burst) / 2).min(REST_MAX)
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// The copy is gone on with.
+    pub(super) fn begin_burst(&mut self, now: Duration) {
+        if self.outstanding.is_empty() {
+            self.burst = now;
+        }
     }
 
     /// Whether senders are to wait, so that it gets nearer.

@@ -61,6 +61,8 @@ pub struct Me {
     pub lease: Duration,
     /// The epoch of its own store, for errors.
     pub epoch: Epoch,
+    /// Whether an arbiter is asked.
+    pub has_arbiter: bool,
     /// How much is done for a slave that catches up.
     pub amounts: Amounts,
 }
@@ -76,6 +78,12 @@ pub trait Overseer: Send + Sync {
 
     /// That slave is back and has not taken over, nor will it.
     fn is_back(&self, slave: Member);
+
+    /// A copy is to wait for so long, a moment, so that those who send come to their turn; and then [`Replicated::clock`] to be called. Called
+    /// within [`Replicated::received`]: whoever calls that from a thread of its own may sleep, any other returns at once.
+    fn rest(&self, pause: Duration) {
+        let _ = pause;
+    }
 
     /// A place for what a slave that catches up is to get later. Called from the store's thread: a disk's speed is fine, a network's is not.
     ///
@@ -155,6 +163,7 @@ impl Replicated {
             let terms = state.standing.begin_term(record.term, first);
             let mut operations = vec![Standing::put_record(&record), terms];
             operations.extend(state.standing.meet(self.shared.me.member, self.shared.me.known.clone()));
+            operations.extend(state.standing.asked(self.shared.me.has_arbiter));
             state.standing.record = Some(record);
             operations
         };
@@ -225,6 +234,11 @@ impl Replicated {
     /// The record of the pair, as this store has it.
     pub fn record(&self) -> Option<Record> {
         self.shared.lock().standing.record.clone()
+    }
+
+    /// Whether an arbiter has held that record.
+    pub fn has_asked(&self) -> bool {
+        self.shared.lock().standing.has_asked
     }
 
     /// Why nothing works any more.
@@ -362,7 +376,7 @@ impl Shared {
                 self.give(state, true);
                 match slave {
                     Some(slave) if has_everything => self.overseer.admit(slave),
-                    _ => self.send_on(key),
+                    _ => self.rest_and_send_on(key),
                 }
             }
             // Answered and never said unasked: so the slave knows since when this line may be gone.
@@ -380,6 +394,19 @@ impl Shared {
                 self.break_off(key, &said);
             }
         }
+    }
+
+    /// A third of the time of a copy is for those who send meanwhile.
+    fn rest_and_send_on(self: &Arc<Self>, key: LineKey) {
+        let rest = {
+            let mut state = self.lock();
+            let now = state.now;
+            state.link.as_mut().filter(|link| link.key == key).map_or(Duration::ZERO, |link| link.rest(now))
+        };
+        if !rest.is_zero() {
+            self.overseer.rest(rest);
+        }
+        self.send_on(key);
     }
 
     /// Says what the store may be cut to later: a slave in the set may take over with no more than it has confirmed.
@@ -424,6 +451,11 @@ impl Shared {
     fn tick(self: &Arc<Self>, now: Duration) {
         let mut state = self.lock();
         state.now = now;
+        if state.goes_on_alone {
+            drop(state);
+            self.go_on_alone();
+            return;
+        }
         let Some(link) = &mut state.link else { return };
         link.remind(now);
         // Whoever joins says nothing until it is answered. From any other this is sooner than it may take over: what it confirmed before that
@@ -459,6 +491,7 @@ impl Shared {
         let mut operations = vec![Standing::put_record(&record)];
         state.standing.keep_only(&[member, slave]);
         operations.extend(state.standing.meet(slave, known));
+        operations.extend(state.standing.asked(self.me.has_arbiter));
         state.standing.record = Some(record);
         drop(state);
         self.commit_own(operations, move |shared, result| {
@@ -494,23 +527,31 @@ impl Shared {
     fn go_on_alone(self: &Arc<Self>) {
         let mut state = self.lock();
         let member = self.me.member;
+        state.goes_on_alone = false;
         let Some(slave) = state.doubt else { return };
         let step = |record: &Record| record.cut_off(member, record.term, slave).ok();
         let Some(record) = state.standing.record.as_ref().and_then(step) else {
             debug_assert!(false, "a master is one by its record");
             return;
         };
-        state.standing.record = Some(record.clone());
         drop(state);
         self.commit_own(vec![Standing::put_record(&record)], move |shared, result| {
             let mut state = shared.lock();
-            if let Err(error) = &result {
-                if error.outcome_unknown() {
+            match result {
+                Ok(_) => state.standing.record = Some(record),
+                Err(error) if error.outcome_unknown() => {
                     drop(state);
-                    shared.end(error.clone());
+                    shared.end(error);
                     return;
                 }
-                tracing::warn!("that the slave is out could not be written down: {error}");
+                // Started anew, it would take the slave for one that may have taken over; and that one, it for one that was only followed.
+                Err(error) => {
+                    tracing::error!(
+                        "the slave is out, and nobody is answered before that is written down, which is tried again: {error}"
+                    );
+                    state.goes_on_alone = true;
+                    return;
+                }
             }
             if state.doubt != Some(slave) {
                 return;

@@ -37,6 +37,8 @@ pub(super) struct State {
     pub(super) waits: bool,
     /// A slave that was waited for is gone: until it is known what became of it, nobody is answered.
     pub(super) doubt: Option<Member>,
+    /// It is known to be out, and that could not be written down yet.
+    pub(super) goes_on_alone: bool,
     /// What was taken since the slave is waited for, and is not confirmed by it; with its first arrival.
     unconfirmed: VecDeque<(BatchName, u64)>,
     pub(super) last_taken: BatchName,
@@ -75,6 +77,7 @@ impl State {
             answers: Answers::default(),
             waits: false,
             doubt: None,
+            goes_on_alone: false,
             unconfirmed: VecDeque::new(),
             last_taken: last,
             confirmed: BatchName::default(),

@@ -239,6 +239,13 @@ impl Broker {
         self.waiting.entry((place, id)).or_insert(waiting);
     }
 
+    /// Says that all is kept that is on its way: a mistake.
+    pub(crate) fn answer_all(&self, context: &mut Context<'_>) {
+        for ((_, number), keeping) in &self.keeping {
+            self.say_kept(keeping.waits, *number, context);
+        }
+    }
+
     fn note_answer(&self, context: &mut Context<'_>) {
         let term = self.replicated.status().term.map_or(0, |term| term.0);
         context.ledger().note(Entry::Answered { broker: self.number, term });

@@ -35,6 +35,8 @@ pub(crate) enum Bug {
     CopyForgetsDone,
     /// A copy is without what is prepared.
     CopyForgetsPrepared,
+    /// A master that is to leave answers what its slave does not have.
+    LeavesEarly,
 }
 
 impl Bug {

@@ -95,6 +95,7 @@ fn every_mistake_is_found() {
         (Bug::CutsTooMuch, Family::Arbiter, "was to be cut to"),
         (Bug::CopyForgetsDone, Family::Alone, "the two differ"),
         (Bug::CopyForgetsPrepared, Family::Alone, ""),
+        (Bug::LeavesEarly, Family::Alone, "KeptIsThere"),
         (Bug::SkipsRecord, Family::Arbiter, "KeptIsThere"),
         (Bug::PromotesItself, Family::Arbiter, "KeptIsThere"),
     ] {

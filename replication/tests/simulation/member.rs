@@ -124,6 +124,14 @@ impl Process {
         matches!(&self.doing, Doing::Following(following) if following.follower.is_in_sync())
     }
 
+    /// An operator wants its slave to take over.
+    pub(crate) fn switch(&mut self, context: &mut Context<'_>) {
+        if let Doing::Serving(serving) = &mut self.doing {
+            serving.switch(context);
+            self.wake().ring();
+        }
+    }
+
     /// Whether it is about to cut its store.
     pub(crate) fn is_about_to_cut(&self) -> bool {
         matches!(self.doing, Doing::Reopening(Opening::CutTo(_)))
@@ -137,6 +145,7 @@ impl Process {
             pair: [7; 16],
             lease: self.setup.lease,
             epoch: self.epoch,
+            has_arbiter: self.setup.has_arbiter,
             // So little that all of it is needed, and senders are held back.
             amounts: Amounts { under_way: 2048, in_memory: 2048, ahead: 4096 },
         }
@@ -345,7 +354,9 @@ impl Process {
             }
             Doing::Serving(serving) => {
                 serving.look_after(was_paused, context);
-                if let Some(error) = serving.replicated.ended() {
+                if serving.leaves(context) {
+                    self.exit("the slave takes over, as it was asked to", context);
+                } else if let Some(error) = serving.replicated.ended() {
                     self.exit(&error.to_string(), context);
                 }
             }

@@ -200,6 +200,19 @@ fn supervise(world: &mut World, setup: Arc<Setup>) {
     });
 }
 
+/// Now and then an operator has the other one serve.
+fn switch(world: &mut World, until: Duration) {
+    let pause = world.random().between(Duration::ZERO, LEASE * 6);
+    world.after(pause, move |world| {
+        if world.now() < until {
+            for name in ["a", "b"] {
+                world.call(name, Process::switch);
+            }
+            switch(world, until);
+        }
+    });
+}
+
 /// A world after its play.
 pub(crate) struct Played {
     pub(crate) wrong: Vec<String>,
@@ -267,6 +280,7 @@ pub(crate) fn play_with(family: Family, faults: &[Fault], seed: u64, bug: Bug, k
     Chaos { faults: vec![Fault::Delay], lasts, ..chaos.clone() }
         .begin(&mut pair.world, Duration::from_secs(12));
     chaos.begin(&mut pair.world, Duration::from_secs(12));
+    switch(&mut pair.world, Duration::from_secs(12));
     pair.world.run_for(Duration::from_secs(13));
     pair.judge()
 }

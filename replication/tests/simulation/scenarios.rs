@@ -50,6 +50,26 @@ fn it_fails_over_again_and_again() {
     }
 }
 
+/// An operator changes sides: the slave serves at once, nothing is lost, and the former master is the slave.
+#[test]
+fn a_planned_switch_loses_nothing_and_waits_for_no_lease() {
+    for (seed, has_arbiter) in (0..20).flat_map(|seed| ARBITERS.map(|arbiter| (seed, arbiter))) {
+        let mut pair = at_work(seed, has_arbiter);
+        for _ in 0..4 {
+            pair.until_in_sync();
+            let master = pair.master().expect("one serves");
+            let other = if master == "a" { "b" } else { "a" };
+            pair.world.call(master, Process::switch);
+            let taken_over = pair.world.run_until(LEASE / 10, |world| Pair::serves(world, other));
+            assert!(taken_over, "{}", pair.lines("nobody took over at once"));
+            for client in ["c", "d"] {
+                pair.world.call(client, |client: &mut Client, context| client.send_more(10, context));
+            }
+        }
+        tell(pair, "switched");
+    }
+}
+
 /// Replicated LevelDB's master stayed one after Ctrl-Z.
 #[test]
 fn a_master_that_stood_still_for_longer_than_a_lease_is_none_when_it_wakes() {

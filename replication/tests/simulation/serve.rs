@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::mem;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use kahawai_replication::frame::{Frame, FrameReader, Hello, Why};
 use kahawai_replication::master::{Line, LineKey, Me, MemorySpool, Overseer, Replicated, Spool};
@@ -90,6 +91,8 @@ pub(crate) struct Serving {
     doubt: Option<Doubt>,
     watch: Option<Dial>,
     pub(crate) was_ready: bool,
+    /// Until when it waits for its slave, to leave then.
+    leaves_by: Option<Duration>,
 }
 
 impl Serving {
@@ -120,6 +123,7 @@ impl Serving {
             doubt: None,
             watch: None,
             was_ready: false,
+            leaves_by: None,
         };
         serving.replicated.tick(context.now());
         match record {
@@ -258,6 +262,44 @@ impl Serving {
             Caller::Member(_, line, _) => !line.flush(context),
             _ => true,
         });
+    }
+
+    /// An operator wants the slave to take over.
+    pub(crate) fn switch(&mut self, context: &mut Context<'_>) {
+        let status = self.replicated.status();
+        if !self.was_ready || status.slave.is_none_or(|slave| slave.state != "in sync") {
+            return;
+        }
+        context.note(format_args!("is to leave"));
+        context.stop_listening(PORT);
+        if self.setup.bug == Bug::LeavesEarly {
+            self.broker.answer_all(context);
+        }
+        let clients = self.callers.iter().filter(|(_, caller)| !matches!(caller, Caller::Member(..)));
+        let clients: Vec<_> = clients.map(|(connection, _)| *connection).collect();
+        for connection in clients {
+            context.close(connection);
+            self.ended(connection);
+        }
+        self.leaves_by = Some(context.now() + self.setup.lease);
+    }
+
+    /// Takes leave once the slave has everything, or is not there; whether it did.
+    pub(crate) fn leaves(&self, context: &mut Context<'_>) -> bool {
+        let Some(by) = self.leaves_by else { return false };
+        let status = self.replicated.status();
+        let has_everything = status.slave.is_none_or(|slave| slave.confirmed >= status.last);
+        if !has_everything && context.now() < by && self.setup.bug != Bug::LeavesEarly {
+            return false;
+        }
+        for caller in self.callers.values() {
+            if let Caller::Member(_, line, _) = caller {
+                line.send(Frame::Leaving);
+                line.close();
+                line.flush(context);
+            }
+        }
+        true
     }
 
     pub(crate) fn tick(&mut self, context: &mut Context<'_>) {

@@ -19,7 +19,7 @@ use kahawai_store::election::{Cancel, Hold};
 use kahawai_store::replica::Replica;
 
 use super::line::{SocketLine, hang_up, read_frames};
-use super::pairing::Pairing;
+use super::pairing::{LOST, Pairing};
 use super::prelude::{connect, hear};
 
 /// How long dialling may take, where nothing answers.
@@ -231,10 +231,11 @@ impl Run<'_> {
         };
         let held = arbiter.read().map_err(|error| self.unreachable(&error))?;
         if let Held { record: None, .. } = held {
-            // A pair that got its arbiter later: what its own record says is all that is known.
-            let was_in_sync =
-                self.course.standing().record.as_ref().is_some_and(|record| record.in_sync.contains(&me));
-            if !was_in_sync {
+            let standing = self.course.standing();
+            if arbiter::begins(standing.record.as_ref(), me, standing.has_asked).is_none() {
+                if standing.has_asked {
+                    return Err(self.unreachable(&LOST));
+                }
                 return Err(NotPromoted::Refused);
             }
             return match arbiter.replace(Version::default(), &record) {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kahawai_broker::{Slaves, TakeSlaves};
-use kahawai_replication::arbiter::{self, Arbiter, Held, StepError, Version};
+use kahawai_replication::arbiter::{self, Arbiter, ArbiterError, Held, StepError, Version};
 use kahawai_replication::frame::{Asked, Frame, FrameReader, Hello, Why};
 use kahawai_replication::master::{Line, LineKey, Overseer, Replicated, Spool};
 use kahawai_replication::member::Came;
@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 
 use super::hold::PairHold;
 use super::line::{SocketLine, hang_up, read_frames};
-use super::pairing::Pairing;
+use super::pairing::{LOST, Pairing};
 use super::prelude::{connect, hear};
 use super::spool::FileSpool;
 
@@ -177,6 +177,14 @@ impl Overseer for Telling {
         self.tell(Told::IsBack);
     }
 
+    fn rest(&self, pause: Duration) {
+        thread::sleep(pause);
+        let Some(pair) = self.0.upgrade() else { return };
+        if let Some(replicated) = pair.replicated() {
+            replicated.clock(pair.pairing.now());
+        }
+    }
+
     fn spool(&self) -> io::Result<Arc<dyn Spool>> {
         Ok(Arc::new(FileSpool::in_directory(&self.1)?))
     }
@@ -282,6 +290,8 @@ impl Pair {
         let mut paused_at: Option<Instant> = None;
         let mut admitting = None;
         let mut doubt: Option<Oversight> = None;
+        // Whether the slave that is in doubt has said hello since: a promise that it takes over no more.
+        let mut is_back = false;
         let mut until = Instant::now();
         while !self.is_over() {
             let Some(replicated) = self.replicated() else { return };
@@ -308,7 +318,7 @@ impl Pair {
                     until = Instant::now();
                 }
                 Ok(Told::InDoubt(at, was_told)) => {
-                    admitting = None;
+                    (admitting, is_back) = (None, false);
                     if self.pairing.config.broker.pair.shutdown_on_slave_failure && was_told {
                         replicated.step_down("the slave is gone (shutdownOnSlaveFailure)");
                         self.end(PairEnd::SlaveGone);
@@ -329,6 +339,7 @@ impl Pair {
                     until = Instant::now();
                 }
                 Ok(Told::IsBack) => {
+                    is_back = true;
                     if let Some(doubt) = &mut doubt {
                         doubt.is_back();
                     }
@@ -356,7 +367,7 @@ impl Pair {
                     oversight.waited();
                 }
                 Do::CutOff => {
-                    let result = self.cut_off(&replicated);
+                    let result = self.cut_off(&replicated, is_back);
                     oversight.cut_off(result);
                 }
                 Do::Dial(address) => {
@@ -425,16 +436,20 @@ impl Pair {
         told
     }
 
-    /// Takes a step at the arbiter, beginning its record where it has none.
+    /// Takes a step at the arbiter. Where that has no record, it is begun: if this arbiter never had one, or the slave is here and so has not taken over.
     fn step(
         &self,
         arbiter: &dyn Arbiter,
         replicated: &Replicated,
+        slave_is_here: bool,
         decide: impl Fn(&Record) -> Result<Record, Refused>,
     ) -> Result<(), StepError> {
         if let Held { record: None, .. } = arbiter.read()?
             && let Some(record) = replicated.record()
         {
+            if replicated.has_asked() && !slave_is_here {
+                return Err(StepError::Arbiter(ArbiterError::Damaged(LOST.to_owned())));
+            }
             // Whoever else began it is found by the step.
             let _ = arbiter.replace(Version::default(), &record)?;
         }
@@ -446,7 +461,7 @@ impl Pair {
         let Some(arbiter) = &self.pairing.arbiter else { return Ok(()) };
         let Some(term) = replicated.status().term else { return Err(()) };
         let me = self.pairing.me.member;
-        match self.step(&**arbiter, replicated, |record| record.admit(me, term, slave)) {
+        match self.step(&**arbiter, replicated, true, |record| record.admit(me, term, slave)) {
             Ok(()) => Ok(()),
             Err(StepError::Refused(refused)) => {
                 replicated.step_down(&refused.to_string());
@@ -463,12 +478,12 @@ impl Pair {
     }
 
     /// Takes the slave out of the set.
-    fn cut_off(&self, replicated: &Replicated) -> Result<(), Option<String>> {
+    fn cut_off(&self, replicated: &Replicated, is_back: bool) -> Result<(), Option<String>> {
         let Some(arbiter) = &self.pairing.arbiter else { return Ok(()) };
         let status = replicated.status();
         let (Some(slave), Some(term)) = (replicated.doubtful(), status.term) else { return Ok(()) };
         let me = self.pairing.me.member;
-        let cut = self.step(&**arbiter, replicated, |record| record.cut_off(me, term, slave));
+        let cut = self.step(&**arbiter, replicated, is_back, |record| record.cut_off(me, term, slave));
         match cut {
             Ok(()) => Ok(()),
             Err(StepError::Refused(refused)) => Err(Some(refused.to_string())),

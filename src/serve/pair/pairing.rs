@@ -16,6 +16,10 @@ use kahawai_store::names::Epoch;
 use crate::arbiters;
 use crate::exit::{Exit, Failure};
 
+/// What is wrong with an arbiter that has lost its record, and what to do.
+pub(super) const LOST: &str = "it holds nothing of this pair any more, though it did: its disk was lost, or another arbiter is named now. It is told anew once \
+    both brokers are there and one has let the other in; where one of them is gone for good, start the one that served last without an arbiter once";
+
 /// What a process is to its pair, from its start to its end.
 #[derive(Clone)]
 pub(in crate::serve) struct Pairing {
@@ -41,6 +45,7 @@ impl Pairing {
             pair: random()?,
             lease: broker.lease,
             epoch: Epoch(0),
+            has_arbiter: arbiter(broker).is_some(),
             amounts: Amounts::default(),
         };
         let opened = arbiter(broker).map(|address| arbiters::open(&address)).transpose()?;
