@@ -7,12 +7,17 @@ mod peer;
 use std::sync::Arc;
 
 use kahawai_openwire::command::{Command, DataStructure};
+use kahawai_openwire::connection::{BrokerInfo, ConnectionInfo, KeepAliveInfo, RemoveInfo, SessionInfo};
 use kahawai_openwire::consumer::ConsumerInfo;
-use kahawai_openwire::destination::Destination;
-use kahawai_openwire::ids::{BrokerId, ConsumerId, MessageId, ProducerId};
+use kahawai_openwire::destination::{Destination, DestinationKind};
+use kahawai_openwire::ids::{
+    BrokerId, ConnectionId, ConsumerId, MessageId, ProducerId, RemovedId, SessionId,
+};
 use kahawai_openwire::message::{Message, MessageDispatch, MessageKind};
+use kahawai_openwire::producer::ProducerInfo;
+use kahawai_openwire::text::Text;
 use kahawai_store::model::Memory;
-use peer::{Peer, start, start_over};
+use peer::{Peer, Setup, start, start_over};
 
 fn brokers(ids: &[&str]) -> Option<Arc<[Arc<BrokerId>]>> {
     Some(ids.iter().map(|id| Arc::new(BrokerId::new(*id))).collect())
@@ -155,5 +160,223 @@ async fn a_consumer_that_stands_for_too_many_or_for_a_name_without_end_is_refuse
     }
     let answer = bridge.ask(info(&bridge, &["a", "b"]).into()).await;
     assert!(matches!(answer, Some(Command::Response(_))), "{answer:?}");
+    setup.broker.stop().await;
+}
+
+const TEMPORARIES: &str = "ActiveMQ.Advisory.TempQueue,ActiveMQ.Advisory.TempTopic";
+
+/// How a broker introduces itself where its network connector bridges one way; the properties as Java writes them.
+fn introduction(id: &str) -> BrokerInfo {
+    let properties = "#\n#Sat Nov 28 02:50:14 UTC 2026\nname=north\\u00e4st\nsyncDurableSubs=false\nduplex=false\n\
+                      bridgeFactory=org.apache.activemq.network.NetworkBridgeFactory@1\nbrokerURL=vm\\://far\n";
+    BrokerInfo {
+        broker_id: Some(Arc::new(BrokerId::new(id))),
+        broker_name: Some("far".into()),
+        broker_url: Some("vm://far".into()),
+        network_connection: true,
+        network_properties: Some(properties.into()),
+        ..BrokerInfo::default()
+    }
+}
+
+/// What follows it, none of which waits for an answer.
+fn connection(peer: &Peer, client_id: &str) -> [Command; 4] {
+    let connection = ConnectionInfo {
+        connection_id: Some(Arc::new(ConnectionId::new(peer.name.as_str()))),
+        client_id: Some(client_id.into()),
+        ..ConnectionInfo::default()
+    };
+    let session = SessionId { connection_id: peer.name.as_str().into(), value: 1 };
+    let producer = ProducerId { connection_id: peer.name.as_str().into(), session_id: 1, value: 1 };
+    let demand = ConsumerInfo {
+        consumer_id: Some(consumer_id(&peer.name, 1)),
+        destination: Some(Arc::new(Destination::topic(format!(
+            "ActiveMQ.Advisory.Consumer.>,{TEMPORARIES}"
+        )))),
+        prefetch_size: 1000,
+        dispatch_async: true,
+        ..ConsumerInfo::default()
+    };
+    let session = SessionInfo { session_id: Some(Arc::new(session)), ..SessionInfo::default() };
+    let producer = ProducerInfo { producer_id: Some(Arc::new(producer)), ..ProducerInfo::default() };
+    [connection.into(), session.into(), producer.into(), demand.into()]
+}
+
+async fn bridge(setup: &Setup, info: BrokerInfo, client_id: &str) -> Peer {
+    bridge_and(setup, info, client_id, None).await
+}
+
+async fn bridge_and(setup: &Setup, info: BrokerInfo, client_id: &str, more: Option<Command>) -> Peer {
+    let mut peer = Peer::negotiated(setup).await;
+    let mut said = vec![info.into()];
+    said.extend(connection(&peer, client_id));
+    said.extend(more);
+    peer.write_all(&said).await;
+    peer
+}
+
+/// What the broker says to one that it does not take.
+async fn refusal(peer: &mut Peer) -> String {
+    match peer.read().await {
+        Some(Command::ConnectionError(error)) => error.exception.unwrap().message.unwrap().to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Whether a connection of a bridge is there and served.
+async fn is_served(peer: &mut Peer) -> bool {
+    let sent = forwarded(peer, 9, false).into();
+    matches!(peer.ask(sent).await, Some(Command::Response(_)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_is_let_in_hears_of_demand_and_is_answered_for_what_it_forwards() {
+    let setup = start(|_| ()).await;
+    let mut bridge = bridge(&setup, introduction("ID:far"), "north_far_outbound").await;
+    let mut client = Peer::connect(&setup).await;
+    let (id, info) = client.consumer(10);
+    assert!(matches!(client.ask(info).await, Some(Command::Response(_))));
+    let message = dispatched(&mut bridge).await.message.unwrap();
+    let Some(DataStructure::Command(Command::ConsumerInfo(told))) = &message.data_structure else {
+        panic!("{message:?}");
+    };
+    assert_eq!(told.consumer_id.as_ref(), Some(&id));
+    // alwaysSyncSend: what is not persistent is answered too.
+    for persistent in [true, false] {
+        let sent = forwarded(&bridge, 1, persistent).into();
+        assert!(matches!(bridge.ask(sent).await, Some(Command::Response(_))));
+        get(&mut client, persistent, 0).await;
+    }
+    let remove = RemoveInfo { object_id: Some(RemovedId::Consumer(id.clone())), ..RemoveInfo::default() };
+    assert!(matches!(client.ask(remove.into()).await, Some(Command::Response(_))));
+    let message = dispatched(&mut bridge).await.message.unwrap();
+    let Some(DataStructure::Command(Command::RemoveInfo(told))) = &message.data_structure else {
+        panic!("{message:?}");
+    };
+    assert_eq!(told.object_id, Some(RemovedId::Consumer(id)));
+    // A reply to who is gone does not end the bridge there: it looks at how the message begins.
+    let mut late = forwarded(&bridge, 2, false);
+    late.destination = Some(Arc::new(Destination::new(DestinationKind::TemporaryQueue, "ID:gone:1")));
+    let Some(Command::ExceptionResponse(answer)) = bridge.ask(late.into()).await else {
+        panic!("no refusal")
+    };
+    let exception = answer.exception.unwrap();
+    assert_eq!(&*exception.class_name.unwrap(), "org.apache.activemq.DestinationDoesNotExistException");
+    assert_eq!(&*exception.message.unwrap(), "temp-queue://ID:gone:1");
+    setup.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_that_is_duplex_leads_back_or_breaks_the_order_is_told_why_and_closed() {
+    let setup = start(|_| ()).await;
+    let own = Peer::negotiated(&setup).await.broker.broker_id.unwrap().value.clone();
+    let duplex = BrokerInfo { duplex_connection: true, ..introduction("ID:far") };
+    let nameless = BrokerInfo { broker_id: None, ..introduction("") };
+    let client = BrokerInfo { network_connection: false, ..introduction("ID:far") };
+    for (info, why) in [
+        (duplex, "duplex=\"true\" is not built yet"),
+        (introduction(&own), "this broker's own id"),
+        (nameless, "without broker id"),
+        (client, "BrokerInfo before ConnectionInfo"),
+    ] {
+        let alive = KeepAliveInfo { response_required: true, ..KeepAliveInfo::default() };
+        let mut peer = bridge_and(&setup, info, "c", Some(alive.into())).await;
+        let told = refusal(&mut peer).await;
+        assert!(told.contains(why), "not '{why}': {told}");
+        // It had said more without waiting, which nobody listens to.
+        assert_eq!(peer.read().await, None);
+    }
+    let mut twice = Peer::negotiated(&setup).await;
+    for _ in 0..2 {
+        twice.write(&introduction("ID:far").into()).await;
+    }
+    assert!(refusal(&mut twice).await.contains("a second BrokerInfo"));
+    setup.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_that_comes_back_takes_the_place_of_its_predecessor_and_of_no_other() {
+    let setup = start(|_| ()).await;
+    let client_id = "north_far_outbound";
+    let mut first = bridge(&setup, introduction("ID:far"), client_id).await;
+    assert!(is_served(&mut first).await);
+    let mut second = bridge(&setup, introduction("ID:far"), client_id).await;
+    assert!(is_served(&mut second).await);
+    // It may have been sent an advisory before.
+    let told = loop {
+        match first.read().await {
+            Some(Command::ConnectionError(error)) => break error.exception.unwrap().message.unwrap(),
+            Some(_) => {}
+            None => panic!("it was told nothing"),
+        }
+    };
+    assert!(told.contains("the same bridge connected again"), "{told}");
+    assert_eq!(first.read().await, None);
+    // Another broker of that name, another connector of that broker, and a client are not the same.
+    let mut other = introduction("ID:far");
+    other.network_properties = Some("name=south".into());
+    for info in [introduction("ID:other"), other] {
+        let mut third = bridge(&setup, info, client_id).await;
+        assert!(refusal(&mut third).await.contains("already connected"));
+    }
+    let mut client = Peer::negotiated(&setup).await;
+    client.write_all(&connection(&client, client_id)).await;
+    assert!(refusal(&mut client).await.contains("already connected"));
+    assert!(is_served(&mut second).await);
+    setup.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn durable_subscriptions_are_told_to_a_bridge_that_asks_and_only_once_it_was_let_in() {
+    let setup = start(|_| ()).await;
+    let mut client = Peer::connect(&setup).await;
+    for (number, topic) in [(1, "prices.gold"), (2, "other"), (3, "prices.>")] {
+        let info = ConsumerInfo {
+            consumer_id: Some(consumer_id(&client.name, number)),
+            destination: Some(Arc::new(Destination::topic(topic))),
+            subscription_name: Some(format!("till-{number}").as_str().into()),
+            ..ConsumerInfo::default()
+        };
+        assert!(matches!(client.ask(info.into()).await, Some(Command::Response(_))));
+    }
+    let away = RemoveInfo {
+        object_id: Some(RemovedId::Consumer(consumer_id(&client.name, 3))),
+        ..RemoveInfo::default()
+    };
+    assert!(matches!(client.ask(away.into()).await, Some(Command::Response(_))));
+    let asking = |sync: &str, list: &str| {
+        let properties = format!("syncDurableSubs={sync}\ndynamicallyIncludedDestinations=[{list}]");
+        BrokerInfo { network_properties: Some(properties.as_str().into()), ..introduction("ID:far") }
+    };
+    let list = "queue\\://x, topic\\://prices.>?forceDurable\\=true";
+    let mut peer = Peer::negotiated(&setup).await;
+    peer.write(&asking("true", list).into()).await;
+    // Its sign of life is answered: so was everything before it.
+    peer.write(&KeepAliveInfo { response_required: true, ..KeepAliveInfo::default() }.into()).await;
+    assert!(matches!(peer.read().await, Some(Command::KeepAliveInfo(_))));
+    peer.write_all(&connection(&peer, "north_far_outbound")).await;
+    let Some(Command::BrokerSubscriptionInfo(told)) = peer.read().await else { panic!("not told") };
+    assert_eq!(told.broker_name.as_deref(), Some("localhost"));
+    let found = told.subscription_infos.unwrap();
+    let mut found: Vec<_> = found
+        .iter()
+        .map(|info| {
+            let connection = info.consumer_id.as_ref().unwrap().connection_id.to_string();
+            (info.subscription_name.clone().unwrap().to_string(), info.client_id.clone().unwrap(), connection)
+        })
+        .collect();
+    found.sort();
+    let client_id = Text::from(client.name.as_str());
+    let expected = [("till-1", client.name.as_str()), ("till-3", "OFFLINE")]
+        .map(|(name, connection)| (name.to_owned(), client_id.clone(), connection.to_owned()));
+    assert_eq!(found, expected);
+    drop(peer);
+    // Who does not ask for it is told nothing.
+    let mut quiet = bridge(&setup, asking("false", list), "other_far_outbound").await;
+    while let Command::MessageDispatch(_) | Command::BrokerSubscriptionInfo(_) = {
+        let command = quiet.ask(forwarded(&quiet, 9, false).into()).await.unwrap();
+        assert!(!matches!(command, Command::BrokerSubscriptionInfo(_)));
+        command
+    } {}
     setup.broker.stop().await;
 }

@@ -41,7 +41,6 @@ pub mod model;
 mod nearest;
 pub mod origin;
 pub mod placeholder;
-pub mod properties;
 pub mod reference;
 pub mod remark;
 pub mod report;
@@ -54,6 +53,7 @@ pub mod value;
 pub mod xml;
 
 pub use arbiter_address::ArbiterAddress;
+pub use kahawai_openwire::properties;
 pub use model::{Configuration, StoreConfig};
 pub use origin::{Effective, Origin};
 pub use report::Report;

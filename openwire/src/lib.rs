@@ -31,6 +31,7 @@ pub mod negotiation;
 mod output;
 pub mod primitive;
 pub mod producer;
+pub mod properties;
 pub mod reliability;
 pub mod response;
 mod table;

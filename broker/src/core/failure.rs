@@ -10,6 +10,7 @@ pub enum FailureKind {
     /// The client id is in use or missing.
     InvalidClientId,
     /// The destination was never there, or is there no more: a temporary one, as others are made when named.
+    /// Its message is the name alone: ActiveMQ's clients put the sentence around it, and a bridge looks at how it begins.
     NoDestination,
     /// The destination cannot be used so, or belongs to another connection.
     InvalidDestination,

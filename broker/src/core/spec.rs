@@ -22,6 +22,17 @@ pub struct ConnectionSpec {
     pub remote: ByteString,
     /// Whether it has been connected before, to us or to the master before us.
     pub reconnect: bool,
+    /// Which network connector of which broker it is of, if it is one's.
+    pub bridge: Option<BridgeKey>,
+}
+
+/// What tells one broker's network connector from all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BridgeKey {
+    /// The connector's name there.
+    pub connector: ByteString,
+    /// The broker's id.
+    pub broker: ByteString,
 }
 
 /// How far a consumer had got when it was closed, as its client says.

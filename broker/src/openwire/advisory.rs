@@ -134,7 +134,7 @@ fn removed(id: RemovedId) -> Command {
     RemoveInfo { object_id: Some(id), ..RemoveInfo::default() }.into()
 }
 
-fn consumer_id(name: &str) -> ConsumerId {
+pub(super) fn consumer_id(name: &str) -> ConsumerId {
     match numbered::<2>(name) {
         Some((connection, [session_id, value])) => {
             ConsumerId { connection_id: connection.into(), session_id, value }

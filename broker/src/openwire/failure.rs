@@ -39,3 +39,13 @@ pub fn response(request: RequestId, failure: &Failure) -> ExceptionResponse {
 pub fn connection_error(failure: &Failure) -> ConnectionError {
     ConnectionError { exception: Some(throwable(failure)), ..ConnectionError::default() }
 }
+
+/// A command lacks what it is nothing without.
+pub fn missing(command: &str, what: &str) -> Failure {
+    protocol(&format!("{command} without {what}"))
+}
+
+/// A peer breaks the protocol.
+pub fn protocol(what: &str) -> Failure {
+    Failure::new(FailureKind::General, format!("Protocol violation: {what}"))
+}

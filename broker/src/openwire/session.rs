@@ -6,30 +6,31 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use kahawai_openwire::command::{Command, DataArrayResponse};
 use kahawai_openwire::connection::{
-    ConnectionControl, ConnectionInfo, DestinationInfo, KeepAliveInfo, RemoveInfo, WireFormatInfo,
+    BrokerInfo, ConnectionControl, ConnectionInfo, DestinationInfo, KeepAliveInfo, RemoveInfo, WireFormatInfo,
 };
 use kahawai_openwire::consumer::{ConsumerControl, ConsumerInfo, MessagePull, RemoveSubscriptionInfo};
 use kahawai_openwire::destination::Destination;
-use kahawai_openwire::ids::{ConsumerId, MessageId as WireMessageId, ProducerId, RemovedId};
+use kahawai_openwire::ids::{ConsumerId, ProducerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageAck};
 use kahawai_openwire::producer::ProducerInfo;
 use kahawai_openwire::response::IntegerResponse;
-use kahawai_openwire::transaction::{TransactionId as WireTransactionId, TransactionInfo};
-use kahawai_store::names::MessageId;
+use kahawai_openwire::text::Text;
+use kahawai_openwire::transaction::TransactionInfo;
 
+use super::failure::{missing, protocol};
 use super::message::to_stored;
-use super::network::demand;
+use super::network::{Peer, demand, subscriptions};
 use super::not_yet::{tell_of_consumer, tell_of_message};
 use super::outgoing::Outgoing;
 use super::stage::Stage;
 use super::statistics::{self, Durable};
-use super::translate::{address, string};
+use super::translate::{address, last_delivered, local_transaction, message_id, string};
 use crate::core::Core;
 use crate::core::address::Address;
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::keys::{ConnectionKey, ConsumerKey, RequestId};
 use crate::core::spec::{
-    Acknowledgement, AcknowledgementKind, ConnectionSpec, ConsumerSpec, LastDelivered, Sending, TransactionId,
+    Acknowledgement, AcknowledgementKind, ConnectionSpec, ConsumerSpec, LastDelivered, Sending,
 };
 
 /// What to do after a command.
@@ -62,7 +63,12 @@ pub struct Session {
     key: ConnectionKey,
     remote: ByteString,
     durable: Durable,
+    own_id: Text,
     stage: Stage,
+    /// The version of OpenWire that the peer speaks at most.
+    version: i32,
+    /// The broker at the other end, if it is one's that bridges.
+    bridge: Option<Peer>,
     sessions: HashSet<i64>,
     consumers: HashMap<ConsumerId, ConsumerKey>,
     producers: HashMap<ProducerId, ByteString>,
@@ -72,13 +78,16 @@ pub struct Session {
 type Push<'a> = &'a mut dyn FnMut(Outgoing);
 
 impl Session {
-    /// A session of a connection from this address; `durable` is asked when its client asks for statistics.
-    pub fn new(key: ConnectionKey, remote: impl Into<ByteString>, durable: Durable) -> Self {
+    /// A session of a connection from this address; `durable` is asked when its client asks for statistics, `own_id` is this broker's.
+    pub fn new(key: ConnectionKey, remote: impl Into<ByteString>, durable: Durable, own_id: Text) -> Self {
         Self {
             key,
             remote: remote.into(),
             durable,
+            own_id,
             stage: Stage::Opening,
+            version: 0,
+            bridge: None,
             sessions: HashSet::from([CONNECTION_SESSION]),
             consumers: HashMap::new(),
             producers: HashMap::new(),
@@ -89,6 +98,11 @@ impl Session {
     /// How far the connection is.
     pub fn stage(&self) -> &Stage {
         &self.stage
+    }
+
+    /// The broker at the other end, where it bridges to this one and was let in.
+    pub fn bridge(&self) -> Option<&Peer> {
+        self.bridge.as_ref().filter(|_| self.stage.was_let_in())
     }
 
     /// Takes one command. What must be said at once is pushed; everything else comes as the core's events.
@@ -108,6 +122,7 @@ impl Session {
                 return Err(protocol("a second WireFormatInfo"));
             }
             self.stage = Stage::Negotiated;
+            self.version = info.version;
             return Ok(Flow::Negotiate(info));
         }
         if self.stage.is_opening() {
@@ -122,6 +137,9 @@ impl Session {
             }
             Command::BrokerInfo(info) if self.stage == Stage::Slave && info.slave_broker => {
                 return Ok(Flow::Slave);
+            }
+            Command::BrokerInfo(info) if self.stage == Stage::Negotiated && info.network_connection => {
+                return self.bridge_begins(core, &info, request);
             }
             Command::ConnectionInfo(info) => return self.connect(core, &info, request, push),
             Command::KeepAliveInfo(info) => {
@@ -180,6 +198,8 @@ impl Session {
             Command::MessagePull(pull) => self.pull(core, &pull)?,
             Command::ConsumerControl(control) => self.control(core, &control)?,
             Command::FlushCommand(_)
+            // What a bridge with syncDurableSubs sends to whoever may bridge back.
+            | Command::BrokerSubscriptionInfo(_)
             | Command::ControlCommand(_)
             | Command::Response(_)
             | Command::ConnectionError(_)
@@ -191,6 +211,29 @@ impl Session {
         }
         core.answer(self.key, request, Ok(()));
         Ok(())
+    }
+
+    /// A broker says who it is, before its bridge connects as a client does.
+    fn bridge_begins(
+        &mut self,
+        core: &mut Core,
+        info: &BrokerInfo,
+        request: Option<RequestId>,
+    ) -> Result<Flow, Failure> {
+        if self.bridge.is_some() {
+            return Err(protocol("a second BrokerInfo"));
+        }
+        match Peer::introduced(info, &self.own_id) {
+            Ok(peer) => {
+                self.bridge = Some(peer);
+                core.answer(self.key, request, Ok(()));
+                Ok(Flow::Continue)
+            }
+            Err(failure) => {
+                core.answer(self.key, request, Err(failure.clone()));
+                Ok(Flow::Refused(failure))
+            }
+        }
     }
 
     fn connect(
@@ -214,12 +257,17 @@ impl Session {
             user: info.user_name.as_ref().map(string),
             remote: self.remote.clone(),
             reconnect: info.failover_reconnect,
+            bridge: self.bridge.as_ref().map(Peer::key),
         };
         if let Err(failure) = core.connect(self.key, spec) {
             core.answer(self.key, request, Err(failure.clone()));
             return Ok(Flow::Refused(failure));
         }
         self.stage = Stage::Connected(id);
+        // Nobody hears of subscriptions before it was let in.
+        if let Some(peer) = self.bridge.as_ref().filter(|peer| peer.wants_subscriptions(self.version)) {
+            push(Outgoing::Command(subscriptions(core, peer, &self.own_id).into()));
+        }
         if info.manageable {
             push(Outgoing::Command(ConnectionControl::default().into()));
         }
@@ -521,38 +569,4 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// What the broker called a message when it sent it. Clients give it back as they got it.
-fn message_id(id: &WireMessageId) -> MessageId {
-    MessageId(id.broker_sequence_id as u64)
-}
-
-fn last_delivered(sequence: i64) -> LastDelivered {
-    match sequence {
-        RemoveInfo::LAST_DELIVERED_UNKNOWN => LastDelivered::Unknown,
-        sequence if sequence > 0 => LastDelivered::Message(MessageId(sequence as u64)),
-        _ => LastDelivered::Nothing,
-    }
-}
-
-fn local_transaction(id: &WireTransactionId) -> Result<TransactionId, Failure> {
-    match id {
-        WireTransactionId::Local(id) => Ok(TransactionId {
-            client: id.connection_id.as_ref().map(|connection| string(&connection.value)).unwrap_or_default(),
-            number: id.value,
-        }),
-        WireTransactionId::Xa(_) => {
-            let message = "XA transactions are not supported by this version";
-            Err(Failure::new(FailureKind::NotSupported, message))
-        }
-    }
-}
-
-fn missing(command: &str, what: &str) -> Failure {
-    protocol(&format!("{command} without {what}"))
-}
-
-fn protocol(what: &str) -> Failure {
-    Failure::new(FailureKind::General, format!("Protocol violation: {what}"))
 }

@@ -3,10 +3,16 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use kahawai_openwire::connection::RemoveInfo;
 use kahawai_openwire::destination::{Destination, DestinationKind};
+use kahawai_openwire::ids::MessageId as WireMessageId;
 use kahawai_openwire::text::Text;
+use kahawai_openwire::transaction::TransactionId as WireTransactionId;
+use kahawai_store::names::MessageId;
 
 use crate::core::address::{Address, AddressKind};
+use crate::core::failure::{Failure, FailureKind};
+use crate::core::spec::{LastDelivered, TransactionId};
 
 /// Text as the core keeps it.
 pub fn string(text: &Text) -> ByteString {
@@ -60,6 +66,37 @@ pub fn numbered<const N: usize>(name: &str) -> Option<(&str, [i64; N])> {
         rest = before;
     }
     Some((rest, numbers))
+}
+
+/// What the broker called a message when it sent it. Clients give it back as they got it.
+pub fn message_id(id: &WireMessageId) -> MessageId {
+    MessageId(id.broker_sequence_id as u64)
+}
+
+/// How far a consumer had got, as its client says when it closes it.
+pub fn last_delivered(sequence: i64) -> LastDelivered {
+    match sequence {
+        RemoveInfo::LAST_DELIVERED_UNKNOWN => LastDelivered::Unknown,
+        sequence if sequence > 0 => LastDelivered::Message(MessageId(sequence as u64)),
+        _ => LastDelivered::Nothing,
+    }
+}
+
+/// A client's name for a transaction.
+///
+/// # Errors
+/// [`FailureKind::NotSupported`] for one of XA.
+pub fn local_transaction(id: &WireTransactionId) -> Result<TransactionId, Failure> {
+    match id {
+        WireTransactionId::Local(id) => Ok(TransactionId {
+            client: id.connection_id.as_ref().map(|connection| string(&connection.value)).unwrap_or_default(),
+            number: id.value,
+        }),
+        WireTransactionId::Xa(_) => {
+            let message = "XA transactions are not supported by this version";
+            Err(Failure::new(FailureKind::NotSupported, message))
+        }
+    }
 }
 
 #[cfg(test)]

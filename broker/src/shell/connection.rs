@@ -66,6 +66,8 @@ struct Connection {
     refused_at: Option<Instant>,
     /// Whether the peer is a Kahawai that could be a slave.
     peer_replicates: bool,
+    /// Whether the log says that a bridge has come.
+    bridge_told: bool,
 }
 
 /// Serves a connection until it ends.
@@ -81,7 +83,8 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
     hub.register(&outbox);
     let mut connection = Connection {
         peer,
-        session: Session::new(key, format!("tcp://{peer}"), hub.durable()),
+        session: Session::new(key, format!("tcp://{peer}"), hub.durable(), hub.origin.broker_id.clone()),
+        bridge_told: false,
         decoder,
         received: BytesMut::new(),
         negotiated,
@@ -97,6 +100,9 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
     };
     let end = connection.run().await;
     hub.unregister(key);
+    if let Some(bridge) = connection.session.bridge() {
+        tracing::info!(%peer, "no longer bridged by {bridge}");
+    }
     match end {
         End::HandedOver => {}
         End::Quiet => tracing::debug!(%peer, "connection closed"),
@@ -213,7 +219,8 @@ impl Connection {
             if let Some(end) = broken {
                 return Err(end);
             }
-            if self.paused {
+            // Who was refused may have said more, as bridges do without waiting: it is not looked at.
+            if self.paused || self.refused_at.is_some() {
                 return Ok(());
             }
         }
@@ -277,6 +284,10 @@ impl Connection {
         });
         self.paused = !may_read;
         hub.flush(&outbox);
+        if let Some(bridge) = self.session.bridge().filter(|_| !self.bridge_told) {
+            tracing::info!(peer = %self.peer, "bridged by {bridge}");
+            self.bridge_told = true;
+        }
         match outcome {
             Ok(Flow::Continue) => Ok(()),
             Ok(Flow::Negotiate(info)) => self.negotiate(&info),

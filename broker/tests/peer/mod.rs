@@ -198,8 +198,15 @@ impl Peer {
     }
 
     pub async fn write(&mut self, command: &Command) {
+        self.write_all(std::slice::from_ref(command)).await;
+    }
+
+    /// Writes several at once, without waiting for what is said to the first.
+    pub async fn write_all(&mut self, commands: &[Command]) {
         let mut out = BytesMut::new();
-        self.wire.encode(command, &mut out).unwrap();
+        for command in commands {
+            self.wire.encode(command, &mut out).unwrap();
+        }
         self.stream.write_all(&out).await.unwrap();
     }
 

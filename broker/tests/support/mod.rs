@@ -246,6 +246,7 @@ impl World {
         self.next_connection += 1;
         let key = ConnectionKey(self.next_connection);
         let spec = ConnectionSpec {
+            bridge: None,
             name: name.into(),
             client_id: client_id.into(),
             user: None,

@@ -18,7 +18,8 @@ impl Core {
     /// A client connects.
     ///
     /// A connection of the same name is taken over: the older one is told to end, as ActiveMQ does when a client
-    /// comes back before its loss was noticed. A client id that another connection uses is refused.
+    /// comes back before its loss was noticed. A client id that another connection uses is refused, unless both are of one network connector
+    /// of one broker: its bridge was built anew, under another name.
     ///
     /// # Errors
     /// [`FailureKind::InvalidClientId`].
@@ -31,6 +32,15 @@ impl Core {
         }
         if let Some(stale) = self.names.get(&spec.name).copied().filter(|stale| *stale != key) {
             let reason = format!("the same client connected again as {}", spec.remote);
+            self.effects.events.push((stale, Event::Close { reason }));
+            self.disconnect(stale, LastDelivered::Unknown, false);
+        }
+        let is_same_bridge = |holder: &ConnectionKey| {
+            spec.bridge.is_some()
+                && self.connections.get(holder).is_some_and(|holder| holder.spec.bridge == spec.bridge)
+        };
+        if let Some(stale) = self.clients.get(&spec.client_id).copied().filter(is_same_bridge) {
+            let reason = format!("the same bridge connected again as {}", spec.remote);
             self.effects.events.push((stale, Event::Close { reason }));
             self.disconnect(stale, LastDelivered::Unknown, false);
         }

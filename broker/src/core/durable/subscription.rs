@@ -87,6 +87,16 @@ impl Core {
         Ok(())
     }
 
+    /// The durable subscriptions, each with its consumer if it has one.
+    pub(crate) fn durable_subscriptions(
+        &self,
+    ) -> impl Iterator<Item = (&DurableName, &Durable, Option<&ConsumerSpec>)> {
+        self.durables.iter().map(|(name, durable)| {
+            let consumer = durable.consumer.and_then(|key| self.consumers.get(&key));
+            (name, durable, consumer.map(|consumer| &consumer.spec))
+        })
+    }
+
     fn make_durable(&mut self, name: &DurableName, spec: &ConsumerSpec) {
         let address = spec.address.clone();
         let durable = Durable {

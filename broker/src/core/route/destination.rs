@@ -25,8 +25,7 @@ impl Core {
             return Ok(key);
         }
         if address.kind.is_temporary() {
-            let message = format!("The destination {address} does not exist.");
-            return Err(Failure::new(FailureKind::NoDestination, message));
+            return Err(Failure::new(FailureKind::NoDestination, address.to_string()));
         }
         self.check_name("destination", &address.name)?;
         if address.name.is_empty() {

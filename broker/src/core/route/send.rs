@@ -47,8 +47,7 @@ impl Core {
         let parts = self.checked_parts(&sending.address)?;
         for part in parts.iter() {
             if part.kind.is_temporary() && !self.directory.has(part) {
-                let message = format!("The destination {part} does not exist.");
-                return Err(Failure::new(FailureKind::NoDestination, message));
+                return Err(Failure::new(FailureKind::NoDestination, part.to_string()));
             }
             if part.is_advisory() {
                 let message = format!("{part} is for the broker's own announcements");

@@ -1,4 +1,4 @@
-//! Java's properties files.
+//! Java's properties format: `networkProperties` in a BrokerInfo, and files.
 
 use std::collections::BTreeMap;
 
@@ -61,14 +61,20 @@ fn plain(text: &str) -> String {
             Some('r') => made.push('\r'),
             Some('f') => made.push('\u{c}'),
             Some('u') => {
-                let digits: String = rest.clone().take(4).collect();
-                let number = Some(&digits).filter(|digits| digits.chars().count() == 4);
-                match number.and_then(|digits| u32::from_str_radix(digits, 16).ok()) {
-                    Some(number) => {
-                        made.push(char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER));
-                        rest.nth(3);
+                let Some(first) = unit(rest.clone()) else {
+                    made.push('u');
+                    continue;
+                };
+                rest.nth(3);
+                // Java writes what is beyond 16 bits as two.
+                let second = rest.as_str().strip_prefix("\\u").and_then(|rest| unit(rest.chars()));
+                let pair = second.and_then(|second| char::decode_utf16([first, second]).next()?.ok());
+                match pair.filter(|one| one.len_utf16() == 2) {
+                    Some(one) => {
+                        made.push(one);
+                        rest.nth(5);
                     }
-                    None => made.push('u'),
+                    None => made.push(char::from_u32(first.into()).unwrap_or(char::REPLACEMENT_CHARACTER)),
                 }
             }
             Some(other) => made.push(other),
@@ -76,6 +82,12 @@ fn plain(text: &str) -> String {
         }
     }
     made
+}
+
+/// Four hexadecimal digits.
+fn unit(rest: std::str::Chars<'_>) -> Option<u16> {
+    let digits: String = rest.take(4).filter(char::is_ascii_hexdigit).collect();
+    u16::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 4)
 }
 
 #[cfg(test)]
@@ -98,6 +110,9 @@ mod tests {
         let expected: BTreeMap<String, String> =
             expected.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         assert_eq!(made, expected);
+        let beyond = parse(b"a=\\ud83d\\ude00\\u0041\nb=\\ud83d\\u0041\nc=\\ud83d\nd=\\u+041");
+        let found = ["a", "b", "c", "d"].map(|name| &*beyond[name]);
+        assert_eq!(found, ["\u{1f600}A", "\u{fffd}A", "\u{fffd}", "u+041"]);
         assert_eq!(parse(b"a=\xe4").get("a").map(String::as_str), Some("\u{e4}"));
     }
 }
