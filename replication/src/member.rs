@@ -136,6 +136,8 @@ pub struct MemberCourse {
     /// Where the line leads that is followed on.
     followed_at: String,
     /// Where else a master may be, while it follows.
+    /// Whether it serves though another may.
+    is_at_a_risk: bool,
     kept: Option<(Vec<String>, usize)>,
 }
 
@@ -148,6 +150,7 @@ impl MemberCourse {
             stage: Stage::Opening,
             pause: None,
             followed_at: String::new(),
+            is_at_a_risk: false,
             kept: None,
         }
     }
@@ -174,6 +177,11 @@ impl MemberCourse {
             Start::Follow(addresses) => Stage::Following { addresses, index: 0, lost: None },
             Start::Ask(addresses) => Stage::Asking { addresses, index: 0, since: now },
         };
+    }
+
+    /// Whether another may serve that this member does not know of, when it is to serve: [`crate::master::Replicated::doubt_others`].
+    pub fn is_at_a_risk(&self) -> bool {
+        self.is_at_a_risk
     }
 
     /// What the store says, as far as is known.
@@ -361,12 +369,14 @@ impl MemberCourse {
 
     /// What came of the step at the arbiter, or without one.
     pub fn promoted(&mut self, result: Result<Record, NotPromoted>, now: Duration) {
-        let Stage::TakingOver { lost, at_a_risk, record } = &mut self.stage else { return };
+        let Stage::TakingOver { lost, at_a_risk, .. } = &mut self.stage else { return };
         match result {
-            Ok(record) => self.stage = Stage::Ready(Do::Serve(Some(record))),
+            Ok(record) => {
+                self.is_at_a_risk = *at_a_risk;
+                self.stage = Stage::Ready(Do::Serve(Some(record)));
+            }
             Err(NotPromoted::Unreachable) => {
                 self.pause = Some(PAUSE * 5);
-                let _ = (at_a_risk, record);
                 // The master may come back meanwhile.
                 if let Some((addresses, lost)) = lost.take() {
                     self.stage = Stage::Following { addresses, index: 0, lost: Some(lost) };

@@ -491,6 +491,41 @@ fn a_former_master_is_told_where_to_cut() {
     assert_equal(&b.store, &fresh);
 }
 
+/// The other one may begin to serve in the same moment, and be found by nobody before its connectors are open.
+#[test]
+fn who_serves_at_a_risk_answers_nobody_before_it_looked_for_the_other_with_its_connectors_open() {
+    let store = empty();
+    {
+        let a = master(A, with_queue());
+        let mut linked = Linked::dial(&a, 1, &store, |_| ());
+        linked.until_in_sync();
+        let sent = send(&*a.replicated, 1);
+        linked.until("answered", |_| sent.try_recv().is_ok());
+    }
+    let b = master(B, store);
+    let record = standing(&*b.store).record.unwrap().promote(B).unwrap();
+    let (sender, begun) = sync_channel(1);
+    b.replicated.begin(record, Completion::new(move |result| drop(sender.send(result))));
+    begun.recv().unwrap().unwrap();
+    b.replicated.doubt_others();
+    // What was there before is not in doubt: the broker begins with it, and opens its connectors.
+    assert_eq!(b.replicated.recover_wait().unwrap().destinations[0].messages, 1);
+    assert_eq!(seen(&*b.replicated), [1]);
+    assert_eq!(b.replicated.heard_of_slave(), Some(None), "nothing is proven");
+    b.replicated.look_for_others();
+    assert_eq!(*b.asked.log.lock().unwrap(), ["in doubt"]);
+    let answer = send(&*b.replicated, 2);
+    until("taken", || seen(&*b.store) == [1, 2]);
+    assert!(answer.try_recv().is_err());
+    assert_eq!(seen(&*b.replicated), [1]);
+    b.replicated.go_on_alone();
+    answer.recv().unwrap().unwrap();
+    assert_eq!(seen(&*b.replicated), [1, 2]);
+    assert_eq!(b.replicated.heard_of_slave(), None);
+    b.replicated.look_for_others();
+    assert_eq!(b.asked.log.lock().unwrap().len(), 1, "nobody is in doubt");
+}
+
 #[test]
 fn who_cannot_be_a_slave_is_told_why() {
     let a = master(A, with_queue());

@@ -77,7 +77,9 @@ pub(super) async fn hold_store(
     status.damage(&damage);
     let pairing = &pairing.of_store(identity);
     match holding.follow(pairing, &store).await? {
-        pair::Came::Serve(standing, record) => holding.serve(pairing, store, *standing, record).await,
+        pair::Came::Serve { standing, record, at_a_risk } => {
+            holding.serve(pairing, store, *standing, record, at_a_risk).await
+        }
         came => {
             let store: Arc<dyn Store> = store;
             close(&store).await?;
@@ -93,7 +95,7 @@ pub(super) async fn hold_store(
                     status.master_gone();
                     Ok(Ended::Stopped)
                 }
-                pair::Came::Stopped | pair::Came::Serve(..) => {
+                pair::Came::Stopped | pair::Came::Serve { .. } => {
                     release(&holding.hold).await?;
                     Ok(Ended::Stopped)
                 }
@@ -172,6 +174,7 @@ impl Holding<'_> {
         store: Arc<dyn Replica>,
         standing: Standing,
         record: Option<Record>,
+        at_a_risk: bool,
     ) -> Result<Ended, Failure> {
         let own = Arc::clone(&self.hold);
         let (lost, mut is_lost) = oneshot::channel();
@@ -181,14 +184,15 @@ impl Holding<'_> {
         }));
         self.status.master(own.epoch());
         let (pairing, hold, inner) = (pairing.clone(), Arc::clone(&own), Arc::clone(&store));
-        let mut served = match blocking(move || pair::serve(&pairing, inner, hold, standing, record)).await? {
-            Ok(served) => served,
-            Err(problem) => {
-                let store: Arc<dyn Store> = store;
-                close(&store).await?;
-                return self.failed(Failure::new(Exit::StoreFailed, problem)).await;
-            }
-        };
+        let mut served =
+            match blocking(move || pair::serve(&pairing, inner, hold, standing, record, at_a_risk)).await? {
+                Ok(served) => served,
+                Err(problem) => {
+                    let store: Arc<dyn Store> = store;
+                    close(&store).await?;
+                    return self.failed(Failure::new(Exit::StoreFailed, problem)).await;
+                }
+            };
         let store = Arc::clone(&served.store);
         let config = BrokerConfig {
             open_files_max: descriptors::limit(),
@@ -204,6 +208,7 @@ impl Holding<'_> {
                 return ended;
             }
         };
+        served.opened();
         self.status.ready(broker.addresses());
 
         let mut stepped_down = pin!(broker.stepped_down());

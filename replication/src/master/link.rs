@@ -161,11 +161,7 @@ impl Link {
             return Duration::ZERO;
         }
         let somebody_sends = std::mem::take(&mut self.somebody_sends);
-        if somebody_sends {
-            (now.saturating_sub(self.burst) / 2).min(REST_MAX)
-        } else {
-            Duration::ZERO
-        }
+        if somebody_sends { (now.saturating_sub(self.burst) / 2).min(REST_MAX) } else { Duration::ZERO }
     }
 
     /// The copy is gone on with.

@@ -170,6 +170,26 @@ impl Replicated {
         self.shared.inner.commit(Batch::new(operations), done);
     }
 
+    /// Takes the other member for one that may serve since, though it was not found: nobody is answered before it was looked for once more, with this one's
+    /// connectors open ([`Replicated::look_for_others`]). Two that have waited for each other in vain may begin to serve in the same moment, and each find
+    /// the other's closed. To be called once the term is begun, before anything else.
+    pub fn doubt_others(&self) {
+        let mut state = self.shared.lock();
+        let me = self.shared.me.member;
+        if let Some(other) = state.standing.members.keys().copied().find(|member| *member != me) {
+            state.begin_doubt(other);
+        }
+    }
+
+    /// The connectors are open: has the other member looked for, if it is in doubt.
+    pub fn look_for_others(&self) {
+        let state = self.shared.lock();
+        let Some(other) = state.doubt else { return };
+        let known = state.standing.members.get(&other).cloned().unwrap_or_default();
+        drop(state);
+        self.shared.overseer.in_doubt(other, &known, true);
+    }
+
     /// A member dialled.
     pub fn accept(&self, key: LineKey, line: Arc<dyn Line>, hello: Hello) {
         self.shared.accept(key, line, hello);

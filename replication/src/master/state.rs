@@ -165,6 +165,13 @@ impl State {
         self.confirmed
     }
 
+    /// What was taken so far is here; for what comes from now on, somebody is waited for that is not there.
+    pub(super) fn begin_doubt(&mut self, slave: Member) {
+        self.confirmed = self.last_taken;
+        self.waits = true;
+        self.doubt = Some(slave);
+    }
+
     /// The slave is out: nobody waits for it any more.
     pub(super) fn stop_waiting(&mut self) {
         self.waits = false;

@@ -313,7 +313,8 @@ impl Process {
         }
         let standing = self.course.standing().clone();
         let (me, store, wake) = (self.me(), self.replica(), self.wake());
-        let serving = Serving::begin(&self.setup, &me, store, standing, record, &wake, context);
+        let mut serving = Serving::begin(&self.setup, &me, store, standing, record, &wake, context);
+        serving.at_a_risk = self.course.is_at_a_risk();
         self.doing = Doing::Serving(Box::new(serving));
     }
 

@@ -91,6 +91,8 @@ pub(crate) struct Serving {
     doubt: Option<Doubt>,
     watch: Option<Dial>,
     pub(crate) was_ready: bool,
+    /// Whether another may serve that was not found.
+    pub(crate) at_a_risk: bool,
     /// Until when it waits for its slave, to leave then.
     leaves_by: Option<Duration>,
 }
@@ -124,6 +126,7 @@ impl Serving {
             watch: None,
             was_ready: false,
             leaves_by: None,
+            at_a_risk: false,
         };
         serving.replicated.tick(context.now());
         match record {
@@ -137,12 +140,18 @@ impl Serving {
     }
 
     pub(crate) fn begun(&mut self, context: &mut Context<'_>) {
+        if self.at_a_risk {
+            self.replicated.doubt_others();
+        }
         self.broker.begin(context);
     }
 
     pub(crate) fn stored(&mut self, stored: Stored, context: &mut Context<'_>) -> Result<(), StoreError> {
         if self.broker.stored(stored, context)? {
             context.listen(PORT);
+            if self.at_a_risk {
+                self.replicated.look_for_others();
+            }
             self.was_ready = true;
             context.note(format_args!("serves {:?}", self.replicated.status()));
             self.watch_on(context);

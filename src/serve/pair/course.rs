@@ -31,8 +31,8 @@ const REMIND: Duration = Duration::from_secs(60);
 
 /// What a course came to.
 pub(in crate::serve) enum Came {
-    /// It serves: in a pair by this record, whose term is to be begun.
-    Serve(Box<Standing>, Option<Record>),
+    /// It serves: in a pair by this record, whose term is to be begun; whether another may serve that is not known of.
+    Serve { standing: Box<Standing>, record: Option<Record>, at_a_risk: bool },
     /// The store is to be closed and opened so; an emptied one is to hold this, so that whoever opens it finds the others.
     Reopen(Opening, Vec<Operation>),
     /// It was asked to stop.
@@ -86,7 +86,10 @@ impl Run<'_> {
                 return Came::Stopped;
             }
             match self.course.what_next() {
-                Do::Serve(record) => return Came::Serve(Box::new(self.course.standing().clone()), record),
+                Do::Serve(record) => {
+                    let standing = Box::new(self.course.standing().clone());
+                    return Came::Serve { standing, record, at_a_risk: self.course.is_at_a_risk() };
+                }
                 Do::Reopen(opening) => return Came::Reopen(opening, self.course.remembered()),
                 Do::Stop => return Came::MasterGone,
                 Do::Fail(problem) => return Came::Failed(problem),

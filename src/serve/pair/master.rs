@@ -59,6 +59,13 @@ pub(in crate::serve) struct Served {
 }
 
 impl Served {
+    /// The connectors are open.
+    pub(in crate::serve) fn opened(&self) {
+        if let Some(replicated) = self.pair.replicated() {
+            replicated.look_for_others();
+        }
+    }
+
     /// Ends what runs beside. To be called when the store is closed. Blocks, for as long as a dial under way takes.
     pub(in crate::serve) fn end(self) {
         self.pair.is_over.store(true, Ordering::Release);
@@ -97,6 +104,7 @@ pub(in crate::serve) fn serve(
     hold: Arc<dyn Hold>,
     standing: Standing,
     record: Option<Record>,
+    at_a_risk: bool,
 ) -> Result<Served, String> {
     let (told, hears) = channel();
     let (ended, has_ended) = oneshot::channel();
@@ -123,6 +131,11 @@ pub(in crate::serve) fn serve(
         replicated.begin(record, Completion::new(move |result| drop(sender.send(result))));
         let begun = begun.recv().map_err(|error| error.to_string())?;
         begun.map_err(|error| format!("the term cannot be begun: {error}"))?;
+        if at_a_risk {
+            replicated.doubt_others();
+            // Begun anew once the connectors are open; but opening them may need an answer.
+            replicated.look_for_others();
+        }
     }
     let mut threads = Vec::new();
     let start = |name: &str, work: Box<dyn FnOnce() + Send>| {
