@@ -2,12 +2,14 @@
 //!
 //! | module | what it does | what it must not know |
 //! |---|---|---|
+//! | [`bridge`] | decides what crosses to another broker | sockets, threads, clocks |
 //! | [`core`] | decides | sockets, threads, clocks, OpenWire |
 //! | [`openwire`] | translates commands to calls of the core, and its events to commands | sockets, threads, clocks |
 //! | [`shell`] | acts: sockets, tasks, time, the store's completions | what a message means |
 //!
 //! Start with [`shell::broker::Broker`]; the way of a message through the files is told in `README.md`.
 
+pub mod bridge;
 pub mod core;
 pub mod openwire;
 pub mod shell;

@@ -72,6 +72,18 @@ pub struct ConsumerSpec {
     pub subscription: Option<ByteString>,
     /// What it stands for, where it is another broker's.
     pub network: Option<Arc<NetworkDemand>>,
+    /// Which messages may not go there, where it is a bridge's.
+    pub leaves_out: Option<LeavesOut>,
+}
+
+/// Says of a message whether a consumer leaves it out, by what the consumer's own protocol knows of it.
+#[derive(Clone)]
+pub struct LeavesOut(pub Arc<dyn Fn(&Message) -> bool + Send + Sync>);
+
+impl std::fmt::Debug for LeavesOut {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("…")
+    }
 }
 
 /// What a broker's consumer tells of those it stands for. It is told again in advisories, and by it loops are found out.

@@ -281,6 +281,18 @@ fn read_path(mut bytes: &[u8]) -> Option<Vec<Arc<BrokerId>>> {
     Some(path)
 }
 
+/// The ids of the brokers that a stored message has passed.
+pub(super) fn passed(stored: &Stored) -> impl Iterator<Item = &[u8]> {
+    let path = stored.header.extras.iter().find(|(tag, _)| *tag == BROKER_PATH);
+    let mut rest: &[u8] = path.map_or(&[], |(_, bytes)| bytes);
+    std::iter::from_fn(move || {
+        let (length, behind) = rest.split_first_chunk::<4>()?;
+        let (id, behind) = behind.split_at_checked(u32::from_be_bytes(*length) as usize)?;
+        rest = behind;
+        Some(id)
+    })
+}
+
 fn blob_bytes(blob: &BlobReference) -> Bytes {
     let mut bytes = Vec::new();
     for text in [&blob.remote_blob_url, &blob.mime_type] {

@@ -14,11 +14,12 @@ use kahawai_openwire::text::Text;
 
 use super::advisory::consumer_id;
 use super::failure::missing;
+use super::message::passed;
 use super::translate::{destination, string, text};
 use crate::core::Core;
 use crate::core::address::{Address, AddressKind};
 use crate::core::failure::{Failure, FailureKind};
-use crate::core::spec::{BridgeKey, NetworkDemand};
+use crate::core::spec::{BridgeKey, LeavesOut, NetworkDemand};
 
 /// The name of a network connector that has none.
 const UNNAMED: &str = "NC";
@@ -153,4 +154,19 @@ pub(super) fn demand(info: &ConsumerInfo) -> Option<Arc<NetworkDemand>> {
     };
     // Clients' consumers, nearly all, tell nothing of this.
     (info.network_subscription || path.is_some() || consumers.is_some()).then(|| Arc::new(demand()))
+}
+
+/// Which messages may not go to a bridge's broker: those that were there, and those that have come too far.
+pub(super) fn leaves_out(info: &ConsumerInfo) -> Option<LeavesOut> {
+    let filter = info.additional_predicate.as_ref()?;
+    let there = filter.network_broker_id.clone();
+    let far = usize::try_from(filter.message_ttl).unwrap_or(usize::MAX);
+    Some(LeavesOut(Arc::new(move |message| {
+        let mut hops = 0;
+        let was_there = passed(message).any(|id| {
+            hops += 1;
+            there.as_ref().is_some_and(|there| there.value.as_bytes() == id)
+        });
+        was_there || hops >= far
+    })))
 }

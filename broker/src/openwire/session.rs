@@ -19,7 +19,7 @@ use kahawai_openwire::transaction::TransactionInfo;
 
 use super::failure::{missing, protocol};
 use super::message::to_stored;
-use super::network::{Peer, demand, subscriptions};
+use super::network::{Peer, demand, leaves_out, subscriptions};
 use super::not_yet::{tell_of_consumer, tell_of_message};
 use super::outgoing::Outgoing;
 use super::stage::Stage;
@@ -326,6 +326,7 @@ impl Session {
             selector: info.selector.as_ref().map(string),
             subscription: info.subscription_name.as_ref().map(string),
             network: demand(info),
+            leaves_out: leaves_out(info),
         };
         push(Outgoing::Consumer(key, Arc::clone(&id)));
         core.add_consumer(self.key, key, spec, request);

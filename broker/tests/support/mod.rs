@@ -382,6 +382,7 @@ pub fn consumer_spec(address: &Address, prefetch: u32) -> ConsumerSpec {
         selector: None,
         subscription: None,
         network: None,
+        leaves_out: None,
     }
 }
 

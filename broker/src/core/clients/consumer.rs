@@ -53,7 +53,7 @@ impl Core {
                 return Err(Failure::new(FailureKind::IllegalState, message));
             }
             let own = spec.no_local.then(|| connection.spec.name.clone());
-            Filter::new(spec.selector.as_deref(), own)?
+            Filter::new(spec.selector.as_deref(), own, spec.leaves_out.clone())?
         };
         let parts = self.checked_parts(&spec.address)?.into_owned();
         for part in parts.iter().filter(|part| part.kind.is_temporary()) {

@@ -65,6 +65,7 @@ mod tests {
             selector: None,
             subscription: durable.then(|| "s".into()),
             network: None,
+            leaves_out: None,
         }
     }
 

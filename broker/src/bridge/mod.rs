@@ -1,0 +1,30 @@
+//! A network connector's bridge decides here: which messages of this broker cross to another, and what is said to both for that.
+//!
+//! A bridge has two lines: one to its own broker, whose ordinary client it is, and one to the broker at the other end. It is told what comes over
+//! them and gives orders. It knows no socket, clock or thread; whoever carries it dials, waits and writes.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`options`] | what a network connector is told, by ActiveMQ's names |
+//! | [`pattern`] | which names a pattern stands for, and whether all of another's |
+//! | [`demand`] | who wants what over there, and what is consumed here for it |
+//! | [`speech`] | what an initiator says of itself |
+//! | [`machine`] | the bridge |
+//! | [`retry`] | when a broken one is built anew, and what is said of it |
+//!
+//! What is sent is what ActiveMQ 5.17 sends as the initiator, but for this: an answer is asked for to the last command of the opening, so that a
+//! bridge which was refused is not taken for one that stands; and to each subscription here, so that one which is refused ends no other's.
+
+pub mod demand;
+pub mod machine;
+pub mod options;
+pub mod pattern;
+pub mod retry;
+mod speech;
+#[cfg(test)]
+mod tests;
+
+pub use machine::{Bridge, Order, Side};
+pub use options::{NetworkConnector, Remote, RetryOptions};
+pub use retry::Retry;
+pub use speech::Us;

@@ -1,0 +1,193 @@
+//! What a network connector is told. Names and defaults are ActiveMQ's.
+
+use std::time::Duration;
+
+use super::pattern::{contains, overlap};
+use crate::core::address::Address;
+
+/// A text that no log line has.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("…")
+    }
+}
+
+/// A broker at the other end, by where it listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Name or address of the host; an IPv6 address without its brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// `connectionTimeout`: how long it may take to connect, and then to say who it is.
+    pub connection_timeout: Duration,
+    /// `wireFormat.maxInactivityDuration`: after what silence the line is given up; zero for never.
+    pub max_inactivity_duration: Duration,
+    /// `wireFormat.maxInactivityDurationInitalDelay` (sic).
+    pub max_inactivity_duration_initial_delay: Duration,
+    /// `wireFormat.maxFrameSize`, in bytes.
+    pub max_frame_size: usize,
+}
+
+impl Remote {
+    /// A broker there, with all else as by default.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self {
+            host: host.into(),
+            port,
+            connection_timeout: Duration::from_secs(30),
+            max_inactivity_duration: Duration::from_secs(30),
+            max_inactivity_duration_initial_delay: Duration::from_secs(10),
+            max_frame_size: 100 << 20,
+        }
+    }
+}
+
+impl std::fmt::Display for Remote {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.host.contains(':') {
+            true => write!(formatter, "tcp://[{}]:{}", self.host, self.port),
+            false => write!(formatter, "tcp://{}:{}", self.host, self.port),
+        }
+    }
+}
+
+/// When a bridge that broke is built anew: the options of `static:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryOptions {
+    /// `initialReconnectDelay`.
+    pub initial_reconnect_delay: Duration,
+    /// `maxReconnectDelay`.
+    pub max_reconnect_delay: Duration,
+    /// `useExponentialBackOff`: whether each failure makes the next wait longer.
+    pub use_exponential_back_off: bool,
+    /// `backOffMultiplier`: by what factor.
+    pub back_off_multiplier: u32,
+    /// `maxReconnectAttempts`: after how many failures in a row it is given up; 0 for never.
+    pub max_reconnect_attempts: u32,
+    /// `minConnectTime`: a bridge that stood for less has failed, as one that never stood.
+    pub min_connect_time: Duration,
+}
+
+impl Default for RetryOptions {
+    fn default() -> Self {
+        Self {
+            initial_reconnect_delay: Duration::from_secs(1),
+            max_reconnect_delay: Duration::from_secs(30),
+            use_exponential_back_off: true,
+            back_off_multiplier: 2,
+            max_reconnect_attempts: 0,
+            min_connect_time: Duration::from_secs(5),
+        }
+    }
+}
+
+/// A network connector: one-way bridges from this broker, one to each of the others that it names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkConnector {
+    /// `name`: part of the client ids here and there.
+    pub name: String,
+    /// Whom to bridge to: what is in the brackets of `static:(…)`.
+    pub remotes: Vec<Remote>,
+    /// When a broken one is tried again.
+    pub retry: RetryOptions,
+    /// `messageTTL`: how many brokers a message may have passed and still cross, less one; -1 is any number.
+    pub message_ttl: i32,
+    /// `consumerTTL`: the same of a consumer's demand.
+    pub consumer_ttl: i32,
+    /// `conduitSubscriptions`: whether all consumers of a destination over there are one here.
+    pub conduit_subscriptions: bool,
+    /// `conduitNetworkQueueSubscriptions`: also those that stand for consumers behind that broker.
+    pub conduit_network_queue_subscriptions: bool,
+    /// `decreaseNetworkConsumerPriority`: whether consumers here are served first.
+    pub decrease_network_consumer_priority: bool,
+    /// `consumerPriorityBase`: the priority of consumers over there then.
+    pub consumer_priority_base: i8,
+    /// `prefetchSize`: how many messages of each subscription may be on their way at a time.
+    pub prefetch_size: u32,
+    /// `advisoryPrefetchSize`: how many advisories are sent ahead; 0 for as many as messages.
+    pub advisory_prefetch_size: u32,
+    /// `advisoryAckPercentage`: after which part of them they are acknowledged.
+    pub advisory_ack_percentage: u32,
+    /// `alwaysSyncSend`: whether messages that are not persistent wait for their answer too.
+    pub always_sync_send: bool,
+    /// `dispatchAsync`: told to the broker here, to which it means nothing.
+    pub dispatch_async: bool,
+    /// `staticBridge`: whether only what is included statically crosses, and nobody's demand is asked for.
+    pub static_bridge: bool,
+    /// `destinationFilter`: the advisories that are asked for, instead of what follows from the included destinations.
+    pub destination_filter: Option<String>,
+    /// `clientIdToken`: what stands between the parts of client ids.
+    pub client_id_token: String,
+    /// `excludedDestinations`: patterns of what never crosses.
+    pub excluded_destinations: Vec<Address>,
+    /// `dynamicallyIncludedDestinations`: patterns of what may cross where somebody wants it; where there are none, everything.
+    pub dynamically_included_destinations: Vec<Address>,
+    /// `staticallyIncludedDestinations`: what crosses whether anybody wants it or not.
+    pub statically_included_destinations: Vec<Address>,
+    /// `userName`: here, and over there where `remoteUserName` says nothing.
+    pub user_name: Option<String>,
+    /// `password`: the same.
+    pub password: Option<Secret>,
+    /// `remoteUserName`.
+    pub remote_user_name: Option<String>,
+    /// `remotePassword`.
+    pub remote_password: Option<Secret>,
+}
+
+impl Default for NetworkConnector {
+    fn default() -> Self {
+        Self {
+            name: "NC".to_owned(),
+            remotes: Vec::new(),
+            retry: RetryOptions::default(),
+            message_ttl: 1,
+            consumer_ttl: 1,
+            conduit_subscriptions: true,
+            conduit_network_queue_subscriptions: false,
+            decrease_network_consumer_priority: true,
+            consumer_priority_base: -5,
+            prefetch_size: 1000,
+            advisory_prefetch_size: 0,
+            advisory_ack_percentage: 75,
+            always_sync_send: true,
+            dispatch_async: true,
+            static_bridge: false,
+            destination_filter: None,
+            client_id_token: "_".to_owned(),
+            excluded_destinations: Vec::new(),
+            dynamically_included_destinations: Vec::new(),
+            statically_included_destinations: Vec::new(),
+            user_name: None,
+            password: None,
+            remote_user_name: None,
+            remote_password: None,
+        }
+    }
+}
+
+impl NetworkConnector {
+    /// Whether this may cross, all of it where it is a pattern.
+    pub fn permits(&self, address: &Address) -> bool {
+        let within = |list: &[Address]| list.iter().any(|pattern| contains(pattern, address));
+        if within(&self.excluded_destinations) {
+            return false;
+        }
+        within(&self.statically_included_destinations)
+            || self.dynamically_included_destinations.is_empty()
+            || within(&self.dynamically_included_destinations)
+    }
+
+    /// What is excluded of a pattern, if anything is.
+    pub fn excluded_of(&self, pattern: &Address) -> Option<&Address> {
+        self.excluded_destinations.iter().find(|excluded| pattern.is_pattern() && overlap(excluded, pattern))
+    }
+
+    /// How many advisories are sent ahead.
+    pub fn advisories_ahead(&self) -> u32 {
+        if self.advisory_prefetch_size > 0 { self.advisory_prefetch_size } else { self.prefetch_size }
+    }
+}
