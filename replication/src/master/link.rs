@@ -154,14 +154,14 @@ impl Link {
         self.somebody_sends = true;
     }
 
-    /// How long the copy is to rest, all that was sent of it having been confirmed: half as long as that took, where others send.
+    /// How long the copy is to rest, all that was sent of it having been confirmed: as long as that took, where others send.
     pub(super) fn rest(&mut self, now: Duration) -> Duration {
         let is_copied_to = matches!(self.stage, Stage::Copying { .. });
         if !is_copied_to || !self.outstanding.is_empty() {
             return Duration::ZERO;
         }
         let somebody_sends = std::mem::take(&mut self.somebody_sends);
-        if somebody_sends { (now.saturating_sub(self.burst) / 2).min(REST_MAX) } else { Duration::ZERO }
+        if somebody_sends { now.saturating_sub(self.burst).min(REST_MAX) } else { Duration::ZERO }
     }
 
     /// The copy is gone on with.

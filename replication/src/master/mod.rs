@@ -416,7 +416,7 @@ impl Shared {
         }
     }
 
-    /// A third of the time of a copy is for those who send meanwhile.
+    /// Half of the time of a copy is for those who send meanwhile.
     fn rest_and_send_on(self: &Arc<Self>, key: LineKey) {
         let rest = {
             let mut state = self.lock();
