@@ -1,13 +1,26 @@
 //! Networks of brokers, with real ActiveMQ at the other end.
+//!
+//! A real ActiveMQ 5.17 has a static network connector, one way, to `kahawai serve`: demand here makes messages come from there, each once
+//! and in order, and ends there when it ends here; what it forwards says where it has been. Kills under load lose nothing: what is sent twice
+//! is what was under way when the bridge was cut.
 
 mod support;
 
-use support::broker::Instance;
-use support::{directory, raw};
+use std::path::Path;
 
-/// The id by which other brokers know this one.
-fn broker_id(instance: &Instance) -> String {
-    let info = raw::broker_info(&instance.address());
+use kahawai_openwire::command::{Command, DataStructure};
+use kahawai_openwire::consumer::ConsumerInfo;
+use kahawai_openwire::destination::Destination;
+use rustix::process::Signal;
+use support::broker::{Broker, Instance, failover};
+use support::command::kahawai;
+use support::process::Process;
+use support::raw::Raw;
+use support::{directory, java, raw, tell};
+
+/// The id by which other brokers know the one here.
+fn broker_id(address: &str) -> String {
+    let info = raw::broker_info(address);
     info.broker_id.expect("a broker has an id").value.to_string()
 }
 
@@ -17,14 +30,225 @@ fn the_slave_that_takes_over_and_the_master_that_comes_back_have_one_id() {
     let path = folder.path().join("store");
     let (first, second) = (Instance::new("first", &path), Instance::new("second", &path));
     let mut master = first.serve();
-    let id = broker_id(&first);
+    let id = broker_id(&first.address());
     let slave = second.start();
     slave.wait_slave_of(0, "first");
     master.0.kill();
     slave.wait_ready(0);
-    assert_eq!(broker_id(&second), id);
+    assert_eq!(broker_id(&second.address()), id);
     slave.stop();
     let again = first.serve();
-    assert_eq!(broker_id(&first), id);
+    assert_eq!(broker_id(&first.address()), id);
     again.stop();
+}
+
+/// A real ActiveMQ that bridges, and where its clients connect.
+struct ActiveMq {
+    process: Process,
+    address: String,
+}
+
+impl ActiveMq {
+    fn start(directory: &Path, bridge: &str, duplex: &str) -> Self {
+        // Its own delays are for networks in which nobody waits for a test.
+        let list = |uri: &str| {
+            format!("static:({uri})?initialReconnectDelay=100&maxReconnectDelay=500&minConnectTime=100")
+        };
+        let (bridge, duplex) = (list(bridge), list(duplex));
+        let directory = directory.to_str().expect("UTF-8");
+        let arguments =
+            ["--name", "amq", "--directory", directory, "--bridge", &bridge, "--duplex-bridge", &duplex];
+        let process = java::start("RunActiveMQ", &arguments);
+        let (address, _) = process.wait_since(0, "LISTENING", |line| {
+            let uri = line.strip_prefix("LISTENING tcp://")?.split_whitespace().next()?;
+            Some(uri.to_owned())
+        });
+        Self { process, address }
+    }
+
+    fn uri(&self) -> String {
+        format!("tcp://{}", self.address)
+    }
+
+    /// Hears there of consumers of a destination and of all it may stand for.
+    fn listen(&self, destination: &Destination) -> Raw {
+        let kind = if destination.kind.is_topic() { "Topic" } else { "Queue" };
+        let topic = format!("ActiveMQ.Advisory.Consumer.{kind}.{}", destination.physical_name);
+        let mut listener = Raw::open(&self.address).expect("a connection");
+        listener.open_consumer(&Destination::topic(topic), 100).expect("a consumer");
+        listener
+    }
+}
+
+/// What the next advisory tells.
+fn advised(listener: &mut Raw) -> Command {
+    let message = listener.read_message().expect("an advisory");
+    match &message.data_structure {
+        Some(DataStructure::Command(command)) => command.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until a bridge consumes there.
+fn wait_demand(listener: &mut Raw) -> ConsumerInfo {
+    match advised(listener) {
+        Command::ConsumerInfo(info) => *info,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until it does no more.
+fn wait_no_demand(listener: &mut Raw) {
+    let told = advised(listener);
+    assert!(matches!(told, Command::RemoveInfo(_)), "{told:?}");
+}
+
+/// Messages that are sent there come here, each once and in order, from whatever is consumed here; then nothing comes.
+fn crosses(amq: &ActiveMq, here: &Instance, consumed: &Destination, sent_to: &Destination, persistent: bool) {
+    const MESSAGES: usize = 200;
+    let mut listener = amq.listen(consumed);
+    let mut consumer = Raw::open(&here.address()).expect("a connection");
+    consumer.open_consumer(consumed, 1000).expect("a consumer");
+    let demand = wait_demand(&mut listener);
+    // ActiveMQ knows where the demand comes from: it tells it of its own consumer.
+    assert!(demand.network_subscription, "{demand:?}");
+    let path = demand.broker_path.as_deref().unwrap_or_default();
+    let path: Vec<_> = path.iter().map(|id| id.value.to_string()).collect();
+    assert_eq!(path, [broker_id(&here.address())]);
+
+    let mut producer = Raw::open(&amq.address).expect("a connection");
+    producer.open_producer().expect("a producer");
+    let mut sent = Vec::new();
+    for _ in 0..MESSAGES {
+        let command = producer.message(sent_to, persistent, 100);
+        let Command::Message(message) = &command else { unreachable!("it is a message") };
+        sent.push(message.message_id.clone().expect("an id"));
+        producer.request(command).expect("it is sent");
+    }
+    let mut last = None;
+    let came_from = broker_id(&amq.address);
+    for sent in &sent {
+        let message = consumer.read_message().expect("a message comes");
+        let id = message.message_id.as_ref().expect("an id");
+        assert_eq!(
+            (&id.producer_id, id.producer_sequence_id),
+            (&sent.producer_id, sent.producer_sequence_id)
+        );
+        assert_ne!(message.producer_id, sent.producer_id, "it comes from the bridge");
+        assert_eq!(message.destination.as_deref(), Some(sent_to));
+        let path = message.broker_path.clone().unwrap_or_default();
+        last = Some(message);
+        assert_eq!(path.iter().map(|id| &*id.value).collect::<Vec<_>>(), [&*came_from]);
+    }
+    let last = last.expect("some came");
+    consumer.acknowledge(&last, MESSAGES as i32).expect("they are acknowledged");
+    consumer.close_consumer(1).expect("it is closed");
+    wait_no_demand(&mut listener);
+    if !sent_to.kind.is_topic() {
+        // What is sent from now on stays there.
+        let command = producer.message(sent_to, persistent, 100);
+        producer.request(command).expect("it is sent");
+        let waiting =
+            |uri: &str| kahawai(&["browse", &sent_to.physical_name, "--url", uri, "--json"]).json().len();
+        assert_eq!((waiting(&amq.uri()), waiting(&here.uri())), (1, 0), "{sent_to:?}");
+    }
+}
+
+/// Sends there and consumes here while the broker here is killed again and again: nothing is lost.
+fn survives_kills(amq: &ActiveMq, here: &Instance, mut broker: Broker, folder: &Path) -> Broker {
+    const PRODUCERS: usize = 2;
+    const MESSAGES: usize = 1500;
+    let ledger = |name: &str| folder.join(name).to_str().expect("UTF-8").to_owned();
+    let (sent, received, dead) = (ledger("sent"), ledger("received"), ledger("dead"));
+    let url = failover(&[here]);
+    let (producers, messages) = (PRODUCERS.to_string(), MESSAGES.to_string());
+    let expected = (PRODUCERS * MESSAGES).to_string();
+    let consume = [&*url, "--queue", "killed", "--ledger", &received, "--mode", "auto", "--progress", "10"];
+    let mut consume = java::start("Consume", &[&consume[..], &["--expect", &expected]].concat());
+    consume.wait_line(0, "READY");
+    let uri = amq.uri();
+    let produce = [&*uri, "--queue", "killed", "--ledger", &sent, "--producers", &producers];
+    let mut produce = java::start("Produce", &[&produce[..], &["--messages", &messages]].concat());
+    let mut from = 0;
+    for _ in 0..CUTS {
+        for _ in 0..30 {
+            from = consume.wait_line(from, "PROGRESS").1;
+        }
+        broker.0.kill();
+        broker.assert_sound();
+        broker = here.serve();
+    }
+    assert!(produce.wait_end().success(), "{}", produce.tail());
+    let status = consume.wait_end();
+    assert!(status.success(), "not all came: {status}\n{}", consume.tail());
+    // The client itself buries what it takes for a duplicate after a failover.
+    let bury = ["--queue", "ActiveMQ.DLQ", "--ledger", &dead, "--mode", "auto", "--idle", "1"];
+    java::run("Consume", &[&[&*url], &bury[..]].concat());
+    let verdict =
+        java::run("Verify", &["--sent", &sent, "--received", &received, "--mode", "auto", "--dead", &dead]);
+    let figures = verdict.iter().find(|line| line.starts_with("sent=")).expect("figures");
+    assert!(figures.contains(" lost=0 "), "{figures}");
+    tell(&format!("{CUTS} cuts: {figures}"));
+    broker
+}
+
+/// How often the broker here is killed.
+const CUTS: usize = 3;
+
+#[test]
+fn a_real_activemq_bridges_to_this_broker() {
+    if java::is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let here = Instance::new("here", &folder.path().join("store"));
+    let broker = here.serve();
+    let duplex = Instance::new("duplex", &folder.path().join("duplex"));
+    let refusing = duplex.serve();
+    let mut amq = ActiveMq::start(&folder.path().join("amq"), &here.uri(), &duplex.uri());
+    let (_, from) = broker.0.wait_since(0, "bridged by", |line| {
+        let named = line.contains(" bridged by the network connector NC of the broker amq (ID:");
+        (named && line.contains("127.0.0.1:")).then_some(())
+    });
+    refusing.0.wait_since(0, "duplex", |line| {
+        line.contains("connection refused: duplex=\"true\" is not built yet: the network connector")
+            .then_some(())
+    });
+    assert!(amq.process.is_running(), "{}", amq.process.tail());
+
+    for persistent in [true, false] {
+        let (queue, topic) = (Destination::queue("crossing"), Destination::topic("crossing"));
+        if persistent {
+            crosses(&amq, &here, &queue, &queue, persistent);
+        }
+        crosses(&amq, &here, &topic, &topic, persistent);
+        let below = format!("below.{persistent}");
+        let all = format!("{below}.>");
+        let one = format!("{below}.one");
+        crosses(
+            &amq,
+            &here,
+            &Destination::queue(all.as_str()),
+            &Destination::queue(one.as_str()),
+            persistent,
+        );
+        crosses(
+            &amq,
+            &here,
+            &Destination::topic(all.as_str()),
+            &Destination::topic(one.as_str()),
+            persistent,
+        );
+    }
+    let said = broker.0.said_since(from);
+    assert!(!said.iter().any(|line| line.contains("bridged by")), "the bridge was cut: {said:?}");
+    let broker = survives_kills(&amq, &here, broker, folder.path());
+
+    amq.process.signal(Signal::TERM);
+    amq.process.wait_end();
+    broker.0.wait_since(0, "no longer bridged", |line| {
+        line.contains("no longer bridged by the network connector NC of the broker amq (ID:").then_some(())
+    });
+    broker.stop();
+    refusing.stop();
 }

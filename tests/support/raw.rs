@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use kahawai_openwire::command::Command;
-use kahawai_openwire::connection::{BrokerInfo, ConnectionInfo, SessionInfo};
+use kahawai_openwire::connection::{BrokerInfo, ConnectionInfo, RemoveInfo, SessionInfo};
 use kahawai_openwire::consumer::ConsumerInfo;
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::frame::take_frame;
-use kahawai_openwire::ids::{ConnectionId, ConsumerId, MessageId, ProducerId, SessionId};
-use kahawai_openwire::message::{Message, MessageKind};
+use kahawai_openwire::ids::{ConnectionId, ConsumerId, MessageId, ProducerId, RemovedId, SessionId};
+use kahawai_openwire::message::{Message, MessageAck, MessageKind};
 use kahawai_openwire::negotiation::{Preferences, negotiate};
 use kahawai_openwire::producer::ProducerInfo;
 use kahawai_openwire::text::Text;
@@ -220,8 +220,45 @@ impl Raw {
 
     /// Reads until a message is dispatched.
     pub fn read_dispatch(&mut self) -> io::Result<()> {
-        while !matches!(self.read()?, Command::MessageDispatch(_)) {}
-        Ok(())
+        self.read_message().map(drop)
+    }
+
+    /// Reads until a message is dispatched, and gives it.
+    pub fn read_message(&mut self) -> io::Result<Arc<Message>> {
+        loop {
+            if let Command::MessageDispatch(dispatch) = self.read()? {
+                return dispatch.message.ok_or_else(|| io::Error::other("nothing was dispatched"));
+            }
+        }
+    }
+
+    /// Acknowledges so many messages of the first consumer, of which this is the last.
+    pub fn acknowledge(&mut self, last: &Message, count: i32) -> io::Result<()> {
+        let consumer = ConsumerId { connection_id: self.connection.clone(), session_id: 1, value: 1 };
+        let command_id = self.next_id();
+        self.request(
+            MessageAck {
+                command_id,
+                response_required: true,
+                ack_type: MessageAck::STANDARD,
+                consumer_id: Some(Arc::new(consumer)),
+                destination: last.destination.clone(),
+                last_message_id: last.message_id.clone(),
+                message_count: count,
+                ..MessageAck::default()
+            }
+            .into(),
+        )
+    }
+
+    /// Closes the consumer with this number.
+    pub fn close_consumer(&mut self, number: i64) -> io::Result<()> {
+        let consumer = ConsumerId { connection_id: self.connection.clone(), session_id: 1, value: number };
+        let object_id = Some(RemovedId::Consumer(Arc::new(consumer)));
+        let command_id = self.next_id();
+        self.request(
+            RemoveInfo { command_id, response_required: true, object_id, ..RemoveInfo::default() }.into(),
+        )
     }
 
     /// This side's address, by which the broker's log names it.

@@ -2,6 +2,7 @@ import java.io.File;
 import java.lang.management.ManagementFactory;
 import org.apache.activemq.broker.BrokerFactory;
 import org.apache.activemq.broker.BrokerService;
+import org.apache.activemq.network.NetworkConnector;
 import org.apache.activemq.store.kahadb.KahaDBPersistenceAdapter;
 import org.apache.activemq.store.kahadb.disk.journal.Journal.JournalDiskSyncStrategy;
 
@@ -22,6 +23,8 @@ public final class RunActiveMQ {
         "  --name NAME             broker name (localhost)",
         "  --scheduler             start the delayed-delivery scheduler",
         "  --statistics            answers on ActiveMQ.Statistics.* (StatisticsBrokerPlugin)",
+        "  --bridge URI            a network connector, one way, as static:(tcp://HOST:PORT); of the name NC",
+        "  --duplex-bridge URI     another that wants to be duplex; of the name ND",
         "  --connector OPTIONS     query for the connector's URI, as wireFormat.maxFrameSize=1000000",
         "prints: LISTENING URI pid=N  when it serves (a slave: when it became master)",
         "        STOPPED              after SIGTERM or the line 'stop' on stdin");
@@ -66,6 +69,8 @@ public final class RunActiveMQ {
         boolean scheduler = options.flag("scheduler");
         boolean statistics = options.flag("statistics");
         String connector = options.text("connector", "");
+        String bridge = options.text("bridge", "");
+        String duplex = options.text("duplex-bridge", "");
 
         KahaDBPersistenceAdapter store = new KahaDBPersistenceAdapter();
         store.setDirectory(new File(directory, "kahadb"));
@@ -82,6 +87,14 @@ public final class RunActiveMQ {
         if (statistics) {
             broker.setPlugins(new org.apache.activemq.broker.BrokerPlugin[] {
                 new org.apache.activemq.plugin.StatisticsBrokerPlugin()});
+        }
+        if (!bridge.isEmpty()) {
+            broker.addNetworkConnector(bridge).setName("NC");
+        }
+        if (!duplex.isEmpty()) {
+            NetworkConnector connected = broker.addNetworkConnector(duplex);
+            connected.setName("ND");
+            connected.setDuplex(true);
         }
         broker.addConnector("tcp://127.0.0.1:" + port + (connector.isEmpty() ? "" : "?" + connector));
         return broker;
