@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::connection::{BrokerInfo, ConnectionInfo, KeepAliveInfo, RemoveInfo, SessionInfo};
-use kahawai_openwire::consumer::ConsumerInfo;
+use kahawai_openwire::consumer::{ConsumerInfo, RemoveSubscriptionInfo};
 use kahawai_openwire::destination::{Destination, DestinationKind};
 use kahawai_openwire::ids::{
     BrokerId, ConnectionId, ConsumerId, MessageId, ProducerId, RemovedId, SessionId,
@@ -378,5 +378,42 @@ async fn durable_subscriptions_are_told_to_a_bridge_that_asks_and_only_once_it_w
         assert!(!matches!(command, Command::BrokerSubscriptionInfo(_)));
         command
     } {}
+    setup.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_hears_that_a_durable_subscription_has_ended_for_good() {
+    let setup = start(|_| ()).await;
+    let mut bridge = bridge(&setup, introduction("ID:far"), "north_far_outbound").await;
+    let mut client = Peer::connect(&setup).await;
+    let info = ConsumerInfo {
+        consumer_id: Some(consumer_id(&client.name, 1)),
+        destination: Some(Arc::new(Destination::topic("prices"))),
+        subscription_name: Some("till-7".into()),
+        ..ConsumerInfo::default()
+    };
+    let closed = RemoveInfo {
+        object_id: Some(RemovedId::Consumer(consumer_id(&client.name, 1))),
+        ..RemoveInfo::default()
+    };
+    let ended = RemoveSubscriptionInfo {
+        client_id: Some(client.name.as_str().into()),
+        subscription_name: Some("till-7".into()),
+        ..RemoveSubscriptionInfo::default()
+    };
+    for command in [info.into(), closed.into(), ended.clone().into()] {
+        assert!(matches!(client.ask(command).await, Some(Command::Response(_))));
+    }
+    let mut told = Vec::new();
+    while told.len() < 3 {
+        let message = dispatched(&mut bridge).await.message.unwrap();
+        let Some(DataStructure::Command(command)) = message.data_structure.clone() else {
+            panic!("{message:?}")
+        };
+        told.push(command);
+    }
+    assert!(matches!(told[..], [Command::ConsumerInfo(_), Command::RemoveInfo(_), _]), "{told:?}");
+    let Command::RemoveSubscriptionInfo(found) = &told[2] else { panic!("{told:?}") };
+    assert_eq!((&found.client_id, &found.subscription_name), (&ended.client_id, &ended.subscription_name));
     setup.broker.stop().await;
 }

@@ -173,6 +173,15 @@ pub enum Advisory {
         /// Whether it begins.
         begins: bool,
     },
+    /// A durable subscription ends for good.
+    Unsubscribed {
+        /// The client id it was of.
+        client_id: ByteString,
+        /// Its name.
+        subscription: ByteString,
+        /// How many consumers its destination has now.
+        count: usize,
+    },
     /// A producer begins or ends.
     Producer {
         /// Its name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::connection::{ConnectionInfo, DestinationInfo, RemoveInfo};
-use kahawai_openwire::consumer::ConsumerInfo;
+use kahawai_openwire::consumer::{ConsumerInfo, RemoveSubscriptionInfo};
 use kahawai_openwire::ids::{BrokerId, ConnectionId, ConsumerId, MessageId, ProducerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageKind};
 use kahawai_openwire::primitive::{self, PrimitiveMap, Value};
@@ -40,7 +40,9 @@ pub fn message(advisory: &Advisory, origin: &Origin, sequence: i64) -> Message {
     .collect();
     let count = |count: usize| Value::Integer(i32::try_from(count).unwrap_or(i32::MAX));
     match advisory {
-        Advisory::Consumer { count: consumers, .. } => properties.put("consumerCount", count(*consumers)),
+        Advisory::Consumer { count: consumers, .. } | Advisory::Unsubscribed { count: consumers, .. } => {
+            properties.put("consumerCount", count(*consumers))
+        }
         Advisory::Producer { count: producers, .. } => properties.put("producerCount", count(*producers)),
         _ => {}
     }
@@ -115,6 +117,12 @@ fn command(advisory: &Advisory) -> Command {
             }
             .into()
         }
+        Advisory::Unsubscribed { client_id, subscription, .. } => RemoveSubscriptionInfo {
+            client_id: Some(text(client_id)),
+            subscription_name: Some(text(subscription)),
+            ..RemoveSubscriptionInfo::default()
+        }
+        .into(),
         Advisory::Producer { name, address, begins, .. } => {
             let id = Arc::new(producer_id(name));
             if !begins {

@@ -256,7 +256,9 @@ impl Core {
         let name = (client_id, subscription.clone());
         let failure = match self.durables.get(&name) {
             Some(durable) if durable.consumer.is_none() => {
+                let address = durable.address.clone();
                 self.drop_durable(&name);
+                self.announce_unsubscribed(&name, &address);
                 self.submit(Vec::new(), Completed::Answer { connection, request });
                 return;
             }

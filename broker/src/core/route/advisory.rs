@@ -10,6 +10,7 @@ use crate::core::keys::{ConnectionKey, ConsumerKey};
 use crate::core::state::Core;
 use crate::core::state::backlog::Pending;
 use crate::core::state::connection::Producer;
+use crate::core::state::durable::DurableName;
 
 impl Core {
     /// Whether somebody listens on an advisory topic.
@@ -72,6 +73,19 @@ impl Core {
         self.announce(&topic, Advisory::Consumer { spec, client_id, count, begins }, only);
         if !begins && !part.is_pattern() && !self.directory.has(part) {
             self.drop_advisory_topic(topic);
+        }
+    }
+
+    /// A durable subscription ends for good: a bridge elsewhere that subscribed for it hears that it need not go on.
+    pub(crate) fn announce_unsubscribed(&mut self, name: &DurableName, address: &Address) {
+        for part in address.parts().into_iter().filter(|part| !part.is_advisory()) {
+            let topic = consumer_topic(&part);
+            if !self.has_listeners(&topic) {
+                continue;
+            }
+            let (client_id, subscription) = name.clone();
+            let count = self.consumer_count(&part);
+            self.announce(&topic, Advisory::Unsubscribed { client_id, subscription, count }, None);
         }
     }
 
