@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
 
+use super::bridges;
 use super::clock::now;
 use super::config::BrokerConfig;
 use super::connection;
@@ -23,6 +24,7 @@ use super::hub::{Hub, Phase};
 use super::listen::listen;
 use super::own_id::own_id;
 use super::places::Places;
+use super::stream::{Peer, Stream};
 use crate::core::Core;
 use crate::core::policy::Policies;
 use crate::core::settings::Settings;
@@ -58,6 +60,7 @@ pub struct Broker {
     hub: Arc<Hub>,
     addresses: Vec<SocketAddr>,
     tasks: JoinSet<()>,
+    bridges: JoinSet<()>,
     connections: Arc<watch::Sender<usize>>,
 }
 
@@ -139,7 +142,14 @@ impl Broker {
         for listener in listeners {
             tasks.spawn(accept(Arc::clone(&hub), listener, places, Arc::clone(&connections)));
         }
-        Ok(Self { hub, addresses, tasks, connections })
+        let mut bridging = JoinSet::new();
+        for connector in hub.config.network_connectors.clone() {
+            let connector = Arc::new(connector);
+            for remote in connector.remotes.clone() {
+                bridging.spawn(bridges::run(Arc::clone(&hub), Arc::clone(&connector), remote));
+            }
+        }
+        Ok(Self { hub, addresses, tasks, bridges: bridging, connections })
     }
 
     /// The addresses that are listened on.
@@ -176,6 +186,7 @@ impl Broker {
         let quiet = async {
             let none = open.wait_for(|open| *open == 0).await.is_ok();
             debug_assert!(none, "the broker holds the sender");
+            while self.bridges.join_next().await.is_some() {}
             self.hub.idle().await;
         };
         tokio::select! {
@@ -190,6 +201,7 @@ impl Broker {
     pub fn abandon(mut self) {
         self.hub.abandon(None);
         self.tasks.abort_all();
+        self.bridges.abort_all();
     }
 }
 
@@ -238,7 +250,7 @@ async fn accept(
         let hub = Arc::clone(&hub);
         tokio::spawn(async move {
             let _counted = counted;
-            connection::serve(hub, stream, peer).await;
+            connection::serve(hub, Stream::Socket(stream), Peer::Socket(peer)).await;
         });
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::slaves::Slaves;
+use crate::bridge::NetworkConnector;
 use crate::core::address::Address;
 use crate::core::limits::Limits;
 use crate::core::policy::Policies;
@@ -48,6 +49,8 @@ pub struct BrokerConfig {
     pub slaves: Slaves,
     /// `destinationPolicy`: what holds for which destination. By default the same for all.
     pub policies: Policies,
+    /// `networkConnectors`: to which other brokers messages go. Not needed by whoever they come from.
+    pub network_connectors: Vec<NetworkConnector>,
 }
 
 /// A text that may hold a password: no log line has it.
@@ -111,6 +114,7 @@ impl Default for BrokerConfig {
             pair: Pair::default(),
             slaves: Slaves::default(),
             policies: Policies::default(),
+            network_connectors: Vec::new(),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! One connection's task: reads, hands commands over, goes on writing where the socket was full, and looks at the time.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,13 +12,13 @@ use kahawai_openwire::ids::BrokerId;
 use kahawai_openwire::negotiation::{Negotiated, Preferences, REPLICATION, negotiate};
 use kahawai_openwire::wire_format::{Decoder, WireFormat};
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::clock::now;
 use super::config::BrokerConfig;
 use super::hub::{Hub, Phase};
 use super::outbox::{Flushed, Outbox};
+use super::stream::{Peer, Stream};
 use crate::core::failure::{Failure, FailureKind};
 use crate::openwire::failure::connection_error;
 use crate::openwire::foreign::looks_like;
@@ -49,7 +48,7 @@ enum End {
 }
 
 struct Connection {
-    peer: SocketAddr,
+    peer: Peer,
     hub: Arc<Hub>,
     outbox: Arc<Outbox>,
     session: Session,
@@ -71,8 +70,10 @@ struct Connection {
 }
 
 /// Serves a connection until it ends.
-pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
-    if stream.set_nodelay(true).is_err() {
+pub(crate) async fn serve(hub: Arc<Hub>, stream: Stream, peer: Peer) {
+    if let Stream::Socket(stream) = &stream
+        && stream.set_nodelay(true).is_err()
+    {
         return;
     }
     let negotiated = Negotiated::initial();
@@ -82,8 +83,8 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: TcpStream, peer: SocketAddr) {
     let outbox = Arc::new(Outbox::new(key, Arc::new(stream), writer));
     hub.register(&outbox);
     let mut connection = Connection {
-        peer,
-        session: Session::new(key, format!("tcp://{peer}"), hub.durable(), hub.origin.broker_id.clone()),
+        session: Session::new(key, peer.url(), hub.durable(), hub.origin.broker_id.clone()),
+        peer: peer.clone(),
         bridge_told: false,
         decoder,
         received: BytesMut::new(),
@@ -130,7 +131,9 @@ impl Connection {
         loop {
             let deadline = self.deadline();
             let blocked = self.outbox.is_blocked();
-            let reads = !self.paused && self.refused_at.is_none() && !(blocked && self.outbox.is_flooded());
+            // A bridge asks for little, and must not wait here for what it waits for there.
+            let floods = blocked && !self.peer.is_inside() && self.outbox.is_flooded();
+            let reads = !self.paused && self.refused_at.is_none() && !floods;
             let step = tokio::select! {
                 biased;
                 // First: whoever sends without end must not keep from itself what it is sent.
@@ -142,8 +145,8 @@ impl Connection {
                 found = stream.readable(), if reads => {
                     let read = found.map_err(|error| read_error(&error)).and_then(|()| self.read());
                     // Nor does it get around what is due, or the end.
-                    if phase.has_changed().unwrap_or(true) {
-                        read.and(Err(stopped(&mut phase).await))
+                    if ended(&phase, &self.peer) {
+                        read.and(Err(stopped(&mut phase, &self.peer).await))
                     } else if self.last_read >= deadline {
                         read.and_then(|()| self.look_at_time())
                     } else {
@@ -152,7 +155,7 @@ impl Connection {
                 }
                 () = self.outbox.wake.notified() => Ok(()),
                 () = tokio::time::sleep_until(deadline.into()) => self.look_at_time(),
-                end = stopped(&mut phase) => Err(end),
+                end = stopped(&mut phase, &self.peer) => Err(end),
             };
             if let Err(end) = step.and_then(|()| self.after_step()) {
                 return end;
@@ -342,7 +345,9 @@ impl Connection {
             ));
         }
         let received = std::mem::take(&mut self.received).freeze();
-        slaves.hand_over(&self.outbox.stream, self.peer, received).map_err(|error| loud(&error))?;
+        if let (Stream::Socket(stream), Peer::Socket(peer)) = (&*self.outbox.stream, &self.peer) {
+            slaves.hand_over(stream, *peer, received).map_err(|error| loud(&error))?;
+        }
         Err(End::HandedOver)
     }
 
@@ -379,7 +384,7 @@ impl Connection {
         if self.session.stage().is_opening() {
             deadline = deadline.min(self.started + config.connection_timeout);
         }
-        if let Some(since) = self.blocked_since {
+        if let Some(since) = self.blocked_since.filter(|_| !self.peer.is_inside()) {
             deadline = deadline.min(since + config.write_timeout);
         }
         if let Some(refused) = self.refused_at {
@@ -403,7 +408,8 @@ impl Connection {
             let waited = config.connection_timeout.as_secs();
             return Err(End::Loud(format!("no WireFormatInfo within {waited} s (connectionTimeout)")));
         }
-        if self.blocked_since.is_some_and(|since| now >= since + config.write_timeout) {
+        let is_given_up = |since| now >= since + config.write_timeout;
+        if !self.peer.is_inside() && self.blocked_since.is_some_and(is_given_up) {
             let waited = config.write_timeout.as_secs();
             return Err(End::Loud(format!(
                 "the client read nothing for {waited} s while messages waited for it"
@@ -451,7 +457,7 @@ impl Connection {
 
 /// Reads what is there. What did not fill the buffer was all: that is noted, as asking the system again would only tell
 /// the same.
-fn read_some(stream: &TcpStream, received: &mut BytesMut) -> io::Result<usize> {
+fn read_some(stream: &Stream, received: &mut BytesMut) -> io::Result<usize> {
     let nothing = || io::Error::from(io::ErrorKind::WouldBlock);
     let mut result = Err(nothing());
     // Readiness is as of before the read: what comes meanwhile is not forgotten with it.
@@ -478,8 +484,24 @@ fn preferences(config: &BrokerConfig) -> Preferences {
     }
 }
 
-async fn stopped(phase: &mut watch::Receiver<Phase>) -> End {
-    match phase.wait_for(|phase| *phase != Phase::Serving).await.as_deref() {
+/// Whether a connection of this one is to end in this phase. A bridge waits for what is on its way, and is waited for.
+fn ends(phase: &Phase, peer: &Peer) -> bool {
+    match phase {
+        Phase::Serving => false,
+        Phase::Stopping => !peer.is_inside(),
+        Phase::Abandoned(_) => true,
+    }
+}
+
+fn ended(phase: &watch::Receiver<Phase>, peer: &Peer) -> bool {
+    match phase.has_changed() {
+        Ok(has_changed) => has_changed && ends(&phase.borrow(), peer),
+        Err(_) => true,
+    }
+}
+
+async fn stopped(phase: &mut watch::Receiver<Phase>, peer: &Peer) -> End {
+    match phase.wait_for(|phase| ends(phase, peer)).await.as_deref() {
         Ok(Phase::Stopping) => End::Stopped,
         _ => End::Quiet,
     }

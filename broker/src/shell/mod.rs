@@ -1,5 +1,6 @@
 //! The part that acts: sockets, tasks, time, the store's completions, the log.
 
+mod bridges;
 pub mod broker;
 mod clock;
 pub mod config;
@@ -14,3 +15,4 @@ mod rarely;
 mod relay;
 pub mod slaves;
 mod stoppable;
+mod stream;

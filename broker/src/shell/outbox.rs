@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use super::clock::now;
 use super::gate::Gate;
 use super::stoppable::{Served, Step, Stoppable};
+use super::stream::Stream;
 use crate::core::effects::Event;
 use crate::core::keys::ConnectionKey;
 use crate::openwire::outgoing::{Outgoing, OutgoingEncoder};
@@ -40,7 +40,7 @@ pub(crate) enum Flushed {
 
 pub(crate) struct Outbox {
     pub(crate) key: ConnectionKey,
-    pub(crate) stream: Arc<TcpStream>,
+    pub(crate) stream: Arc<Stream>,
     queue: Mutex<Vec<Outgoing>>,
     /// Announced is what is in the queue.
     relay: Stoppable<Writing>,
@@ -71,7 +71,7 @@ struct Writing {
 }
 
 impl Outbox {
-    pub(crate) fn new(key: ConnectionKey, stream: Arc<TcpStream>, writer: OutgoingEncoder) -> Self {
+    pub(crate) fn new(key: ConnectionKey, stream: Arc<Stream>, writer: OutgoingEncoder) -> Self {
         let writing = Writing { writer, encoded: BytesMut::new(), delivered: 0 };
         Self {
             key,

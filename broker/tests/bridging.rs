@@ -1,0 +1,234 @@
+//! Two brokers in one process, and a bridge between them.
+#![allow(missing_docs, reason = "a test")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod peer;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kahawai_broker::bridge::{NetworkConnector, Remote, RetryOptions};
+use kahawai_broker::core::address::Address;
+use kahawai_openwire::command::Command;
+use kahawai_openwire::consumer::ConsumerInfo;
+use kahawai_openwire::destination::Destination;
+use kahawai_openwire::ids::ConsumerId;
+use kahawai_openwire::message::{Message, MessageAck};
+use kahawai_store::contract::StoreWait as _;
+use kahawai_store::model::Memory;
+use peer::{Peer, Setup, start, start_over, stored};
+
+/// A connector to this broker that loses no time.
+fn to(there: &Setup) -> NetworkConnector {
+    let address = there.broker.addresses()[0];
+    NetworkConnector {
+        remotes: vec![Remote::new(address.ip().to_string(), address.port())],
+        retry: RetryOptions {
+            initial_reconnect_delay: Duration::from_millis(20),
+            max_reconnect_delay: Duration::from_millis(20),
+            ..RetryOptions::default()
+        },
+        ..NetworkConnector::default()
+    }
+}
+
+async fn consume(peer: &mut Peer, value: i64, destination: Destination) {
+    let id = ConsumerId { connection_id: peer.name.as_str().into(), session_id: 1, value };
+    let info = ConsumerInfo {
+        consumer_id: Some(Arc::new(id)),
+        destination: Some(Arc::new(destination)),
+        prefetch_size: 100_000,
+        ..ConsumerInfo::default()
+    };
+    assert!(matches!(peer.ask(info.into()).await, Some(Command::Response(_))));
+}
+
+/// The next message that comes, acknowledged.
+async fn take(peer: &mut Peer) -> Arc<Message> {
+    loop {
+        match peer.read().await.expect("it goes on") {
+            Command::MessageDispatch(dispatch) => {
+                let message = dispatch.message.clone().unwrap();
+                let ack = MessageAck {
+                    destination: dispatch.destination,
+                    consumer_id: dispatch.consumer_id,
+                    ack_type: MessageAck::INDIVIDUAL,
+                    last_message_id: message.message_id.clone(),
+                    message_count: 1,
+                    ..MessageAck::default()
+                };
+                peer.next += 1;
+                peer.write(&ack.into()).await;
+                return message;
+            }
+            Command::KeepAliveInfo(_) | Command::Response(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+async fn send(peer: &mut Peer, sequence: i64, to: Destination, persistent: bool) {
+    let Command::Message(message) = peer.message(sequence, persistent, Bytes::from_static(b"body")) else {
+        panic!("a message")
+    };
+    let message = Message { destination: Some(Arc::new(to)), ..Message::clone(&message) };
+    assert!(matches!(peer.ask(message.into()).await, Some(Command::Response(_))));
+}
+
+fn sequence(message: &Message) -> i64 {
+    message.message_id.as_ref().unwrap().producer_sequence_id
+}
+
+async fn taken(peer: &mut Peer) -> i64 {
+    sequence(&*take(peer).await)
+}
+
+/// Waits until nothing is stored there.
+async fn until_empty(setup: &Setup) {
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while stored(setup) > 0 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+    .expect("everything is acknowledged");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wanted_there_crosses_once_in_order_and_is_gone_here() {
+    let there = start(|config| config.broker_name = "there".into()).await;
+    let here = start(|config| {
+        config.broker_name = "here".into();
+        config.network_connectors = vec![to(&there)];
+    })
+    .await;
+    let mut sender = Peer::connect(&here).await;
+    let mut consumer = Peer::connect(&there).await;
+    for (value, persistent, queue) in [(1, true, "kept"), (2, false, "fleeting")] {
+        for number in 1..=100 {
+            send(&mut sender, number, Destination::queue(queue), persistent).await;
+        }
+        consume(&mut consumer, value, Destination::queue(queue)).await;
+        for number in 1..=100 {
+            let message = take(&mut consumer).await;
+            assert_eq!((sequence(&message), message.persistent), (number, persistent));
+            let id = message.message_id.as_ref().unwrap().producer_id.as_ref().unwrap();
+            assert_eq!(id.connection_id.as_str(), sender.name);
+            let path = message.broker_path.as_deref().unwrap();
+            assert_eq!(path[..], [sender.broker.broker_id.clone().unwrap()]);
+            assert_ne!(message.producer_id.as_ref().unwrap().connection_id.as_str(), sender.name);
+        }
+    }
+    until_empty(&here).await;
+    assert_eq!(stored(&there), 0);
+    // It does not come back, and is nobody's here.
+    here.broker.stop().await;
+    there.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn consumers_that_come_and_go_say_what_crosses() {
+    let there = start(|config| config.broker_name = "there".into()).await;
+    let here = start(|config| config.network_connectors = vec![to(&there)]).await;
+    let mut sender = Peer::connect(&here).await;
+    let mut consumer = Peer::connect(&there).await;
+    consume(&mut consumer, 1, Destination::topic("t.>")).await;
+    // Until the demand has come nobody is there for what is sent.
+    let mut number = 0;
+    loop {
+        number += 1;
+        send(&mut sender, number, Destination::topic("t.a"), true).await;
+        let got = tokio::time::timeout(Duration::from_millis(50), take(&mut consumer)).await;
+        if let Ok(message) = got {
+            assert_eq!(sequence(&message), number, "nothing comes twice");
+            break;
+        }
+    }
+    send(&mut sender, number + 1, Destination::topic("t.b"), false).await;
+    let message = take(&mut consumer).await;
+    assert_eq!(sequence(&message), number + 1);
+    assert_eq!(message.destination.as_deref(), Some(&Destination::topic("t.b")));
+    drop(consumer);
+    // A queue nobody wants stays; who takes it here is first even where somebody there wants it.
+    send(&mut sender, number + 2, Destination::queue("stays"), true).await;
+    let mut own = Peer::connect(&here).await;
+    consume(&mut own, 1, Destination::queue("stays")).await;
+    assert_eq!(taken(&mut own).await, number + 2);
+    let mut other = Peer::connect(&there).await;
+    consume(&mut other, 1, Destination::queue("stays")).await;
+    for more in 3..10 {
+        send(&mut sender, number + more, Destination::queue("stays"), true).await;
+        assert_eq!(taken(&mut own).await, number + more);
+    }
+    here.broker.stop().await;
+    there.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_comes_back_gets_the_rest_and_one_that_stops_leaves_nothing_undecided() {
+    let memory = Memory::default();
+    let there = start_over(&memory, 1, |config| config.broker_name = "there".into()).await;
+    let address = there.broker.addresses()[0].to_string();
+    let here = start(|config| config.network_connectors = vec![to(&there)]).await;
+    let mut sender = Peer::connect(&here).await;
+    let mut consumer = Peer::connect(&there).await;
+    consume(&mut consumer, 1, Destination::queue("q")).await;
+    send(&mut sender, 1, Destination::queue("q"), true).await;
+    assert_eq!(taken(&mut consumer).await, 1);
+    until_empty(&here).await;
+    there.broker.stop().await;
+    for number in 2..=50 {
+        send(&mut sender, number, Destination::queue("q"), true).await;
+    }
+    assert_eq!(stored(&here), 49);
+    let there = start_over(&memory, 2, |config| {
+        config.broker_name = "there".into();
+        config.bind = vec![address.clone()];
+    })
+    .await;
+    let mut consumer = Peer::connect(&there).await;
+    consume(&mut consumer, 1, Destination::queue("q")).await;
+    for number in 2..=50 {
+        assert_eq!(taken(&mut consumer).await, number);
+    }
+    // Stopped under way, it waits for the answers: what is there is no longer here.
+    for number in 51..=100 {
+        send(&mut sender, number, Destination::queue("q"), true).await;
+    }
+    take(&mut consumer).await;
+    here.broker.stop().await;
+    let left: u64 = here.store.recover_wait().unwrap().destinations.iter().map(|found| found.messages).sum();
+    let mut last = 51;
+    while last + left < 100 {
+        let next = taken(&mut consumer).await.unsigned_abs();
+        assert_eq!(next, last + 1, "nothing comes twice");
+        last = next;
+    }
+    until_empty(&there).await;
+    assert_eq!(last + left, 100, "each is in one place");
+    there.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connector_that_leads_back_bridges_nothing_and_ends_with_its_broker() {
+    // It is told its own address.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let here = start(|config| {
+        config.bind = vec![address.to_string()];
+        config.network_connectors = vec![NetworkConnector {
+            remotes: vec![Remote::new("127.0.0.1", address.port())],
+            statically_included_destinations: vec![Address::queue("q")],
+            ..NetworkConnector::default()
+        }];
+    })
+    .await;
+    let mut sender = Peer::connect(&here).await;
+    send(&mut sender, 1, Destination::queue("q"), true).await;
+    let mut own = Peer::connect(&here).await;
+    consume(&mut own, 1, Destination::queue("q")).await;
+    assert!(take(&mut own).await.broker_path.is_none());
+    here.broker.stop().await;
+}
