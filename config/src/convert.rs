@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use kahawai_broker::bridge::NetworkConnector;
 use kahawai_broker::core::policy::Policy;
 
 use crate::origin::{Effective, Origin, PASSWORD};
@@ -105,7 +106,15 @@ pub fn toml(file: &str, read: &xml::Read, locate: &dyn Fn(&str) -> String) -> Co
 }
 
 /// What is the case where nobody says anything, with each strategy for dead letters that has settings of its own.
-struct Usual(BTreeMap<(bool, &'static str), Vec<Value>>);
+struct Usual(BTreeMap<(Kind, &'static str), Vec<Value>>);
+
+/// What a row is about, whichever of several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Broker,
+    Network,
+    Policy,
+}
 
 impl Usual {
     fn new() -> Self {
@@ -115,22 +124,29 @@ impl Usual {
             find(SETTINGS, "deadLetterStrategy").map(|setting| (setting.set)(&mut policy, "individual"));
         debug_assert_eq!(said, Some(Ok(())), "there is such a strategy");
         individual.configuration.broker.policies.set_default(policy);
+        individual.configuration.broker.network_connectors = vec![NetworkConnector::default()];
         let mut usual: BTreeMap<_, Vec<Value>> = BTreeMap::new();
         for row in show::rows(&Effective::default()).into_iter().chain(show::rows(&individual)) {
             // Which strategy it is has to be said.
-            if row.name != "deadLetterStrategy" || usual.get(&(true, row.name)).is_none_or(Vec::is_empty) {
-                usual.entry((of_a_policy(&row), row.name)).or_default().extend(row.value);
+            if row.name != "deadLetterStrategy"
+                || usual.get(&(Kind::Policy, row.name)).is_none_or(Vec::is_empty)
+            {
+                usual.entry((kind(&row), row.name)).or_default().extend(row.value);
             }
         }
         Self(usual)
     }
 
     fn is_other(&self, row: &Row) -> bool {
-        let usual = self.0.get(&(of_a_policy(row), row.name));
+        let usual = self.0.get(&(kind(row), row.name));
         row.value.as_ref().is_some_and(|value| usual.is_none_or(|usual| !usual.contains(value)))
     }
 }
 
-fn of_a_policy(row: &Row) -> bool {
-    matches!(row.part, Part::Policy(_) | Part::DefaultPolicy)
+fn kind(row: &Row) -> Kind {
+    match row.part {
+        Part::Broker | Part::Store => Kind::Broker,
+        Part::Network(_) => Kind::Network,
+        Part::Policy(_) | Part::DefaultPolicy => Kind::Policy,
+    }
 }

@@ -1,7 +1,7 @@
 //! What one configuration says otherwise than another.
 
 use crate::model::Configuration;
-use crate::origin::CONNECTORS;
+use crate::origin::{CONNECTORS, NETWORK_CONNECTORS};
 use crate::settings::{Setting, broker, store};
 
 /// A setting that two configurations say otherwise.
@@ -29,6 +29,8 @@ pub fn beside_policies(before: &Configuration, after: &Configuration) -> Vec<Dif
     hidden("address", store.0.address != store.1.address);
     hidden("arbiter", before.broker.pair.arbiter != after.broker.pair.arbiter);
     hidden("password", store.0.password != store.1.password);
+    let networks = (&before.broker.network_connectors, &after.broker.network_connectors);
+    hidden(NETWORK_CONNECTORS, networks.0 != networks.1);
     let [before, after] = [before, after].map(|config| config.broker.bind.join(", "));
     if before != after {
         found.push(Difference { name: CONNECTORS, before, after });

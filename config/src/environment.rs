@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
+use kahawai_broker::bridge::NetworkConnector;
 use kahawai_broker::core::policy::Policy;
 
 use crate::connector;
 use crate::nearest::nearest;
-use crate::origin::{CONNECTORS, Effective, Origin, of_policy, of_store};
+use crate::network_uri;
+use crate::origin::{CONNECTORS, Effective, NETWORK_CONNECTORS, Origin, of_network, of_policy, of_store};
 use crate::remark::Severity;
 use crate::settings::{Setting, broker, policy, store};
 use crate::value;
@@ -75,6 +77,7 @@ pub fn apply(
     let configuration = &mut effective.configuration;
     layer.settings(broker::SETTINGS, &mut configuration.broker, of_broker_variable, str::to_owned);
     layer.connectors(&mut configuration.broker);
+    layer.network_connectors(&mut configuration.broker);
     layer.settings(store::SETTINGS, configuration, of_store_variable, of_store);
     let mut policy = unbounded(configuration.broker.policies.default_policy());
     if layer.settings(policy::SETTINGS, &mut policy, of_policy_variable, |name| of_policy(None, name)) {
@@ -175,6 +178,26 @@ impl<'a> Layer<'a> {
         }
     }
 
+    /// They take the place of those that a file says.
+    fn network_connectors(&mut self, broker: &mut kahawai_broker::BrokerConfig) {
+        let name = of_broker_variable(NETWORK_CONNECTORS);
+        let Some(uris) = self.said(&name) else { return };
+        broker.network_connectors.clear();
+        for (place, uri) in uris.split_whitespace().enumerate() {
+            match network_uri::read(uri) {
+                Ok((remotes, retry)) => {
+                    broker.network_connectors.push(NetworkConnector {
+                        remotes,
+                        retry,
+                        ..NetworkConnector::default()
+                    });
+                    self.origins.push((of_network(place, "uri"), Origin::Environment(name.clone())));
+                }
+                Err(problem) => self.problems.push(format!("{name} {problem}")),
+            }
+        }
+    }
+
     /// A slip in a name would say nothing, in silence.
     fn unknown(&mut self) {
         let known: Vec<String> = variables().collect();
@@ -200,7 +223,11 @@ fn variables() -> impl Iterator<Item = String> {
     let store = store::SETTINGS.iter().map(|setting| of_store_variable(setting.name));
     let policy = policy::SETTINGS.iter().map(|setting| of_policy_variable(setting.name));
     let others = OTHERS.into_iter().chain(SHORT.iter().map(|(short, _)| *short)).map(str::to_owned);
-    broker.chain(store).chain(policy).chain(others).chain([of_broker_variable(CONNECTORS)])
+    broker
+        .chain(store)
+        .chain(policy)
+        .chain(others)
+        .chain([CONNECTORS, NETWORK_CONNECTORS].map(of_broker_variable))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@
 //! | [`environment`] | settings in the environment |
 //! | [`origin`] | where each value comes from |
 //! | [`show`] | a configuration as rows, and as TOML, with where each value comes from |
+//! | [`network_uri`] | URIs of network connectors |
 //! | [`mod@reference`] | the reference of all settings |
 //! | [`remark`] | what there is to say of what is not done just so |
 //! | [`placeholder`], [`properties`] | what `${…}` stands for; Java's properties files |
@@ -39,6 +40,7 @@ pub mod difference;
 pub mod environment;
 pub mod model;
 mod nearest;
+pub mod network_uri;
 pub mod origin;
 pub mod placeholder;
 pub mod reference;

@@ -40,6 +40,8 @@ impl fmt::Display for Origin {
 
 /// The key of the connectors.
 pub const CONNECTORS: &str = "transportConnectors";
+/// The key of the connectors to other brokers.
+pub const NETWORK_CONNECTORS: &str = "networkConnectors";
 /// The key of the password of a store.
 pub const PASSWORD: &str = "store.password";
 /// What the keys of policies begin with.
@@ -48,6 +50,11 @@ const POLICY: &str = "policy[";
 /// The key of a setting of the store.
 pub fn of_store(name: &str) -> String {
     format!("store.{name}")
+}
+
+/// The key of a setting of a network connector, by its place from 0 on.
+pub fn of_network(place: usize, name: &str) -> String {
+    format!("networkConnector[{place}].{name}")
 }
 
 /// The key of a setting of the policy for a destination, or of the one for all others; with no name that of the policy itself.

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use kahawai_broker::bridge::NetworkConnector;
 use kahawai_broker::core::policy::Policy;
 
 use crate::environment::{of_broker_variable, of_policy_variable, of_store_variable};
 use crate::model::Configuration;
-use crate::settings::{Setting, broker, find, policy, store};
+use crate::settings::{Setting, broker, find, network, policy, store};
 use crate::xml;
 
 const BEGIN: &str = "\
@@ -36,6 +37,13 @@ settings), with `passwordProperty = \"NAME\"` a file of Java's properties; `pass
 taken, and warned of, as one in the address is. `KAHAWAI_STORE_PASSWORD_FILE` and `KAHAWAI_STORE_PASSWORD` count more.
 ";
 
+const NETWORKS: &str = "
+Messages of this broker go to others where somebody consumes them there: one way, from here to there, a bridge to each broker that `uri` names. The other broker needs to
+know nothing of it, be it a Kahawai or an ActiveMQ. The variable `KAHAWAI_NETWORK_CONNECTORS` holds URIs with blanks between, each for a connector with all else as by default;
+they take the place of those of a file. What ActiveMQ has besides and is not built yet is told by name: `duplex`, durable subscriptions over bridges, temporary destinations,
+finding brokers by multicast, `masterslave:` and `failover:` in a `uri`, TLS.
+";
+
 const POLICIES: &str = "
 Each `[[policy]]` is for one of `queue = \"…\"` and `topic = \"…\"`, a name or a pattern (`*` for one element, `>` at the end for any number) or several with commas
 between, `tempQueue = true` or `tempTopic = true`; one without any is for all that no other is for, and has the variables. **One policy applies, nothing is merged**:
@@ -52,6 +60,15 @@ pub fn markdown() -> String {
     text += "\n## The store: `[store]`\n";
     text += PASSWORDS;
     table(&mut text, store::SETTINGS, &usual, of_store_variable, of_store);
+    text += "\n## Network connectors: `[[networkConnector]]`\n";
+    text += NETWORKS;
+    table(
+        &mut text,
+        network::SETTINGS,
+        &NetworkConnector::default(),
+        |_| String::new(),
+        xml::used_by_network,
+    );
     text += "\n## Policies: `[[policy]]`\n";
     text += POLICIES;
     table(&mut text, policy::SETTINGS, &Policy::default(), of_policy_variable, of_policy);
@@ -95,7 +112,7 @@ fn table<T: 'static>(
             &default,
             &takes,
             setting.about,
-            &format!("`{variable}`"),
+            &if variable.is_empty() { "–".to_owned() } else { format!("`{variable}`") },
             &in_xml,
         ];
         // A bar would end the cell.

@@ -6,9 +6,9 @@ use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::policy::Policy;
 
 use crate::destinations::BETWEEN;
-use crate::origin::{CONNECTORS, Effective, Origin, PASSWORD, of_policy, of_store};
+use crate::origin::{CONNECTORS, Effective, Origin, PASSWORD, of_network, of_policy, of_store};
 use crate::settings::broker::arbiter;
-use crate::settings::{Kind, Setting, broker, policy, store};
+use crate::settings::{Kind, Setting, broker, network, policy, store};
 use crate::store_address::StoreAddress;
 
 /// What a row is about.
@@ -18,6 +18,8 @@ pub enum Part {
     Broker,
     /// Where messages are kept, and the lock there.
     Store,
+    /// A network connector, by its place from 0 on.
+    Network(usize),
     /// The policy for this destination.
     Policy(Address),
     /// The policy for all that no other is for.
@@ -88,6 +90,20 @@ pub fn rows(effective: &Effective) -> Vec<Row> {
             origin: effective.origin(PASSWORD),
         });
     }
+    for (place, connector) in configuration.broker.network_connectors.iter().enumerate() {
+        let key = |name: &str| of_network(place, name);
+        settings(&mut rows, effective, &Part::Network(place), network::SETTINGS, connector, key);
+        let hides = |key: &str| match key {
+            "password" => connector.password.is_some(),
+            "remotePassword" => connector.remote_password.is_some(),
+            _ => false,
+        };
+        // What stands for two others is shown as these.
+        rows.retain(|row| row.part != Part::Network(place) || row.name != "networkTTL");
+        for row in rows.iter_mut().filter(|row| row.part == Part::Network(place)) {
+            row.hides = hides(row.name);
+        }
+    }
     for (address, policy) in configuration.broker.policies.entries() {
         policy_rows(&mut rows, effective, Some(address), policy);
     }
@@ -146,7 +162,7 @@ pub(crate) fn write(rows: &[Row], choose: Choose<'_>) -> String {
             part.iter().filter_map(|row| choose(row).map(|comment| (row, comment))).collect();
         let Some(first) = part.first() else { continue };
         let heading = heading(&first.part);
-        if chosen.is_empty() && !matches!(first.part, Part::Policy(_)) {
+        if chosen.is_empty() && !matches!(first.part, Part::Policy(_) | Part::Network(_)) {
             continue;
         }
         if !text.is_empty() && !heading.is_empty() {
@@ -168,6 +184,7 @@ fn heading(part: &Part) -> String {
     match part {
         Part::Broker => String::new(),
         Part::Store => "[store]\n".to_owned(),
+        Part::Network(_) => "[[networkConnector]]\n".to_owned(),
         Part::DefaultPolicy => "[[policy]]  # for all that no other is for\n".to_owned(),
         Part::Policy(address) => {
             let name = match address.kind {
@@ -263,6 +280,13 @@ tempQueue = "ID:a.>"
 constantPendingMessageLimitStrategy = -1
 [[policy]]
 gcInactiveDestinations = true
+[[networkConnector]]
+uri = "static:(tcp://a:1?connectionTimeout=7,tcp://[::1]:2)?minConnectTime=9"
+messageTTL = -1
+excludedDestinations = ["queue://A.>", "topic://B"]
+remoteUserName = "me"
+[[networkConnector]]
+uri = "static:(tcp://b:1)"
 "#;
 
     fn read(text: &str) -> Effective {
@@ -290,6 +314,7 @@ gcInactiveDestinations = true
             assert_eq!(plain(rows(&again)), plain(rows(&effective)), "{shown}");
             let (one, other) = (&again.configuration, &effective.configuration);
             assert_eq!(one.broker.policies.entries(), other.broker.policies.entries());
+            assert_eq!(one.broker.network_connectors, other.broker.network_connectors);
             assert_eq!(one.broker.policies.default_policy(), other.broker.policies.default_policy());
         }
     }

@@ -10,6 +10,9 @@
 //! [[policy]]
 //! queue = "ORDERS.>"
 //! memoryLimit = "64 mb"
+//!
+//! [[networkConnector]]
+//! uri = "static:(tcp://other:61616)"
 //! ```
 //!
 //! Names are those of [`settings`](crate::settings): the broker's at the top, the store's and its lock's under `[store]`, a policy's in a `[[policy]]`
@@ -24,6 +27,7 @@ use std::ops::Range;
 use ::toml::Spanned;
 use ::toml::de::{DeTable, DeValue};
 use bytestring::ByteString;
+use kahawai_broker::bridge::NetworkConnector;
 use kahawai_broker::core::address::{Address, AddressKind};
 use kahawai_broker::core::policy::{Policies, Policy};
 
@@ -31,10 +35,10 @@ use crate::connector;
 use crate::destinations::BETWEEN;
 use crate::model::Configuration;
 use crate::nearest::nearest;
-use crate::origin::{CONNECTORS, PASSWORD, of_policy, of_store};
+use crate::origin::{CONNECTORS, PASSWORD, of_network, of_policy, of_store};
 use crate::remark::{Remark, Severity};
 use crate::secret::{Reference, Secret};
-use crate::settings::{Kind, Setting, broker, policy, store};
+use crate::settings::{Kind, Setting, broker, network, policy, store};
 
 /// What a file is at most: far more than any broker needs.
 pub const BYTES_MAX: usize = 4 << 20;
@@ -106,6 +110,11 @@ struct Reader<'a> {
 /// Where a password is.
 pub const PASSWORDS: [&str; 4] = ["password", "passwordFile", "passwordProperty", "passwordVariable"];
 
+/// What connects to other brokers.
+const NETWORK: &str = "networkConnector";
+const NO_DUPLEX: &str =
+    "duplex is not built yet: write a network connector there, too, for what goes from there to here";
+
 /// What names a policy's destination.
 const DESTINATIONS: [&str; 4] = ["queue", "topic", "tempQueue", "tempTopic"];
 
@@ -124,7 +133,7 @@ impl Reader<'_> {
     }
 
     fn document(&mut self, table: &DeTable<'_>) {
-        const OTHERS: [&str; 3] = [CONNECTORS, "store", "policy"];
+        const OTHERS: [&str; 4] = [CONNECTORS, "store", "policy", NETWORK];
         let mut config = std::mem::take(&mut self.read.configuration);
         self.settings(&[&str::to_owned], broker::SETTINGS, &mut config.broker, table, &OTHERS);
         if let Some(value) = table.get(CONNECTORS) {
@@ -139,7 +148,39 @@ impl Reader<'_> {
         if let Some(value) = table.get("policy") {
             self.policies(value, &mut config);
         }
+        if let Some(value) = table.get(NETWORK) {
+            self.network_connectors(value, &mut config);
+        }
         self.read.configuration = config;
+    }
+
+    fn network_connectors(&mut self, value: &Value<'_>, config: &mut Configuration) {
+        let DeValue::Array(tables) = value.get_ref() else {
+            self.problem(value.span(), "network connectors are a list: [[networkConnector]]".to_owned());
+            return;
+        };
+        for (place, value) in tables.iter().enumerate() {
+            let DeValue::Table(table) = value.get_ref() else {
+                self.problem(
+                    value.span(),
+                    "a network connector needs a table: [[networkConnector]]".to_owned(),
+                );
+                continue;
+            };
+            let key = |name: &str| of_network(place, name);
+            self.say(key(""), value);
+            let mut connector = NetworkConnector::default();
+            self.settings(&[&key], network::SETTINGS, &mut connector, table, &["duplex"]);
+            match table.get("duplex").map(Spanned::get_ref) {
+                None | Some(DeValue::Boolean(false)) => {}
+                Some(DeValue::Boolean(true)) => self.problem(value.span(), NO_DUPLEX.to_owned()),
+                Some(_) => self.problem(value.span(), "duplex needs true or false".to_owned()),
+            }
+            if table.get("uri").is_none() {
+                self.problem(value.span(), "it needs uri = \"static:(tcp://HOST:PORT)\"".to_owned());
+            }
+            config.broker.network_connectors.push(connector);
+        }
     }
 
     /// Applies what a table says, in the order of the list; what is in neither list is a problem.
@@ -458,6 +499,20 @@ maxPageSize = 100
                 "3:1: there is a policy for queue://A already",
             ),
             ("[[policy]]\n[[policy]]", "2:1: a second policy"),
+            ("networkConnector = 1", "1:20: network connectors are a list"),
+            ("[[networkConnector]]", "1:1: it needs uri"),
+            (
+                "[[networkConnector]]\nuri = \"multicast://default\"",
+                "2:7: uri finding brokers by multicast: is not built",
+            ),
+            (
+                "[[networkConnector]]\nuri = \"static:(tcp://a:1)\"\nduplex = true",
+                "1:1: duplex is not built yet",
+            ),
+            (
+                "[[networkConnector]]\nuri = \"static:(tcp://a:1)\"\nmessageTtl = 1",
+                "3:1: there is no setting 'messageTtl' here; was messageTTL",
+            ),
             ("[[policy]]\ntempQueue = false", "2:13: tempQueue needs true"),
             ("brokerName = 5", "1:14: brokerName needs a text"),
             ("maximumConnections = \"5\"", "1:22: maximumConnections needs a whole number"),

@@ -1,11 +1,12 @@
 //! What is told of settings is so.
 
 use kahawai_broker::BrokerConfig;
+use kahawai_broker::bridge::NetworkConnector;
 use kahawai_broker::core::policy::Policy;
 
 use kahawai_config::Configuration;
 use kahawai_config::settings::kind::ANY;
-use kahawai_config::settings::{Kind, Setting, broker, policy, store};
+use kahawai_config::settings::{Kind, Setting, broker, network, policy, store};
 
 /// What sets a setting agrees with what is told of it.
 fn check<T: Default>(settings: &'static [Setting<T>]) {
@@ -44,4 +45,5 @@ fn what_is_told_of_a_setting_is_what_it_takes() {
     check::<BrokerConfig>(broker::SETTINGS);
     check::<Configuration>(store::SETTINGS);
     check::<Policy>(policy::SETTINGS);
+    check::<NetworkConnector>(network::SETTINGS);
 }

@@ -2,6 +2,7 @@
 
 mod support;
 
+use kahawai_broker::core::address::Address;
 use kahawai_config::StoreAddress;
 use support::{broker, is_one, read_with};
 
@@ -178,19 +179,6 @@ fn destinations_at_the_start_are_single_ones() {
 #[test]
 fn a_slip_in_what_is_told_of_as_a_whole_is_told_as_that_is() {
     let said = |elements: &str| findings("", elements);
-    let connector = |attributes: &str| {
-        format!(
-            "<networkConnectors><networkConnector uri='static:(tcp://a:1)' {attributes}/></networkConnectors>"
-        )
-    };
-    is_one(&said(&connector("duplex='true' id='a'")), &["not yet: <networkConnectors>"]);
-    let found = said(&connector("duplexx='true'"));
-    assert_eq!(found.len(), 2, "{found:#?}");
-    assert!(
-        found[1].contains("not yet: duplexx of <networkConnector>: ")
-            && found[1].contains("is duplex meant?"),
-        "{found:#?}"
-    );
     let found = said("<plugins><loggingBrokerPlugin logAl='true'/></plugins>");
     assert_eq!(found.len(), 2, "{found:#?}");
     assert!(found[1].contains("harmless: logAl of <loggingBrokerPlugin>: "), "{found:#?}");
@@ -198,6 +186,49 @@ fn a_slip_in_what_is_told_of_as_a_whole_is_told_as_that_is() {
     let door = broker("", "<plugins><simpleAuthenticationPlugin anonymousAccessAllowe='true'/></plugins>");
     let (_, found) = read_with(&door, &["simpleAuthenticationPlugin"]);
     assert!(found.iter().any(|one| one.contains("warning: anonymousAccessAllowe of")), "{found:#?}");
+}
+
+#[test]
+fn network_connectors_are_read_and_what_is_not_built_of_them_is_told_and_left_out() {
+    let with = |connectors: &str| broker("", &format!("<networkConnectors>{connectors}</networkConnectors>"));
+    let text = with(
+        "<networkConnector name='a' uri='static:(tcp://one:1,tcp://two:2)?maxReconnectDelay=5' networkTTL='3' consumerTTL='2' \
+         conduitSubscriptions='false' decreaseNetworkConsumerPriority='false' prefetchSize='5' userName='u' password='p'>\
+         <excludedDestinations><queue physicalName='A.&gt;'/><topic physicalName='B'/></excludedDestinations>\
+         <staticallyIncludedDestinations><queue physicalName='S'/></staticallyIncludedDestinations>\
+         </networkConnector><networkConnector uri='static:(tcp://three:3)'/>",
+    );
+    let (read, found) = read_with(&text, &[]);
+    assert_eq!(found, [""; 0]);
+    let all = &read.broker.network_connectors;
+    let [one, two] = &all[..] else { panic!("{all:?}") };
+    assert_eq!((one.name.as_str(), one.message_ttl, one.consumer_ttl, one.prefetch_size), ("a", 3, 2, 5));
+    assert!(!one.conduit_subscriptions && !one.decrease_network_consumer_priority);
+    assert_eq!(
+        one.remotes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["tcp://one:1", "tcp://two:2"]
+    );
+    assert_eq!(one.retry.max_reconnect_delay.as_millis(), 5);
+    assert_eq!(one.excluded_destinations, [Address::queue("A.>"), Address::topic("B")]);
+    assert_eq!(one.statically_included_destinations, [Address::queue("S")]);
+    assert!(!format!("{one:?}").contains("\"p\""));
+    assert_eq!((two.name.as_str(), two.remotes.len()), ("NC", 1));
+    for (connector, expected) in [
+        ("<networkConnector uri='static:(tcp://a:1)' duplex='true'/>", "not yet: duplex of"),
+        ("<networkConnector uri='multicast://default'/>", "not yet: uri of"),
+        ("<networkConnector uri='masterslave:(tcp://a:1,tcp://b:1)'/>", "not yet: uri of"),
+        ("<networkConnector uri='static:failover:(tcp://a:1)'/>", "not yet: uri of"),
+        ("<networkConnector uri='static:(ssl://a:1)'/>", "not yet: uri of"),
+        ("<networkConnector uri='static:(tcp://a:1)?colour=red'/>", "refused: uri of"),
+        ("<networkConnector/>", "refused: <networkConnector>: it needs a uri"),
+        ("<networkConnector uri='static:(tcp://a:1)' duplexx='true'/>", "refused: duplexx of"),
+        ("<multicastNetworkConnector/>", "not yet: <multicastNetworkConnector>"),
+    ] {
+        let (read, found) = read_with(&with(connector), &[]);
+        is_one(&found, &[expected]);
+        let is_made = connector.contains("duplexx");
+        assert_eq!(read.broker.network_connectors.len(), usize::from(is_made), "{connector}");
+    }
 }
 
 #[test]

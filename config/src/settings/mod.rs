@@ -4,6 +4,7 @@
 
 pub mod broker;
 pub mod kind;
+pub mod network;
 pub mod policy;
 pub mod read;
 pub mod store;

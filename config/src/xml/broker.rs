@@ -6,7 +6,7 @@ use super::table::{
     Attribute, Child, Said, Table, Target as _, closed_door, door, door_unless, fixed, harmless, id, not_yet,
     read, refused, setting, told, unbuilt, used, warned,
 };
-use super::{connectors, destination, persistence, plugins, policy, usage};
+use super::{connectors, destination, networks, persistence, plugins, policy, usage};
 use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
 use crate::value;
 
@@ -132,7 +132,7 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
     harmless("tmpDataDirectory", TEMPORARY),
     harmless("tempDataStore", TEMPORARY),
     harmless("monitorConnectionSplits", NO_JMX),
-    harmless("networkConnectorStartAsync", "there are no network connectors yet"),
+    harmless("networkConnectorStartAsync", "no bridge is waited for at the start"),
     harmless("storeOpenWireVersion", "the store has a format of its own"),
     harmless("rollbackOnlyOnAsyncException", "a send in a transaction that failed fails the commit"),
     warned("adjustUsageLimits", "limits are taken as they are written"),
@@ -190,15 +190,11 @@ const CHILDREN: &[Child<Draft>] = &[
     read("plugins", plugins::plugins),
     read("destinations", destination::at_start),
     read("destinationInterceptors", plugins::interceptors),
-    told(
-        "networkConnectors",
-        NotYet,
-        "there are no networks of brokers yet: no message goes to another broker",
-    ),
+    read("networkConnectors", networks::connectors),
     told(
         "networkConnectorURIs",
-        NotYet,
-        "there are no networks of brokers yet: no message goes to another broker",
+        Refused,
+        "write <networkConnectors><networkConnector uri=\"static:(tcp://HOST:PORT)\"/>",
     ),
     told(
         "jmsBridgeConnectors",

@@ -19,7 +19,7 @@ pub(crate) fn destination<'a>(
 }
 
 /// What kind it is, and its name.
-fn named<'a>(reader: &mut Reader<'a>, element: Element<'a>) -> Option<(AddressKind, String)> {
+pub(super) fn named<'a>(reader: &mut Reader<'a>, element: Element<'a>) -> Option<(AddressKind, String)> {
     let kind = match element.name() {
         "queue" => AddressKind::Queue,
         "topic" => AddressKind::Topic,

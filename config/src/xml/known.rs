@@ -7,7 +7,8 @@ use std::process::Command;
 use super::table::{Act, Child, Table};
 use super::within::{ELEMENTS, attributes_of};
 use super::{
-    broker, connectors, entry, jdbc, lockers, persistence, plugins, policy, policy_parts, statements, usage,
+    broker, connectors, entry, jdbc, lockers, networks, persistence, plugins, policy, policy_parts,
+    statements, usage,
 };
 use crate::remark::Severity;
 
@@ -191,6 +192,7 @@ fn no_table_has_a_name_twice_in_one_role() {
     }
     twice(&broker::BROKER);
     twice(&connectors::CONNECTOR);
+    twice(&networks::NETWORK);
     twice(&persistence::KAHA_DB);
     twice(&jdbc::ADAPTER);
     twice(&lockers::SHARED_FILE);

@@ -20,6 +20,7 @@
 //! | [`imports`], [`placeholders`] | other files that are read: imported ones, and properties for placeholders |
 //! | [`persistence`], [`jdbc`], [`statements`], [`lockers`] | where messages are kept: `<kahaDB>`, a database, with which tables of ActiveMQ's; how the master is elected |
 //! | [`connectors`] | where clients connect |
+//! | [`networks`] | to which other brokers messages go |
 //! | [`spring`] | what stands around the broker |
 //! | [`within`] | attributes of what is told of as a whole |
 //! | [`uses`] | where it says which setting |
@@ -40,6 +41,7 @@ mod jdbc;
 #[cfg(test)]
 mod known;
 mod lockers;
+mod networks;
 mod persistence;
 mod placeholders;
 mod plugins;
@@ -63,7 +65,7 @@ pub use document::Failure;
 use draft::Made;
 use reader::Reader;
 pub use sources::{Disk, Files, Sources};
-pub(crate) use uses::{used_by_broker, used_by_policy, used_by_store};
+pub(crate) use uses::{used_by_broker, used_by_network, used_by_policy, used_by_store};
 
 use crate::model::Configuration;
 use crate::placeholder::Definitions;

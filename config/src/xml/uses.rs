@@ -1,7 +1,7 @@
 //! Where an `activemq.xml` says a setting, by the tables that it is read by.
 
 use super::table::{Fate, Table};
-use super::{broker, connectors, entry, lockers, persistence, policy_parts};
+use super::{broker, connectors, entry, lockers, networks, persistence, policy_parts};
 
 fn in_table<T>(table: &'static Table<T>, name: &str) -> Option<String> {
     let found = table.attribute(name)?;
@@ -25,4 +25,10 @@ pub(crate) fn used_by_policy(name: &str) -> Option<String> {
     entry
         .or_else(|| in_table(&policy_parts::SHARED, name))
         .or_else(|| in_table(&policy_parts::INDIVIDUAL, name))
+}
+
+/// A setting of a network connector.
+pub(crate) fn used_by_network(name: &str) -> Option<String> {
+    in_table(&networks::NETWORK, name)
+        .or_else(|| networks::NETWORK.child(name).map(|_| format!("`<{name}>`")))
 }
