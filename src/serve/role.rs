@@ -204,8 +204,10 @@ impl Holding<'_> {
             Ok(broker) => broker,
             Err(error) => {
                 let ended = start_failed(error, &store, &own).await;
-                blocking(move || served.end()).await?;
-                return ended;
+                return match blocking(move || served.end()).await? {
+                    Some(PairEnd::Deposed(reason)) if ended.is_err() => Ok(Ended::Lost(reason)),
+                    _ => ended,
+                };
             }
         };
         served.opened();
@@ -233,8 +235,7 @@ impl Holding<'_> {
         }
         close(&store).await?;
         // A step down that the pair has decided may be heard by the broker first.
-        let pair_end = served.ended.try_recv().ok();
-        blocking(move || served.end()).await?;
+        let pair_end = blocking(move || served.end()).await?;
         match (end, pair_end) {
             (End::Stop, _) => {
                 release(&own).await?;

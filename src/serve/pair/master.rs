@@ -20,7 +20,7 @@ use kahawai_replication::oversight::{Do, Oversight};
 use kahawai_replication::record::{Member, Record, Refused};
 use kahawai_replication::slave;
 use kahawai_replication::standing::{Known, Standing};
-use kahawai_store::contract::{Completion, Store};
+use kahawai_store::contract::{Completion, Store, StoreError};
 use kahawai_store::election::Hold;
 use kahawai_store::replica::Replica;
 use tokio::sync::oneshot;
@@ -66,14 +66,20 @@ impl Served {
         }
     }
 
-    /// Ends what runs beside. To be called when the store is closed. Blocks, for as long as a dial under way takes.
-    pub(in crate::serve) fn end(self) {
+    /// Ends what runs beside, and tells why the pair ends where it does: the broker may hear that its store answers nobody any more before that is told. To be
+    /// called when the store is closed. Blocks, for as long as a dial under way takes.
+    pub(in crate::serve) fn end(mut self) -> Option<PairEnd> {
         self.pair.is_over.store(true, Ordering::Release);
         self.pair.tell(Told::Look);
         for thread in self.threads {
             // Whoever panicked has said so.
             let _ = thread.join();
         }
+        let deposed = || match self.pair.replicated()?.ended() {
+            Some(StoreError::Lost { reason, .. }) => Some(PairEnd::Deposed(reason.to_string())),
+            _ => None,
+        };
+        self.ended.try_recv().ok().or_else(deposed)
     }
 }
 
