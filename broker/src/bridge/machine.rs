@@ -166,8 +166,8 @@ impl Bridge {
     pub fn stop(&mut self) {
         match self.stage {
             Stage::Stopping | Stage::Over => return,
-            Stage::Stands => {}
-            Stage::Asking | Stage::OpeningHere(_) | Stage::OpeningThere(_) => return self.end(),
+            Stage::OpeningThere(_) | Stage::Stands => {}
+            Stage::Asking | Stage::OpeningHere(_) => return self.end(),
         }
         self.stage = Stage::Stopping;
         for number in self.demand.close_all() {
@@ -459,8 +459,9 @@ impl Bridge {
         let (Some(message), Some(consumer)) = (dispatch.message, dispatch.consumer_id) else { return };
         let number = consumer.value;
         let Some(one) = self.demand.get(number) else { return };
-        // What comes once nobody wants it goes back to its queue when the subscription is closed.
-        if one.is_closing() || self.stage != Stage::Stands {
+        // What comes once nobody wants it goes back to its queue when the subscription is closed. What comes before the other broker has answered
+        // goes: who consumes there may be told of first, and what is passed over here would be in this hand for ever.
+        if one.is_closing() || self.stage == Stage::Stopping {
             return;
         }
         let Some(to) = dispatch.destination.clone().or_else(|| message.destination.clone()) else { return };

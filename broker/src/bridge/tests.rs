@@ -429,6 +429,24 @@ fn a_message_crosses_as_it_is_and_is_acknowledged_when_it_is_over_there() {
 }
 
 #[test]
+fn demand_that_is_heard_of_before_the_answer_is_served_at_once() {
+    let mut world = World::new(|_| ());
+    world.bridge.received(Side::Remote, there("ID:there"));
+    let here = world.said(Side::Local);
+    world.bridge.received(Side::Local, answer(&here[0]));
+    let opening = world.said(Side::Remote);
+    world.hear(wants(1, queue("q")).into());
+    assert_eq!(world.subscribed().len(), 1);
+    world.bridge.received(Side::Local, dispatch(1, queue("q"), message(1)));
+    let crossing = world.said(Side::Remote);
+    assert!(matches!(&crossing[..], [Command::Message(_)]), "{crossing:?}");
+    world.bridge.received(Side::Remote, answer(&opening[4]));
+    assert!(matches!(&world.orders()[..], [Order::Stands(_)]));
+    world.bridge.received(Side::Remote, answer(&crossing[0]));
+    assert!(matches!(&world.said(Side::Local)[..], [Command::MessageAck(_)]));
+}
+
+#[test]
 fn without_always_sync_send_what_is_not_persistent_waits_for_nobody() {
     let mut world = World::standing(|connector| connector.always_sync_send = false);
     world.hear(wants(1, queue("q")).into());
