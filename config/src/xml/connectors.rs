@@ -95,7 +95,7 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
     harmless("enableStatusMonitor", "slow connections are told of in the log"),
     harmless("displayStackTrace", "there are no stack traces"),
     harmless("warnOnRemoteClose", "the log says at level info who went, and why"),
-    harmless("auditNetworkProducers", "there are no networks of brokers yet"),
+    harmless("auditNetworkProducers", "what a bridge sends again after a cut may come twice"),
     harmless("brokerInfo", JAVA),
     harmless("brokerService", JAVA),
     harmless("server", JAVA),

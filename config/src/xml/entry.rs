@@ -21,7 +21,7 @@ const NO_GROUPS: &str =
     "message groups are not built yet: messages of one group may go to different consumers";
 const NO_PRIORITIES: &str =
     "priorities are not built yet: messages come in the order in which they were sent, whatever theirs";
-const NO_NETWORK: &str = "there are no networks of brokers yet";
+const NO_NETWORK: &str = "what crosses to another broker is said in its <networkConnector> alone yet";
 const AS_ELEMENT: &str = "write it as an element in the <policyEntry>";
 const AT_ONCE: &str = "dispatch to a queue's first consumer begins at once";
 const HOLDS_BACK: &str = "senders are held back when there is no room, and get no error for it, but for a temporary queue that is full";

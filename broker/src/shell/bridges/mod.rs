@@ -35,8 +35,7 @@ pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, remote:
     loop {
         retry.begins(began.elapsed());
         let mut stands = |name: &str| {
-            let since =
-                retry.stands(began.elapsed()).map_or_else(String::new, |text| format!(" again, {text}"));
+            let since = retry.stands(began.elapsed()).map_or_else(String::new, |text| format!(", {text}"));
             tracing::info!(
                 "network connector {}: the bridge to {name} at {remote} stands{since}",
                 connector.name
