@@ -86,13 +86,17 @@ async fn taken(peer: &mut Peer) -> i64 {
 
 /// Waits until nothing is stored there.
 async fn until_empty(setup: &Setup) {
+    until_stored(setup, 0).await;
+}
+
+async fn until_stored(setup: &Setup, messages: u64) {
     tokio::time::timeout(Duration::from_secs(60), async {
-        while stored(setup) > 0 {
+        while stored(setup) != messages {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     })
     .await
-    .expect("everything is acknowledged");
+    .expect("so many are left");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -231,4 +235,33 @@ async fn a_connector_that_leads_back_bridges_nothing_and_ends_with_its_broker() 
     consume(&mut own, 1, Destination::queue("q")).await;
     assert!(take(&mut own).await.broker_path.is_none());
     here.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_stops_waits_for_the_answers_to_what_crossed() {
+    let there = start(|config| config.broker_name = "there".into()).await;
+    let mut connector = to(&there);
+    connector.statically_included_destinations = vec![Address::queue("q")];
+    let here = start(|config| config.network_connectors = vec![connector]).await;
+    // What comes there is not durable yet, and so not answered.
+    *there.store.late.lock().unwrap() = Some(Vec::new());
+    let mut sender = Peer::connect(&here).await;
+    send(&mut sender, 1, Destination::queue("q"), true).await;
+    let has_come = || there.store.late.lock().unwrap().as_ref().is_some_and(|late| !late.is_empty());
+    tokio::time::timeout(Duration::from_secs(60), async {
+        while !has_come() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await
+    .expect("it crosses");
+    let store = Arc::clone(&here.store);
+    let stopping = tokio::spawn(here.broker.stop());
+    assert!(matches!(sender.read().await, Some(Command::ShutdownInfo(_))));
+    there.store.go_on();
+    stopping.await.unwrap();
+    let left = store.recover_wait().unwrap();
+    assert_eq!(left.destinations.iter().map(|found| found.messages).sum::<u64>(), 0);
+    until_stored(&there, 1).await;
+    there.broker.stop().await;
 }
