@@ -10,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use kahawai_broker::{Slaves, TakeSlaves};
 use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::{
     ConnectionControl, ConnectionInfo, KeepAliveInfo, RemoveInfo, ShutdownInfo,
@@ -71,10 +72,25 @@ async fn nothing_goes_out_on_an_old_proof_until_there_is_a_new_one() {
     setup.broker.stop().await;
 }
 
+/// A master whose slave is gone.
+struct LooksForOne;
+
+impl TakeSlaves for LooksForOne {
+    fn take(&self, _: std::net::TcpStream, _: std::net::SocketAddr, _: Bytes) {}
+
+    fn looks_for_one(&self) -> bool {
+        true
+    }
+
+    fn lets_clients_in(&self) -> bool {
+        true
+    }
+}
+
 /// One of its pair has to hear who is there before it can say that it is back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_connects_is_greeted_on_an_old_proof_and_told_nothing_else() {
-    let setup = start(|_| ()).await;
+async fn while_a_slave_is_looked_for_whoever_connects_is_greeted_and_told_nothing_else() {
+    let setup = start(|config| config.slaves = Slaves(Some(Arc::new(LooksForOne)))).await;
     *setup.hold.age.lock().unwrap() = Duration::from_secs(9);
     let stepped_down = setup.broker.stepped_down();
     setup.hold.lost.store(true, Ordering::Release);

@@ -116,7 +116,7 @@ impl Broker {
             annotate,
         };
         let core = Core::new(settings, config.limits, config.policies.clone(), recovered, now());
-        let gate = Gate::new(Arc::clone(&hold), config.lease);
+        let gate = Gate::new(Arc::clone(&hold), config.lease, config.slaves.clone());
         let destinations = config.destinations.clone();
         let hub = Hub::new(config, origin, store, gate, core);
         // Before anybody connects.

@@ -11,21 +11,29 @@ use std::time::Duration;
 
 use kahawai_store::election::{Hold, Lost};
 
+use super::slaves::Slaves;
+
 /// See the module.
 pub(crate) struct Gate {
     hold: Arc<dyn Hold>,
     proof_age_max: Duration,
+    slaves: Slaves,
     proving: AtomicBool,
 }
 
 impl Gate {
-    pub(crate) fn new(hold: Arc<dyn Hold>, lease: Duration) -> Self {
-        Self { hold, proof_age_max: lease / 2, proving: AtomicBool::new(false) }
+    pub(crate) fn new(hold: Arc<dyn Hold>, lease: Duration, slaves: Slaves) -> Self {
+        Self { hold, proof_age_max: lease / 2, slaves, proving: AtomicBool::new(false) }
     }
 
     /// Whether something may be written now.
     pub(crate) fn is_open(&self) -> bool {
         self.hold.proof_age() <= self.proof_age_max
+    }
+
+    /// Whether it may be said unproven that a broker is here, and in which words: a slave that is looked for has to hear it before it can say who it is.
+    pub(crate) fn greets(&self) -> bool {
+        self.slaves.0.as_ref().is_some_and(|slaves| slaves.looks_for_one())
     }
 
     /// Whether the caller is the one to ask for a proof: nobody else is at it.

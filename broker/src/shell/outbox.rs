@@ -251,7 +251,8 @@ impl Outbox {
 
     fn write_encoded(&self, writing: &mut Writing, gate: &Gate) -> Flushed {
         while !writing.encoded.is_empty() {
-            if !gate.is_open() && !self.greets.load(Ordering::Acquire) {
+            let may_write = gate.is_open() || self.greets.load(Ordering::Acquire) && gate.greets();
+            if !may_write {
                 return Flushed::Unproven;
             }
             match self.stream.try_write(&writing.encoded) {

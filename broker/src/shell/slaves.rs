@@ -12,6 +12,11 @@ pub trait TakeSlaves: Send + Sync {
     /// broker's executor: must return soon.
     fn take(&self, socket: TcpStream, from: SocketAddr, received: Bytes);
 
+    /// Whether a slave is looked for, that may have taken over: until it is known nothing is proven, and it has to be greeted all the same.
+    fn looks_for_one(&self) -> bool {
+        false
+    }
+
     /// Whether clients are let in now; asked for each (`waitForSlave`).
     fn lets_clients_in(&self) -> bool;
 }

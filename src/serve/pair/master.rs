@@ -220,6 +220,10 @@ impl TakeSlaves for Pair {
         }
     }
 
+    fn looks_for_one(&self) -> bool {
+        self.replicated().is_some_and(|replicated| replicated.doubtful().is_some())
+    }
+
     fn lets_clients_in(&self) -> bool {
         !self.pairing.config.broker.pair.wait_for_slave || self.had_slave.load(Ordering::Acquire)
     }
