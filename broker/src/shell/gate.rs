@@ -4,6 +4,7 @@
 //! all the same, as the store proves mastership after each flush; but a message handed to a consumer, or an answer
 //! that needed no flush, must not come from a broker that was replaced while it slept. So nothing is written while
 //! the youngest proof is older than half the lease; a new proof is asked for, off the executor, and then everything goes on.
+//! But that a broker is here, and in which words, is said while a slave is looked for: it could not say otherwise that it is back.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
