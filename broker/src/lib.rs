@@ -3,6 +3,7 @@
 //! | module | what it does | what it must not know |
 //! |---|---|---|
 //! | [`bridge`] | decides what crosses to another broker | sockets, threads, clocks |
+//! | [`discovery`] | decides who else is there, by what a multicast group says | sockets, threads, clocks |
 //! | [`core`] | decides | sockets, threads, clocks, OpenWire |
 //! | [`openwire`] | translates commands to calls of the core, and its events to commands | sockets, threads, clocks |
 //! | [`shell`] | acts: sockets, tasks, time, the store's completions | what a message means |
@@ -11,6 +12,7 @@
 
 pub mod bridge;
 pub mod core;
+pub mod discovery;
 pub mod openwire;
 pub mod shell;
 
