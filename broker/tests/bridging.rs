@@ -23,7 +23,7 @@ use peer::{Peer, Setup, start, start_over, stored};
 fn to(there: &Setup) -> NetworkConnector {
     let address = there.broker.addresses()[0];
     NetworkConnector {
-        remotes: vec![Remote::new(address.ip().to_string(), address.port())],
+        targets: vec![Remote::new(address.ip().to_string(), address.port()).into()],
         retry: RetryOptions {
             initial_reconnect_delay: Duration::from_millis(20),
             max_reconnect_delay: Duration::from_millis(20),
@@ -223,7 +223,7 @@ async fn a_connector_that_leads_back_bridges_nothing_and_ends_with_its_broker() 
     let here = start(|config| {
         config.bind = vec![address.to_string()];
         config.network_connectors = vec![NetworkConnector {
-            remotes: vec![Remote::new("127.0.0.1", address.port())],
+            targets: vec![Remote::new("127.0.0.1", address.port()).into()],
             statically_included_destinations: vec![Address::queue("q")],
             ..NetworkConnector::default()
         }];
@@ -264,4 +264,39 @@ async fn a_broker_that_stops_waits_for_the_answers_to_what_crossed() {
     assert_eq!(left.destinations.iter().map(|found| found.messages).sum::<u64>(), 0);
     until_stored(&there, 1).await;
     there.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_list_whichever_serves_is_bridged_to_without_a_wait_between() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let closed = free.local_addr().unwrap();
+    drop(free);
+    let second = start(|config| config.broker_name = "second".into()).await;
+    let mut connector = to(&second);
+    connector.targets[0].candidates.insert(0, Remote::new("127.0.0.1", closed.port()));
+    // Who waits once does not come to the end of this test.
+    let hour = Duration::from_secs(3600);
+    connector.retry = RetryOptions {
+        initial_reconnect_delay: hour,
+        max_reconnect_delay: hour,
+        min_connect_time: Duration::ZERO,
+        ..RetryOptions::default()
+    };
+    let here = start(|config| config.network_connectors = vec![connector]).await;
+    let mut sender = Peer::connect(&here).await;
+    let mut consumer = Peer::connect(&second).await;
+    consume(&mut consumer, 1, Destination::queue("q")).await;
+    send(&mut sender, 1, Destination::queue("q"), true).await;
+    assert_eq!(taken(&mut consumer).await, 1);
+    until_empty(&here).await;
+
+    let first = start(|config| config.bind = vec![closed.to_string()]).await;
+    let mut consumer = Peer::connect(&first).await;
+    consume(&mut consumer, 1, Destination::queue("q")).await;
+    second.broker.stop().await;
+    send(&mut sender, 2, Destination::queue("q"), true).await;
+    assert_eq!(taken(&mut consumer).await, 2);
+    until_empty(&here).await;
+    here.broker.stop().await;
+    first.broker.stop().await;
 }

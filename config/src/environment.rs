@@ -185,9 +185,9 @@ impl<'a> Layer<'a> {
         broker.network_connectors.clear();
         for (place, uri) in uris.split_whitespace().enumerate() {
             match network_uri::read(uri) {
-                Ok((remotes, retry)) => {
+                Ok((targets, retry)) => {
                     broker.network_connectors.push(NetworkConnector {
-                        remotes,
+                        targets,
                         retry,
                         ..NetworkConnector::default()
                     });

@@ -205,19 +205,19 @@ fn network_connectors_are_read_and_what_is_not_built_of_them_is_told_and_left_ou
     assert_eq!((one.name.as_str(), one.message_ttl, one.consumer_ttl, one.prefetch_size), ("a", 3, 2, 5));
     assert!(!one.conduit_subscriptions && !one.decrease_network_consumer_priority);
     assert_eq!(
-        one.remotes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        one.targets.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["tcp://one:1", "tcp://two:2"]
     );
     assert_eq!(one.retry.max_reconnect_delay.as_millis(), 5);
     assert_eq!(one.excluded_destinations, [Address::queue("A.>"), Address::topic("B")]);
     assert_eq!(one.statically_included_destinations, [Address::queue("S")]);
     assert!(!format!("{one:?}").contains("\"p\""));
-    assert_eq!((two.name.as_str(), two.remotes.len()), ("NC", 1));
+    assert_eq!((two.name.as_str(), two.targets.len()), ("NC", 1));
     for (connector, expected) in [
         ("<networkConnector uri='static:(tcp://a:1)' duplex='true'/>", "not yet: duplex of"),
         ("<networkConnector uri='multicast://default'/>", "not yet: uri of"),
-        ("<networkConnector uri='masterslave:(tcp://a:1,tcp://b:1)'/>", "not yet: uri of"),
-        ("<networkConnector uri='static:failover:(tcp://a:1)'/>", "not yet: uri of"),
+        ("<networkConnector uri='static:failover:(tcp://a:1)?priorityBackup=true'/>", "not yet: uri of"),
+        ("<networkConnector uri='masterslave:(tcp://a:1)'/>", "refused: uri of"),
         ("<networkConnector uri='static:(ssl://a:1)'/>", "not yet: uri of"),
         ("<networkConnector uri='static:(tcp://a:1)?colour=red'/>", "refused: uri of"),
         ("<networkConnector/>", "refused: <networkConnector>: it needs a uri"),

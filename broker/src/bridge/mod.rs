@@ -6,6 +6,8 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`options`] | what a network connector is told, by ActiveMQ's names |
+//! | [`target`] | whom a bridge goes to |
+//! | [`candidates`] | which of several is tried next |
 //! | [`pattern`] | which names a pattern stands for, and whether all of another's |
 //! | [`demand`] | who wants what over there, and what is consumed here for it |
 //! | [`speech`] | what an initiator says of itself |
@@ -15,16 +17,20 @@
 //! What is sent is what ActiveMQ 5.17 sends as the initiator, but for this: an answer is asked for to the last command of the opening, so that a
 //! bridge which was refused is not taken for one that stands; and to each subscription here, so that one which is refused ends no other's.
 
+pub mod candidates;
 pub mod demand;
 pub mod machine;
 pub mod options;
 pub mod pattern;
 pub mod retry;
 mod speech;
+pub mod target;
 #[cfg(test)]
 mod tests;
 
+pub use candidates::Candidates;
 pub use machine::{Bridge, Order, Side};
-pub use options::{NetworkConnector, Remote, RetryOptions};
-pub use retry::Retry;
+pub use options::NetworkConnector;
+pub use retry::{Retry, RetryOptions};
 pub use speech::Us;
+pub use target::{Remote, Target};

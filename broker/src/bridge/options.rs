@@ -1,8 +1,8 @@
 //! What a network connector is told. Names and defaults are ActiveMQ's.
 
-use std::time::Duration;
-
 use super::pattern::{contains, overlap};
+use super::retry::RetryOptions;
+use super::target::Target;
 use crate::core::address::Address;
 
 /// A text that no log line has.
@@ -15,84 +15,14 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// A broker at the other end, by where it listens.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Remote {
-    /// Name or address of the host; an IPv6 address without its brackets.
-    pub host: String,
-    /// The port.
-    pub port: u16,
-    /// `connectionTimeout`: how long it may take to connect, and then to say who it is.
-    pub connection_timeout: Duration,
-    /// `wireFormat.maxInactivityDuration`: after what silence the line is given up; zero for never.
-    pub max_inactivity_duration: Duration,
-    /// `wireFormat.maxInactivityDurationInitalDelay` (sic).
-    pub max_inactivity_duration_initial_delay: Duration,
-    /// `wireFormat.maxFrameSize`, in bytes.
-    pub max_frame_size: usize,
-}
-
-impl Remote {
-    /// A broker there, with all else as by default.
-    pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self {
-            host: host.into(),
-            port,
-            connection_timeout: Duration::from_secs(30),
-            max_inactivity_duration: Duration::from_secs(30),
-            max_inactivity_duration_initial_delay: Duration::from_secs(10),
-            max_frame_size: 100 << 20,
-        }
-    }
-}
-
-impl std::fmt::Display for Remote {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.host.contains(':') {
-            true => write!(formatter, "tcp://[{}]:{}", self.host, self.port),
-            false => write!(formatter, "tcp://{}:{}", self.host, self.port),
-        }
-    }
-}
-
-/// When a bridge that broke is built anew: the options of `static:`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RetryOptions {
-    /// `initialReconnectDelay`.
-    pub initial_reconnect_delay: Duration,
-    /// `maxReconnectDelay`.
-    pub max_reconnect_delay: Duration,
-    /// `useExponentialBackOff`: whether each failure makes the next wait longer.
-    pub use_exponential_back_off: bool,
-    /// `backOffMultiplier`: by what factor.
-    pub back_off_multiplier: u32,
-    /// `maxReconnectAttempts`: after how many failures in a row it is given up; 0 for never.
-    pub max_reconnect_attempts: u32,
-    /// `minConnectTime`: a bridge that stood for less has failed, as one that never stood.
-    pub min_connect_time: Duration,
-}
-
-impl Default for RetryOptions {
-    fn default() -> Self {
-        Self {
-            initial_reconnect_delay: Duration::from_secs(1),
-            max_reconnect_delay: Duration::from_secs(30),
-            use_exponential_back_off: true,
-            back_off_multiplier: 2,
-            max_reconnect_attempts: 0,
-            min_connect_time: Duration::from_secs(5),
-        }
-    }
-}
-
-/// A network connector: one-way bridges from this broker, one to each of the others that it names.
+/// A network connector: one-way bridges from this broker, one to each target that it names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkConnector {
     /// `name`: part of the client ids here and there.
     pub name: String,
     /// Whom to bridge to: what is in the brackets of `static:(…)`.
-    pub remotes: Vec<Remote>,
-    /// When a broken one is tried again.
+    pub targets: Vec<Target>,
+    /// When a broken one is tried again, where its target says nothing else.
     pub retry: RetryOptions,
     /// `messageTTL`: how many brokers a message may have passed and still cross, less one; -1 is any number.
     pub message_ttl: i32,
@@ -142,7 +72,7 @@ impl Default for NetworkConnector {
     fn default() -> Self {
         Self {
             name: "NC".to_owned(),
-            remotes: Vec::new(),
+            targets: Vec::new(),
             retry: RetryOptions::default(),
             message_ttl: 1,
             consumer_ttl: 1,

@@ -3,7 +3,35 @@
 
 use std::time::Duration;
 
-use super::options::RetryOptions;
+/// When a bridge that broke is built anew: the options of `static:`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RetryOptions {
+    /// `initialReconnectDelay`.
+    pub initial_reconnect_delay: Duration,
+    /// `maxReconnectDelay`.
+    pub max_reconnect_delay: Duration,
+    /// `useExponentialBackOff`: whether each failure makes the next wait longer.
+    pub use_exponential_back_off: bool,
+    /// `backOffMultiplier`: by what factor.
+    pub back_off_multiplier: u32,
+    /// `maxReconnectAttempts`: after how many failures in a row it is given up; 0 for never.
+    pub max_reconnect_attempts: u32,
+    /// `minConnectTime`: a bridge that stood for less has failed, as one that never stood.
+    pub min_connect_time: Duration,
+}
+
+impl Default for RetryOptions {
+    fn default() -> Self {
+        Self {
+            initial_reconnect_delay: Duration::from_secs(1),
+            max_reconnect_delay: Duration::from_secs(30),
+            use_exponential_back_off: true,
+            back_off_multiplier: 2,
+            max_reconnect_attempts: 0,
+            min_connect_time: Duration::from_secs(5),
+        }
+    }
+}
 
 /// See the module. Times are since any moment, always the same one.
 #[derive(Debug)]
@@ -13,7 +41,8 @@ pub struct Retry {
     failures: u32,
     /// When the first failure of this row was, and what was said of the last.
     down: Option<(Duration, String)>,
-    began: Duration,
+    /// Since when the bridge stands.
+    stands: Option<Duration>,
 }
 
 /// What to do after a failure.
@@ -28,28 +57,34 @@ pub struct Next {
 impl Retry {
     /// For a bridge that never was.
     pub fn new(options: RetryOptions) -> Self {
-        Self { options, delay: None, failures: 0, down: None, began: Duration::ZERO }
-    }
-
-    /// A try begins.
-    pub fn begins(&mut self, now: Duration) {
-        self.began = now;
+        Self { options, delay: None, failures: 0, down: None, stands: None }
     }
 
     /// The bridge stands. Gives what to say of how long it did not, if it was said that it broke.
     pub fn stands(&mut self, now: Duration) -> Option<String> {
+        self.stands = Some(now);
         let (since, _) = self.down.take()?;
-        let failures = std::mem::take(&mut self.failures);
-        Some(format!("after {} s and {failures} tries in vain", now.saturating_sub(since).as_secs()))
+        let seconds = now.saturating_sub(since).as_secs();
+        Some(match std::mem::take(&mut self.failures) {
+            0 => format!("after {seconds} s"),
+            failures => format!("after {seconds} s and {failures} tries in vain"),
+        })
     }
 
-    /// A try failed, or a bridge that stood broke. `for_good` where another try would come to the same: it is tried as seldom as it may be.
-    pub fn failed(&mut self, now: Duration, why: &str, for_good: bool) -> Next {
-        let options = &self.options;
-        // As ActiveMQ's agent has it: a bridge that stood for a while begins anew.
-        if now.saturating_sub(self.began) >= options.min_connect_time {
+    /// The bridge broke, if it stood. Says whether it stood for long enough to begin anew behind it.
+    pub fn broke(&mut self, now: Duration) -> bool {
+        let Some(stood) = self.stands.take() else { return false };
+        self.down.get_or_insert_with(|| (now, String::new()));
+        let is_long = now.saturating_sub(stood) >= self.options.min_connect_time;
+        if is_long {
             (self.failures, self.delay) = (0, None);
         }
+        is_long
+    }
+
+    /// A try failed, or all that could be tried behind a bridge that broke. `for_good` where another try would come to the same: it is tried as seldom as it may be.
+    pub fn failed(&mut self, now: Duration, why: &str, for_good: bool) -> Next {
+        let options = &self.options;
         self.failures = self.failures.saturating_add(1);
         let first = options.initial_reconnect_delay;
         let delay = match self.delay {
@@ -93,21 +128,25 @@ mod tests {
         let mut now = seconds(100);
         let mut waits = Vec::new();
         for _ in 0..7 {
-            retry.begins(now);
+            assert!(!retry.broke(now), "it never stood");
             waits.extend(retry.failed(now, "refused", false).wait.map(|wait| wait.as_secs()));
-            now += seconds(1);
+            // Tries that take long are no bridges that stood.
+            now += seconds(10);
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 30, 30]);
-        retry.begins(now);
-        assert_eq!(retry.stands(now).as_deref(), Some("after 7 s and 7 tries in vain"));
+        assert_eq!(retry.stands(now).as_deref(), Some("after 70 s and 7 tries in vain"));
         now += seconds(5);
+        assert!(retry.broke(now));
         assert_eq!(retry.failed(now, "cut", false).wait, Some(seconds(1)));
         // One that stood for less than minConnectTime has failed like any other.
-        retry.begins(now);
         retry.stands(now);
+        assert!(!retry.broke(now + seconds(4)));
         assert_eq!(retry.failed(now + seconds(4), "cut", false).wait, Some(seconds(2)));
-        retry.begins(now);
         assert_eq!(retry.failed(now, "a loop", true).wait, Some(seconds(30)));
+        // Another candidate may do before anything is in vain.
+        retry.stands(now);
+        retry.broke(now + seconds(5));
+        assert_eq!(retry.stands(now + seconds(6)).as_deref(), Some("after 1 s"));
         let even = RetryOptions { use_exponential_back_off: false, ..RetryOptions::default() };
         let mut retry = Retry::new(even);
         for _ in 0..3 {
@@ -120,7 +159,6 @@ mod tests {
         let mut retry = Retry::new(RetryOptions::default());
         let now = seconds(1);
         assert_eq!(retry.stands(now), None);
-        retry.begins(now);
         assert!(retry.failed(now, "refused", false).say.is_some_and(|text| text.starts_with("refused; ")));
         let said = (2..=40).filter_map(|_| retry.failed(now, "refused", false).say).count();
         assert_eq!(said, 2, "at 16 and 32");

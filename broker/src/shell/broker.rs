@@ -145,8 +145,8 @@ impl Broker {
         let mut bridging = JoinSet::new();
         for connector in hub.config.network_connectors.clone() {
             let connector = Arc::new(connector);
-            for remote in connector.remotes.clone() {
-                bridging.spawn(bridges::run(Arc::clone(&hub), Arc::clone(&connector), remote));
+            for target in connector.targets.clone() {
+                bridging.spawn(bridges::run(Arc::clone(&hub), Arc::clone(&connector), target));
             }
         }
         Ok(Self { hub, addresses, tasks, bridges: bridging, connections })

@@ -91,7 +91,7 @@ fn connector<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: &mut Draf
             "it needs a uri: <networkConnector uri=\"static:(tcp://HOST:PORT)\"/>",
         );
     }
-    if made.is_left_out || made.connector.remotes.is_empty() {
+    if made.is_left_out || made.connector.targets.is_empty() {
         return;
     }
     let all = &mut draft.configuration.broker.network_connectors;

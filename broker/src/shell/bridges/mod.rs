@@ -2,53 +2,70 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`chance`] | numbers that nobody foresees |
+//! | [`dial`] | one try, and the bridge that comes of it |
 //! | [`line`] | OpenWire over one of the two lines, without the line |
 //! | [`drive`] | a bridge over both, until it ends |
 
+mod chance;
+mod dial;
 mod drive;
 mod line;
 
-use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
-use tokio::net::{TcpStream, UnixStream};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::clock::now;
-use super::connection;
 use super::hub::{Hub, Phase};
-use super::stream::{Peer, Stream};
-use crate::bridge::{Bridge, NetworkConnector, Remote, Retry, Us};
-use drive::{Ended, drive};
+use crate::bridge::{Candidates, NetworkConnector, Retry, Target, Us};
+use chance::chance;
+use drive::Ended;
 
-/// Bridges to one broker of a connector's, again and again, until this one stops.
-pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, remote: Remote) {
+/// Bridges to one target of a connector's, again and again, until this broker stops.
+pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, target: Target) {
     let origin = &hub.origin;
     let us = Us {
         broker_id: origin.broker_id.clone(),
         broker_name: origin.broker_name.clone(),
         broker_url: origin.broker_url.clone(),
     };
+    let name = &connector.name;
     let began = Instant::now();
-    let mut retry = Retry::new(connector.retry.clone());
+    let mut retry = Retry::new(target.retry.clone().unwrap_or_else(|| connector.retry.clone()));
+    let mut candidates = Candidates::new(&target);
     let mut phase = hub.phase();
     loop {
-        retry.begins(began.elapsed());
-        let mut stands = |name: &str| {
-            let since = retry.stands(began.elapsed()).map_or_else(String::new, |text| format!(", {text}"));
-            tracing::info!(
-                "network connector {}: the bridge to {name} at {remote} stands{since}",
-                connector.name
-            );
-        };
-        let ended = attempt(&hub, &connector, &remote, us.clone(), &mut stands).await;
-        let (why, for_good) = match ended {
-            Ended::Stopped => return,
-            Ended::Failed { why, for_good } => (why, for_good),
-        };
+        candidates.begin(chance());
+        while let Some(one) = candidates.take() {
+            let Some(remote) = target.candidates.get(one) else { continue };
+            let mut stood = false;
+            let mut stands = |other: &str| {
+                stood = true;
+                let since =
+                    retry.stands(began.elapsed()).map_or_else(String::new, |text| format!(", {text}"));
+                tracing::info!("network connector {name}: the bridge to {other} at {remote} stands{since}");
+            };
+            let (why, for_good) = match dial::attempt(&hub, &connector, remote, us.clone(), &mut stands).await
+            {
+                Ended::Stopped => return,
+                Ended::Failed { why, for_good } => (why, for_good),
+            };
+            if !stood {
+                candidates.failed(one, why, for_good);
+                continue;
+            }
+            let was_long = retry.broke(began.elapsed());
+            if target.candidates.len() > 1 {
+                tracing::warn!(
+                    "network connector {name}: the bridge at {remote} broke: {why}; the others are tried"
+                );
+            }
+            candidates.broke(one, why, for_good, was_long, chance());
+        }
+        let (why, for_good) = candidates.in_vain(&target);
         let next = retry.failed(began.elapsed(), &why, for_good);
         if let Some(text) = next.say {
-            tracing::warn!("network connector {}: there is no bridge to {remote}: {text}", connector.name);
+            tracing::warn!("network connector {name}: there is no bridge to {target}: {text}");
         }
         let Some(wait) = next.wait else { return };
         tokio::select! {
@@ -56,47 +73,4 @@ pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, remote:
             _ = phase.wait_for(|phase| *phase != Phase::Serving) => return,
         }
     }
-}
-
-/// One try, and the bridge that comes of it.
-async fn attempt(
-    hub: &Arc<Hub>,
-    connector: &Arc<NetworkConnector>,
-    remote: &Remote,
-    us: Us,
-    stands: &mut (dyn FnMut(&str) + Send),
-) -> Ended {
-    let failed = |why: String| Ended::Failed { why, for_good: false };
-    let mut phase = hub.phase();
-    let dial = timeout(remote.connection_timeout, TcpStream::connect((remote.host.as_str(), remote.port)));
-    let dialled = tokio::select! {
-        dialled = dial => dialled,
-        _ = phase.wait_for(|phase| *phase != Phase::Serving) => return Ended::Stopped,
-    };
-    let there = match dialled {
-        Ok(Ok(there)) => there,
-        Ok(Err(error)) => return failed(format!("it cannot be reached: {error}")),
-        Err(_) => {
-            let waited = remote.connection_timeout.as_millis();
-            return failed(format!("it cannot be reached within {waited} ms (connectionTimeout)"));
-        }
-    };
-    let (here, theirs) = match there.set_nodelay(true).and_then(|()| UnixStream::pair()) {
-        Ok(pair) => pair,
-        Err(error) => return failed(format!("the broker here cannot be reached: {error}")),
-    };
-    let peer = Peer::Inside(format!("the bridge of {} to {remote}", connector.name).into());
-    let served = tokio::spawn(connection::serve(Arc::clone(hub), Stream::Inside(theirs), peer));
-    let bridge = Bridge::new(Arc::clone(connector), us, &unique(&hub.config.broker_name));
-    let ended = drive(bridge, remote, here, there, phase, stands).await;
-    // It ends with its other half, and its client id is free for the next.
-    let _ = served.await;
-    ended
-}
-
-/// A name that no other bridge of any run has.
-fn unique(broker_name: &str) -> String {
-    // The hasher's keys are the system's random bytes.
-    let random = RandomState::new().hash_one(now());
-    format!("ID:{broker_name}-nc-{random:016x}-{}-0", now())
 }
