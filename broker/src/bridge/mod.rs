@@ -11,7 +11,9 @@
 //! | [`pattern`] | which names a pattern stands for, and whether all of another's |
 //! | [`demand`] | who wants what over there, and what is consumed here for it |
 //! | [`speech`] | what an initiator says of itself |
-//! | [`machine`] | the bridge |
+//! | [`machine`] | the bridge: how it begins, stands and ends |
+//! | `hear` | what is said over there of who consumes |
+//! | `forward` | messages that cross |
 //! | [`retry`] | when a broken one is built anew, and what is said of it |
 //!
 //! What is sent is what ActiveMQ 5.17 sends as the initiator, but for this: an answer is asked for to the last command of the opening, so that a
@@ -19,6 +21,8 @@
 
 pub mod candidates;
 pub mod demand;
+mod forward;
+mod hear;
 pub mod machine;
 pub mod options;
 pub mod pattern;

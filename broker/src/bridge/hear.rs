@@ -1,0 +1,148 @@
+//! What is said over there of who consumes, and what is consumed here for it.
+
+use std::sync::Arc;
+
+use kahawai_openwire::command::{Command, DataStructure};
+use kahawai_openwire::consumer::{ConsumerInfo, NetworkBridgeFilter};
+use kahawai_openwire::ids::RemovedId;
+use kahawai_openwire::message::{MessageAck, MessageDispatch};
+
+use super::demand::Comes;
+use super::machine::{Bridge, CONSUMERS_MAX, NAME_BYTES_MAX, Order, PRIORITY_MIN, Side, Stage};
+use super::speech;
+use crate::core::address::Address;
+use crate::openwire::translate::{address, destination};
+
+impl Bridge {
+    /// An advisory came from over there.
+    pub(super) fn hear(&mut self, dispatch: MessageDispatch) {
+        let Some(message) = dispatch.message else { return };
+        self.advisories += 1;
+        // As ActiveMQ counts.
+        let ahead =
+            u64::from(self.connector.advisories_ahead()) * u64::from(self.connector.advisory_ack_percentage);
+        if u64::from(self.advisories) * 100 > ahead {
+            let count = std::mem::take(&mut self.advisories);
+            let ack = MessageAck {
+                destination: message.destination.clone(),
+                consumer_id: dispatch.consumer_id,
+                ack_type: MessageAck::STANDARD,
+                last_message_id: message.message_id.clone(),
+                message_count: i32::try_from(count).unwrap_or(i32::MAX),
+                ..MessageAck::default()
+            };
+            self.say(Side::Remote, ack.into());
+        }
+        if self.stage == Stage::Stopping {
+            return;
+        }
+        match &message.data_structure {
+            Some(DataStructure::Command(Command::ConsumerInfo(info))) => self.comes(info),
+            Some(DataStructure::Command(Command::RemoveInfo(info))) => {
+                if let Some(RemovedId::Consumer(id)) = &info.object_id {
+                    for over in self.demand.goes(id) {
+                        self.close_here(over);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A consumer over there, as it is told of.
+    pub(super) fn comes(&mut self, info: &ConsumerInfo) {
+        let (Some(id), Some(wanted)) = (&info.consumer_id, &info.destination) else { return };
+        let too_long = wanted.physical_name.len() > NAME_BYTES_MAX || id.connection_id.len() > NAME_BYTES_MAX;
+        let path = info.broker_path.as_deref().unwrap_or_default();
+        let ttl = self.connector.consumer_ttl;
+        let too_far = info.broker_path.is_some() && usize::try_from(ttl).is_ok_and(|ttl| path.len() >= ttl);
+        if too_long || info.browser || too_far || path.contains(&self.own_id) {
+            return;
+        }
+        for wanted in address(wanted).parts() {
+            // Advisories are each broker's own, and temporary destinations do not cross yet.
+            if wanted.is_advisory() || wanted.kind.is_temporary() || !self.connector.permits(&wanted) {
+                continue;
+            }
+            if let Some(excluded) = self.excluded_of_queue(&wanted) {
+                self.tell_excluded(&wanted, &excluded);
+                continue;
+            }
+            // Whoever stands for others behind it is one of its own, so that what goes there is not what is wanted here.
+            let may_join = self.connector.conduit_subscriptions
+                && (!info.network_subscription
+                    || !wanted.kind.is_queue()
+                    || self.connector.conduit_network_queue_subscriptions);
+            match self.demand.comes(id, &wanted, may_join) {
+                Comes::Known | Comes::Joined => {}
+                Comes::Wanted => self.subscribe(&wanted, info, false),
+                Comes::TooMany => {
+                    if !std::mem::replace(&mut self.is_full_said, true) {
+                        self.orders.push_back(Order::Say(format!(
+                            "the broker there has more than {CONSUMERS_MAX} consumers: what the others want does not cross"
+                        )));
+                    }
+                }
+            }
+        }
+    }
+
+    /// A queue's message that may not cross cannot be handed back, so none of such a pattern is taken.
+    pub(super) fn excluded_of_queue(&self, wanted: &Address) -> Option<Address> {
+        self.connector.excluded_of(wanted).filter(|_| wanted.kind.is_queue()).cloned()
+    }
+
+    pub(super) fn tell_excluded(&mut self, wanted: &Address, excluded: &Address) {
+        self.orders.push_back(Order::Say(format!(
+            "consumers of {wanted} get nothing by the bridge, as {excluded} of it is excluded: consume from each queue by its name there"
+        )));
+    }
+
+    /// Consumes here for somebody over there.
+    pub(super) fn subscribe(&mut self, wanted: &Address, info: &ConsumerInfo, is_static: bool) {
+        let Some(peer) = &self.peer else { return };
+        let mut path: Vec<_> = info.broker_path.as_deref().unwrap_or_default().to_vec();
+        path.push(Arc::clone(&peer.id));
+        let mut stands_for: Vec<_> = info.network_consumer_path.as_deref().unwrap_or_default().to_vec();
+        stands_for.extend(info.consumer_id.clone());
+        let priority = if self.connector.decrease_network_consumer_priority {
+            let base = i32::from(self.connector.consumer_priority_base);
+            let further = if path.len() > 1 { path.len() + 1 } else { 0 };
+            let further = i32::try_from(further).unwrap_or(i32::MAX);
+            base.saturating_sub(further).max(PRIORITY_MIN)
+        } else {
+            i32::from(info.priority as i8)
+        };
+        let filter = NetworkBridgeFilter {
+            network_broker_id: Some(Arc::clone(&peer.id)),
+            message_ttl: self.connector.message_ttl,
+            consumer_ttl: self.connector.consumer_ttl,
+        };
+        let number = self.demand.number();
+        let destination = destination(wanted);
+        let subscription = ConsumerInfo {
+            consumer_id: Some(Arc::new(speech::consumer_id(&self.names[0], number))),
+            destination: Some(Arc::clone(&destination)),
+            prefetch_size: i32::try_from(self.connector.prefetch_size).unwrap_or(i32::MAX),
+            maximum_pending_message_limit: info.maximum_pending_message_limit,
+            dispatch_async: self.connector.dispatch_async,
+            exclusive: info.exclusive,
+            priority: i8::try_from(priority).unwrap_or(i8::MIN) as u8,
+            broker_path: Some(path.into()),
+            additional_predicate: Some(filter),
+            network_subscription: true,
+            network_consumer_path: Some(stands_for.into()),
+            ..ConsumerInfo::default()
+        };
+        // Of those that stand for others behind that broker, each is by itself unless the connector says otherwise.
+        let takes_others = self.connector.conduit_subscriptions
+            && (is_static
+                || !info.network_subscription
+                || !wanted.kind.is_queue()
+                || self.connector.conduit_network_queue_subscriptions);
+        let remote = info.consumer_id.as_deref().filter(|_| !is_static).cloned();
+        self.demand.begin(number, wanted.clone(), destination, remote, takes_others);
+        let asked = self.ask(Side::Local, subscription.into());
+        self.opening.insert(asked, number);
+    }
+}
