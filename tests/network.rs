@@ -49,15 +49,12 @@ struct ActiveMq {
 }
 
 impl ActiveMq {
-    fn start(directory: &Path, bridge: &str, duplex: &str) -> Self {
+    fn start(directory: &Path, bridge: &str) -> Self {
         // Its own delays are for networks in which nobody waits for a test.
-        let list = |uri: &str| {
-            format!("static:({uri})?initialReconnectDelay=100&maxReconnectDelay=500&minConnectTime=100")
-        };
-        let (bridge, duplex) = (list(bridge), list(duplex));
+        let bridge =
+            format!("static:({bridge})?initialReconnectDelay=100&maxReconnectDelay=500&minConnectTime=100");
         let directory = directory.to_str().expect("UTF-8");
-        let arguments =
-            ["--name", "amq", "--directory", directory, "--bridge", &bridge, "--duplex-bridge", &duplex];
+        let arguments = ["--name", "amq", "--directory", directory, "--bridge", &bridge];
         let process = java::start("RunActiveMQ", &arguments);
         let (address, _) = process.wait_since(0, "LISTENING", |line| {
             let uri = line.strip_prefix("LISTENING tcp://")?.split_whitespace().next()?;
@@ -203,16 +200,10 @@ fn a_real_activemq_bridges_to_this_broker() {
     let folder = directory();
     let here = Instance::new("here", &folder.path().join("store"));
     let broker = here.serve();
-    let duplex = Instance::new("duplex", &folder.path().join("duplex"));
-    let refusing = duplex.serve();
-    let mut amq = ActiveMq::start(&folder.path().join("amq"), &here.uri(), &duplex.uri());
+    let mut amq = ActiveMq::start(&folder.path().join("amq"), &here.uri());
     let (_, from) = broker.0.wait_since(0, "bridged by", |line| {
         let named = line.contains(" bridged by the network connector NC of the broker amq (ID:");
         (named && line.contains("127.0.0.1:")).then_some(())
-    });
-    refusing.0.wait_since(0, "duplex", |line| {
-        line.contains("connection refused: duplex=\"true\" is not built yet: the network connector")
-            .then_some(())
     });
     assert!(amq.process.is_running(), "{}", amq.process.tail());
 
@@ -250,5 +241,4 @@ fn a_real_activemq_bridges_to_this_broker() {
         line.contains("no longer bridged by the network connector NC of the broker amq (ID:").then_some(())
     });
     broker.stop();
-    refusing.stop();
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use kahawai_broker::bridge::{NetworkConnector, Remote, RetryOptions};
 use kahawai_broker::core::address::Address;
-use kahawai_openwire::command::Command;
+use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::consumer::ConsumerInfo;
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::ids::ConsumerId;
@@ -299,4 +299,92 @@ async fn of_a_list_whichever_serves_is_bridged_to_without_a_wait_between() {
     until_empty(&here).await;
     here.broker.stop().await;
     first.broker.stop().await;
+}
+
+/// The same, both ways.
+fn duplex(there: &Setup) -> NetworkConnector {
+    NetworkConnector { duplex: true, ..to(there) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_duplex_bridge_messages_cross_both_ways_once_and_in_order() {
+    let there = start(|config| config.broker_name = "there".into()).await;
+    let here = start(|config| {
+        config.broker_name = "here".into();
+        config.network_connectors = vec![duplex(&there)];
+    })
+    .await;
+    let (mut one, mut other) = (Peer::connect(&here).await, Peer::connect(&there).await);
+    let (mut sender, mut sender_there) = (Peer::connect(&here).await, Peer::connect(&there).await);
+    for (value, persistent) in [(1, true), (2, false)] {
+        let (queue, topic) = (format!("q{value}"), format!("t{value}"));
+        for number in 1..=100 {
+            send(&mut one, number, Destination::queue(queue.as_str()), persistent).await;
+            send(&mut other, number, Destination::queue(format!("{queue}.back")), persistent).await;
+        }
+        consume(&mut other, value, Destination::queue(queue.as_str())).await;
+        consume(&mut one, value, Destination::queue(format!("{queue}.back"))).await;
+        for number in 1..=100 {
+            let (came, back) = (take(&mut other).await, take(&mut one).await);
+            assert_eq!((sequence(&came), sequence(&back)), (number, number));
+            let path = |message: &Message| message.broker_path.as_deref().unwrap().to_vec();
+            assert_eq!(path(&came), [one.broker.broker_id.clone().unwrap()]);
+            assert_eq!(path(&back), [other.broker.broker_id.clone().unwrap()]);
+        }
+        // Each of a topic gets each once: from its own broker, and from the other.
+        consume(&mut one, 10 + value, Destination::topic(topic.as_str())).await;
+        consume(&mut other, 10 + value, Destination::topic(topic.as_str())).await;
+        until_bridged(&here, &topic).await;
+        until_bridged(&there, &topic).await;
+        send(&mut sender, 1000, Destination::topic(topic.as_str()), persistent).await;
+        assert_eq!((taken(&mut one).await, taken(&mut other).await), (1000, 1000));
+        send(&mut sender_there, 1001, Destination::topic(topic.as_str()), persistent).await;
+        assert_eq!((taken(&mut other).await, taken(&mut one).await), (1001, 1001));
+    }
+    until_empty(&here).await;
+    until_empty(&there).await;
+    // Whoever stops first leaves nothing undecided; the other dials, or waits to be dialled.
+    there.broker.stop().await;
+    here.broker.stop().await;
+}
+
+/// Waits until a bridge consumes a topic at a broker.
+async fn until_bridged(setup: &Setup, topic: &str) {
+    let mut listener = Peer::connect(setup).await;
+    consume(&mut listener, 1, Destination::topic(format!("ActiveMQ.Advisory.Consumer.Topic.{topic}"))).await;
+    loop {
+        let message = take(&mut listener).await;
+        if let Some(DataStructure::Command(Command::ConsumerInfo(info))) = &message.data_structure
+            && info.network_subscription
+        {
+            return;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_dials_again_takes_the_place_of_its_own_duplex_bridge() {
+    let there = start(|config| config.broker_name = "there".into()).await;
+    let memory = Memory::default();
+    let with = |config: &mut kahawai_broker::shell::config::BrokerConfig| {
+        config.broker_name = "here".into();
+        config.network_connectors = vec![duplex(&there)];
+    };
+    let here = start_over(&memory, 1, with).await;
+    let (mut one, mut other) = (Peer::connect(&here).await, Peer::connect(&there).await);
+    consume(&mut other, 1, Destination::queue("q")).await;
+    send(&mut one, 1, Destination::queue("q"), true).await;
+    assert_eq!(taken(&mut other).await, 1);
+    until_empty(&here).await;
+    // It is dropped without a word, and its socket stays open over there for a while at most.
+    here.broker.abandon();
+    let here = start_over(&memory, 2, with).await;
+    let mut one = Peer::connect(&here).await;
+    send(&mut one, 2, Destination::queue("q"), true).await;
+    assert_eq!(taken(&mut other).await, 2);
+    consume(&mut one, 1, Destination::queue("back")).await;
+    send(&mut other, 3, Destination::queue("back"), true).await;
+    assert_eq!(taken(&mut one).await, 3);
+    here.broker.stop().await;
+    there.broker.stop().await;
 }

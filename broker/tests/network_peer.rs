@@ -267,14 +267,12 @@ async fn a_bridge_is_let_in_hears_of_demand_and_is_answered_for_what_it_forwards
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bridge_that_is_duplex_leads_back_or_breaks_the_order_is_told_why_and_closed() {
+async fn a_bridge_that_leads_back_or_breaks_the_order_is_told_why_and_closed() {
     let setup = start(|_| ()).await;
     let own = Peer::negotiated(&setup).await.broker.broker_id.unwrap().value.clone();
-    let duplex = BrokerInfo { duplex_connection: true, ..introduction("ID:far") };
     let nameless = BrokerInfo { broker_id: None, ..introduction("") };
     let client = BrokerInfo { network_connection: false, ..introduction("ID:far") };
     for (info, why) in [
-        (duplex, "duplex=\"true\" is not built yet"),
         (introduction(&own), "this broker's own id"),
         (nameless, "without broker id"),
         (client, "BrokerInfo before ConnectionInfo"),

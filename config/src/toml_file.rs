@@ -112,8 +112,6 @@ pub const PASSWORDS: [&str; 4] = ["password", "passwordFile", "passwordProperty"
 
 /// What connects to other brokers.
 const NETWORK: &str = "networkConnector";
-const NO_DUPLEX: &str =
-    "duplex is not built yet: write a network connector there, too, for what goes from there to here";
 
 /// What names a policy's destination.
 const DESTINATIONS: [&str; 4] = ["queue", "topic", "tempQueue", "tempTopic"];
@@ -170,12 +168,7 @@ impl Reader<'_> {
             let key = |name: &str| of_network(place, name);
             self.say(key(""), value);
             let mut connector = NetworkConnector::default();
-            self.settings(&[&key], network::SETTINGS, &mut connector, table, &["duplex"]);
-            match table.get("duplex").map(Spanned::get_ref) {
-                None | Some(DeValue::Boolean(false)) => {}
-                Some(DeValue::Boolean(true)) => self.problem(value.span(), NO_DUPLEX.to_owned()),
-                Some(_) => self.problem(value.span(), "duplex needs true or false".to_owned()),
-            }
+            self.settings(&[&key], network::SETTINGS, &mut connector, table, &[]);
             if table.get("uri").is_none() {
                 self.problem(value.span(), "it needs uri = \"static:(tcp://HOST:PORT)\"".to_owned());
             }
@@ -506,8 +499,8 @@ maxPageSize = 100
                 "2:7: uri finding brokers by multicast: is not built",
             ),
             (
-                "[[networkConnector]]\nuri = \"static:(tcp://a:1)\"\nduplex = true",
-                "1:1: duplex is not built yet",
+                "[[networkConnector]]\nuri = \"static:(tcp://a:1)\"\nduplex = 1",
+                "3:10: duplex needs true or false",
             ),
             (
                 "[[networkConnector]]\nuri = \"static:(tcp://a:1)\"\nmessageTtl = 1",

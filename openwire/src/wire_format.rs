@@ -71,6 +71,12 @@ impl WireFormat {
         }
     }
 
+    /// Both directions of one connection, put together again.
+    pub fn join(decoder: Decoder, encoder: Encoder) -> Self {
+        debug_assert_eq!(decoder.version(), encoder.version(), "both are of one connection");
+        Self { decoder, encoder }
+    }
+
     /// The two directions, for two tasks.
     pub fn split(self) -> (Decoder, Encoder) {
         (self.decoder, self.encoder)

@@ -6,6 +6,7 @@
 //! | [`port`] | a port of one's own |
 //! | [`broker`] | `kahawai serve` |
 //! | [`command`] | the command, run to its end |
+//! | [`crossing`] | messages that cross a bridge |
 //! | [`java`] | the Java programs of `tests/java` |
 //! | [`load`] | producers and consumers with ledgers, and the verdict over them |
 //! | [`raw`] | a bare OpenWire connection |
@@ -16,6 +17,7 @@
 
 pub mod broker;
 pub mod command;
+pub mod crossing;
 pub mod java;
 pub mod load;
 pub mod mariadb;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use kahawai_openwire::connection::RemoveInfo;
+use kahawai_openwire::destination::Destination;
 use kahawai_openwire::ids::{ConsumerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageAck, MessageDispatch};
 use kahawai_openwire::throwable::Throwable;
@@ -16,6 +17,12 @@ impl Bridge {
     pub(super) fn forward(&mut self, dispatch: MessageDispatch) {
         let (Some(message), Some(consumer)) = (dispatch.message, dispatch.consumer_id) else { return };
         let number = consumer.value;
+        if self.inbound.listeners.contains_key(&number) {
+            return self.tell(
+                number,
+                MessageDispatch { message: Some(message), consumer_id: Some(consumer), ..dispatch },
+            );
+        }
         let Some(one) = self.demand.get(number) else { return };
         // What comes once nobody wants it goes back to its queue when the subscription is closed. What comes before the other broker has answered
         // goes: who consumes there may be told of first, and what is passed over here would be in this hand for ever.
@@ -39,15 +46,8 @@ impl Bridge {
             }
             return;
         }
-        let mut path: Vec<_> = message.broker_path.as_deref().unwrap_or_default().to_vec();
-        path.push(Arc::clone(&self.own_id));
-        let mut crossing = Message::clone(&message);
+        let crossing = self.crossing(&message, Some(to));
         drop(message);
-        crossing.broker_path = Some(path.into());
-        crossing.producer_id = Some(Arc::clone(&self.producer));
-        crossing.destination = Some(to);
-        let transaction = crossing.transaction_id.take();
-        crossing.original_transaction_id = crossing.original_transaction_id.or(transaction);
         if crossing.persistent || self.connector.always_sync_send {
             let asked = self.ask(Side::Remote, crossing.into());
             self.flight.insert(asked, forwarded);
@@ -56,6 +56,19 @@ impl Bridge {
             self.say(Side::Remote, crossing.into());
             self.acknowledge(&forwarded, MessageAck::INDIVIDUAL);
         }
+    }
+
+    /// A message as it crosses: what it is, and where it has been.
+    pub(super) fn crossing(&self, message: &Message, to: Option<Arc<Destination>>) -> Message {
+        let mut path: Vec<_> = message.broker_path.as_deref().unwrap_or_default().to_vec();
+        path.push(Arc::clone(&self.own_id));
+        let mut crossing = message.clone();
+        crossing.broker_path = Some(path.into());
+        crossing.producer_id = Some(Arc::clone(&self.producer));
+        crossing.destination = to;
+        let transaction = crossing.transaction_id.take();
+        crossing.original_transaction_id = crossing.original_transaction_id.or(transaction);
+        crossing
     }
 
     /// Whether a message has not been over there yet, nor come too far.

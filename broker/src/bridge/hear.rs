@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::consumer::{ConsumerInfo, NetworkBridgeFilter};
-use kahawai_openwire::ids::RemovedId;
-use kahawai_openwire::message::{MessageAck, MessageDispatch};
+use kahawai_openwire::ids::{ConsumerId, RemovedId};
+use kahawai_openwire::message::{Message, MessageAck, MessageDispatch};
 
 use super::demand::Comes;
 use super::machine::{Bridge, CONSUMERS_MAX, NAME_BYTES_MAX, Order, PRIORITY_MIN, Side, Stage};
@@ -17,6 +17,19 @@ impl Bridge {
     /// An advisory came from over there.
     pub(super) fn hear(&mut self, dispatch: MessageDispatch) {
         let Some(message) = dispatch.message else { return };
+        self.acknowledge_there(&message, dispatch.consumer_id);
+        self.learn(&message);
+    }
+
+    /// The same as a message, where messages go both ways.
+    pub(super) fn hear_message(&mut self, message: Message) {
+        let consumer = speech::demand_consumer_id(&self.names[Side::Remote as usize]);
+        self.acknowledge_there(&message, Some(Arc::new(consumer)));
+        self.learn(&message);
+    }
+
+    /// Advisories are acknowledged many at a time.
+    fn acknowledge_there(&mut self, message: &Message, consumer_id: Option<Arc<ConsumerId>>) {
         self.advisories += 1;
         // As ActiveMQ counts.
         let ahead =
@@ -25,7 +38,7 @@ impl Bridge {
             let count = std::mem::take(&mut self.advisories);
             let ack = MessageAck {
                 destination: message.destination.clone(),
-                consumer_id: dispatch.consumer_id,
+                consumer_id,
                 ack_type: MessageAck::STANDARD,
                 last_message_id: message.message_id.clone(),
                 message_count: i32::try_from(count).unwrap_or(i32::MAX),
@@ -33,12 +46,15 @@ impl Bridge {
             };
             self.say(Side::Remote, ack.into());
         }
+    }
+
+    fn learn(&mut self, message: &Message) {
         if self.stage == Stage::Stopping {
             return;
         }
-        match &message.data_structure {
-            Some(DataStructure::Command(Command::ConsumerInfo(info))) => self.comes(info),
-            Some(DataStructure::Command(Command::RemoveInfo(info))) => {
+        match told(message) {
+            Some(Command::ConsumerInfo(info)) => self.comes(info),
+            Some(Command::RemoveInfo(info)) => {
                 if let Some(RemovedId::Consumer(id)) = &info.object_id {
                     for over in self.demand.goes(id) {
                         self.close_here(over);
@@ -144,5 +160,13 @@ impl Bridge {
         self.demand.begin(number, wanted.clone(), destination, remote, takes_others);
         let asked = self.ask(Side::Local, subscription.into());
         self.opening.insert(asked, number);
+    }
+}
+
+/// What an advisory tells.
+pub(super) fn told(advisory: &Message) -> Option<&Command> {
+    match &advisory.data_structure {
+        Some(DataStructure::Command(command)) => Some(command),
+        _ => None,
     }
 }

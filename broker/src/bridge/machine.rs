@@ -1,4 +1,4 @@
-//! The bridge: what comes over its two lines, and what it says to that.
+//! The bridge: what comes over its lines, and what it says to that.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::{BrokerInfo, ShutdownInfo};
 use kahawai_openwire::consumer::ConsumerInfo;
 use kahawai_openwire::destination::Destination;
-use kahawai_openwire::ids::{BrokerId, MessageId, ProducerId};
+use kahawai_openwire::ids::{BrokerId, ConsumerId, MessageId, ProducerId};
 use kahawai_openwire::text::Text;
 use kahawai_openwire::throwable::Throwable;
 
@@ -23,13 +23,16 @@ const FLIGHT_MAX: usize = 20_000;
 /// The least priority that a subscription has.
 pub(super) const PRIORITY_MIN: i32 = i8::MIN as i32;
 
-/// One of a bridge's two lines.
+/// One of a bridge's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// To its own broker.
+    /// To its own broker: what crosses from here is consumed over it.
     Local,
     /// To the other one.
     Remote,
+    /// To its own broker too, where messages go both ways: what comes from the other one is sent over it, so that neither way waits for room in
+    /// the other.
+    Inbound,
 }
 
 /// What a bridge wants done.
@@ -59,8 +62,12 @@ pub(super) enum Stage {
     Asking,
     /// The broker here is asked to let it in, by this command.
     OpeningHere(i32),
-    /// The broker there is.
+    /// And to let in what comes from there.
+    OpeningInbound(i32),
+    /// The broker there is asked, by this command.
     OpeningThere(i32),
+    /// The broker there is to open a connection of its own over this line, which it does where it lets messages go both ways.
+    Joining,
     Stands,
     /// What is on its way is waited for.
     Stopping,
@@ -80,17 +87,40 @@ pub(super) struct Forwarded {
     pub(super) message_id: Option<MessageId>,
 }
 
+/// What goes the other way, from there to here.
+pub(super) struct Inbound {
+    pub(super) producer: Arc<ProducerId>,
+    /// What the broker here is to answer: by its command here, the command over there.
+    pub(super) asked: HashMap<i32, i32>,
+    /// What came from there before the broker here let it in.
+    pub(super) early: Vec<Command>,
+    /// Whether the broker there has opened its connection.
+    pub(super) has_joined: bool,
+    /// Its consumers of advisories: by the number of the one here, how many of what it was sent it does not know to be acknowledged here.
+    pub(super) listeners: HashMap<i64, Listener>,
+}
+
+/// A consumer of advisories that the broker there has here, by a subscription of this bridge's.
+pub(super) struct Listener {
+    pub(super) remote: Arc<ConsumerId>,
+    /// How many it was sent that are not acknowledged here.
+    pub(super) sent: u32,
+}
+
 /// See the module.
 pub struct Bridge {
     pub(super) connector: Arc<NetworkConnector>,
     pub(super) us: Us,
     pub(super) own_id: Arc<BrokerId>,
-    /// The names of its connections here and there.
-    pub(super) names: [Text; 2],
+    /// Whether the other broker began it.
+    pub(super) responds: bool,
+    /// The names of its connections, by their sides.
+    pub(super) names: [Text; 3],
     pub(super) stage: Stage,
     pub(super) peer: Option<Peer>,
     pub(super) producer: Arc<ProducerId>,
-    pub(super) commands: [i32; 2],
+    pub(super) inbound: Inbound,
+    pub(super) commands: [i32; 3],
     pub(super) demand: Demand,
     /// By their commands.
     pub(super) flight: HashMap<i32, Forwarded>,
@@ -105,16 +135,24 @@ impl Bridge {
     /// A bridge of a connector whose lines were just opened. `unique` is a text that no other bridge of any run has.
     pub fn new(connector: Arc<NetworkConnector>, us: Us, unique: &str) -> Self {
         let name = |number: u8| Text::from(format!("{unique}:{number}"));
-        let names = [name(1), name(2)];
+        let names = [name(1), name(2), name(3)];
         Self {
             own_id: Arc::new(BrokerId::new(us.broker_id.clone())),
-            producer: Arc::new(speech::producer_id(&names[1])),
+            producer: Arc::new(speech::producer_id(&names[Side::Remote as usize])),
+            inbound: Inbound {
+                producer: Arc::new(speech::producer_id(&names[Side::Inbound as usize])),
+                asked: HashMap::new(),
+                early: Vec::new(),
+                has_joined: false,
+                listeners: HashMap::new(),
+            },
             connector,
             us,
+            responds: false,
             names,
             stage: Stage::Asking,
             peer: None,
-            commands: [0; 2],
+            commands: [0; 3],
             demand: Demand::new(CONSUMERS_MAX),
             flight: HashMap::new(),
             opening: HashMap::new(),
@@ -122,6 +160,16 @@ impl Bridge {
             is_full_said: false,
             orders: VecDeque::new(),
         }
+    }
+
+    /// The other end of a duplex bridge: of a connector that another broker told of over a line that is open and agreed on, when it said who it is.
+    /// See [`super::respond::connector`].
+    pub fn respond(connector: Arc<NetworkConnector>, us: Us, unique: &str, initiator: &BrokerInfo) -> Self {
+        debug_assert!(connector.duplex, "a broker that dials gets an answer only where it wants one");
+        let mut bridge = Self::new(connector, us, unique);
+        bridge.responds = true;
+        bridge.introduce(initiator);
+        bridge
     }
 
     /// What is to be done next.
@@ -132,6 +180,17 @@ impl Bridge {
     /// Whether it stands, or did.
     pub fn stands(&self) -> bool {
         matches!(self.stage, Stage::Stands | Stage::Stopping)
+    }
+
+    /// Whether messages come this way too, by a line of their own.
+    pub fn is_duplex(&self) -> bool {
+        self.connector.duplex
+    }
+
+    /// Whether more is to be read from the broker there: what it sends may have nowhere to go yet.
+    pub fn hears_more(&self) -> bool {
+        let is_opening = matches!(self.stage, Stage::OpeningHere(_) | Stage::OpeningInbound(_));
+        self.inbound.asked.len() < FLIGHT_MAX && !(self.responds && is_opening)
     }
 
     /// Whether more is to be read from the broker here: what it gives may have nowhere to go yet.
@@ -147,13 +206,14 @@ impl Bridge {
         match side {
             Side::Local => self.received_here(command),
             Side::Remote => self.received_there(command),
+            Side::Inbound => self.received_inbound(command),
         }
     }
 
     /// A line is gone.
     pub fn lost(&mut self, side: Side, why: &str) {
         let which = match side {
-            Side::Local => "the broker here let it go",
+            Side::Local | Side::Inbound => "the broker here let it go",
             Side::Remote => "the line is gone",
         };
         self.fail(format!("{which}: {why}"), false);
@@ -163,8 +223,8 @@ impl Bridge {
     pub fn stop(&mut self) {
         match self.stage {
             Stage::Stopping | Stage::Over => return,
-            Stage::OpeningThere(_) | Stage::Stands => {}
-            Stage::Asking | Stage::OpeningHere(_) => return self.end(),
+            Stage::OpeningThere(_) | Stage::Joining | Stage::Stands => {}
+            Stage::Asking | Stage::OpeningHere(_) | Stage::OpeningInbound(_) => return self.end(),
         }
         self.stage = Stage::Stopping;
         for number in self.demand.close_all() {
@@ -200,6 +260,7 @@ impl Bridge {
                 self.fail(format!("the broker there says: {}", words(error.exception.as_deref())), false);
             }
             Command::ShutdownInfo(_) => self.fail("the broker there is stopping".to_owned(), false),
+            command if self.connector.duplex => self.received_by_duplex(command),
             _ => {}
         }
     }
@@ -218,20 +279,54 @@ impl Bridge {
             return self.fail(why, true);
         }
         self.peer = Some(Peer { id, name: name.clone() });
-        let info = speech::local_connection(&self.us, &self.connector, &name, &self.names[0]);
+        let info = speech::local_connection(&self.us, &self.connector, &name, &self.names[0], false);
         let asked = self.ask(Side::Local, info.into());
         self.stage = Stage::OpeningHere(asked);
         self.say(Side::Local, speech::session(&self.names[0]).into());
     }
 
+    /// The broker here has let it in: now for what comes from there.
+    fn open_inbound(&mut self) {
+        let name = &self.names[Side::Inbound as usize];
+        let remote_name = self.peer.as_ref().map(|peer| peer.name.clone()).unwrap_or_default();
+        let info = speech::local_connection(&self.us, &self.connector, &remote_name, name, true);
+        let session = speech::session(name);
+        let producer = speech::producer(&self.inbound.producer);
+        let asked = self.ask(Side::Inbound, info.into());
+        self.stage = Stage::OpeningInbound(asked);
+        self.say(Side::Inbound, session.into());
+        self.say(Side::Inbound, producer.into());
+    }
+
+    /// All is ready here, and whoever dialled may be let in.
+    fn opened_inbound(&mut self) {
+        self.stage = Stage::Joining;
+        if !self.responds {
+            return self.open_there();
+        }
+        for command in std::mem::take(&mut self.inbound.early) {
+            self.received(Side::Remote, command);
+        }
+    }
+
     /// The broker here has let it in: now the one there is asked.
-    fn open_there(&mut self) {
+    pub(super) fn open_there(&mut self) {
         let connector = Arc::clone(&self.connector);
-        self.say(Side::Remote, speech::broker_info(&self.us, &connector).into());
-        let name = self.names[1].clone();
+        if !self.responds {
+            self.say(Side::Remote, speech::broker_info(&self.us, &connector).into());
+        }
+        let name = self.names[Side::Remote as usize].clone();
         self.say(Side::Remote, speech::remote_connection(&self.us, &connector, &name).into());
         self.say(Side::Remote, speech::session(&name).into());
         let producer = speech::producer(&self.producer).into();
+        if connector.duplex {
+            // An ActiveMQ answers none of these where messages go both ways: it opens a connection of its own instead.
+            self.say(Side::Remote, producer);
+            if !connector.static_bridge {
+                self.say(Side::Remote, speech::demand_consumer(&name, &connector).into());
+            }
+            return;
+        }
         let asked = match connector.static_bridge {
             true => self.ask(Side::Remote, producer),
             false => {
@@ -245,6 +340,7 @@ impl Bridge {
     fn answered_here(&mut self, correlation: i32, refused: Option<String>) {
         if self.stage == Stage::OpeningHere(correlation) {
             return match refused {
+                None if self.connector.duplex => self.open_inbound(),
                 None => self.open_there(),
                 Some(why) => self.fail(format!("the broker here does not let it in: {why}"), false),
             };
@@ -269,8 +365,30 @@ impl Bridge {
         self.crossed(correlation, refused);
     }
 
+    /// What the broker here says to what came from there.
+    fn received_inbound(&mut self, command: Command) {
+        match command {
+            Command::Response(answer) if self.stage == Stage::OpeningInbound(answer.correlation_id) => {
+                self.opened_inbound();
+            }
+            Command::ExceptionResponse(answer)
+                if self.stage == Stage::OpeningInbound(answer.correlation_id) =>
+            {
+                let why = words(answer.exception.as_deref());
+                self.fail(format!("the broker here does not let in what comes from there: {why}"), false);
+            }
+            Command::Response(answer) => self.taken(answer.correlation_id, Ok(())),
+            Command::ExceptionResponse(answer) => self.taken(answer.correlation_id, Err(answer.exception)),
+            Command::ConnectionError(error) => {
+                self.fail(format!("the broker here says: {}", words(error.exception.as_deref())), false);
+            }
+            Command::ShutdownInfo(_) => self.fail("the broker here is stopping".to_owned(), false),
+            _ => {}
+        }
+    }
+
     /// Both have let it in.
-    fn begin(&mut self) {
+    pub(super) fn begin(&mut self) {
         self.stage = Stage::Stands;
         let name = self.peer.as_ref().map_or_else(String::new, |peer| peer.name.to_string());
         self.orders.push_back(Order::Stands(name));
@@ -297,7 +415,7 @@ impl Bridge {
     }
 
     pub(super) fn end_if_idle(&mut self) {
-        if self.stage == Stage::Stopping && self.flight.is_empty() {
+        if self.stage == Stage::Stopping && self.flight.is_empty() && self.inbound.asked.is_empty() {
             self.end();
         }
     }
@@ -306,6 +424,9 @@ impl Bridge {
         self.stage = Stage::Over;
         for side in [Side::Local, Side::Remote] {
             self.say(side, ShutdownInfo::default().into());
+        }
+        if self.connector.duplex {
+            self.say(Side::Inbound, ShutdownInfo::default().into());
         }
         self.orders.push_back(Order::Ended);
     }

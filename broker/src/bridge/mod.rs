@@ -14,6 +14,8 @@
 //! | [`machine`] | the bridge: how it begins, stands and ends |
 //! | `hear` | what is said over there of who consumes |
 //! | `forward` | messages that cross |
+//! | `inbound` | the other way of a duplex bridge |
+//! | [`respond`] | what a broker is told that answers to a duplex connector |
 //! | [`retry`] | when a broken one is built anew, and what is said of it |
 //!
 //! What is sent is what ActiveMQ 5.17 sends as the initiator, but for this: an answer is asked for to the last command of the opening, so that a
@@ -23,9 +25,11 @@ pub mod candidates;
 pub mod demand;
 mod forward;
 mod hear;
+mod inbound;
 pub mod machine;
 pub mod options;
 pub mod pattern;
+pub mod respond;
 pub mod retry;
 mod speech;
 pub mod target;

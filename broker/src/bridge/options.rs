@@ -15,13 +15,15 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// A network connector: one-way bridges from this broker, one to each target that it names.
+/// A network connector: bridges from this broker, one to each target that it names; both ways where it is `duplex`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkConnector {
     /// `name`: part of the client ids here and there.
     pub name: String,
     /// Whom to bridge to: what is in the brackets of `static:(…)`.
     pub targets: Vec<Target>,
+    /// `duplex`: whether messages cross the other way too, over the same line.
+    pub duplex: bool,
     /// When a broken one is tried again, where its target says nothing else.
     pub retry: RetryOptions,
     /// `messageTTL`: how many brokers a message may have passed and still cross, less one; -1 is any number.
@@ -73,6 +75,7 @@ impl Default for NetworkConnector {
         Self {
             name: "NC".to_owned(),
             targets: Vec::new(),
+            duplex: false,
             retry: RetryOptions::default(),
             message_ttl: 1,
             consumer_ttl: 1,

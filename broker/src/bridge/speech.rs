@@ -34,6 +34,7 @@ pub(super) fn broker_info(us: &Us, connector: &NetworkConnector) -> BrokerInfo {
         broker_name: Some(us.broker_name.clone()),
         broker_url: Some(us.broker_url.clone()),
         network_connection: true,
+        duplex_connection: connector.duplex,
         network_properties: Some(properties(us, connector).into()),
         ..BrokerInfo::default()
     }
@@ -55,17 +56,19 @@ pub(super) fn remote_connection(us: &Us, connector: &NetworkConnector, name: &Te
     }
 }
 
-/// The client that it is here.
+/// The client that it is here; `inbound` for what comes from there.
 pub(super) fn local_connection(
     us: &Us,
     connector: &NetworkConnector,
     remote_name: &str,
     name: &Text,
+    inbound: bool,
 ) -> ConnectionInfo {
     let (token, own) = (&connector.client_id_token, &us.broker_name);
+    let way = if inbound { format!("inbound{token}duplex") } else { "inbound".to_owned() };
     ConnectionInfo {
         connection_id: Some(Arc::new(ConnectionId::new(name.clone()))),
-        client_id: Some(format!("{}{token}{remote_name}{token}inbound{token}{own}", connector.name).into()),
+        client_id: Some(format!("{}{token}{remote_name}{token}{way}{token}{own}", connector.name).into()),
         user_name: connector.user_name.as_deref().map(Text::from),
         password: connector.password.as_ref().map(|password| Text::from(password.0.as_str())),
         ..ConnectionInfo::default()
@@ -93,10 +96,15 @@ pub(super) fn consumer_id(connection: &Text, number: i64) -> ConsumerId {
     ConsumerId { connection_id: connection.clone(), session_id: ONE, value: number }
 }
 
+/// The name of the consumer of advisories.
+pub(super) fn demand_consumer_id(connection: &Text) -> ConsumerId {
+    consumer_id(connection, ONE)
+}
+
 /// The consumer of advisories, by which demand is heard of.
 pub(super) fn demand_consumer(connection: &Text, connector: &NetworkConnector) -> ConsumerInfo {
     ConsumerInfo {
-        consumer_id: Some(Arc::new(consumer_id(connection, ONE))),
+        consumer_id: Some(Arc::new(demand_consumer_id(connection))),
         destination: Some(Arc::new(Destination::topic(advisories(connector)))),
         prefetch_size: i32::try_from(connector.advisories_ahead()).unwrap_or(i32::MAX),
         dispatch_async: true,
@@ -108,7 +116,10 @@ pub(super) fn demand_consumer(connection: &Text, connector: &NetworkConnector) -
 fn advisories(connector: &NetworkConnector) -> String {
     const CONSUMERS: &str = "ActiveMQ.Advisory.Consumer.";
     if let Some(filter) = &connector.destination_filter {
-        return filter.clone();
+        return match filter.starts_with(CONSUMERS) {
+            true => filter.clone(),
+            false => format!("{CONSUMERS}{filter}"),
+        };
     }
     let included = connector.dynamically_included_destinations.iter();
     let each: Vec<String> = included
@@ -141,7 +152,7 @@ fn properties(us: &Us, connector: &NetworkConnector) -> String {
         ("name", connector.name.clone()),
         ("brokerName", us.broker_name.to_string()),
         ("brokerURL", us.broker_url.to_string()),
-        ("duplex", false.to_string()),
+        ("duplex", connector.duplex.to_string()),
         ("messageTTL", connector.message_ttl.to_string()),
         ("consumerTTL", connector.consumer_ttl.to_string()),
         ("conduitSubscriptions", connector.conduit_subscriptions.to_string()),
@@ -209,7 +220,7 @@ mod tests {
             advisories(&connector),
             "ActiveMQ.Advisory.Consumer.Queue.A.>,ActiveMQ.Advisory.Consumer.Topic.B"
         );
-        connector.destination_filter = Some("X".to_owned());
-        assert_eq!(advisories(&connector), "X");
+        connector.destination_filter = Some("Queue.X".to_owned());
+        assert_eq!(advisories(&connector), "ActiveMQ.Advisory.Consumer.Queue.X");
     }
 }

@@ -27,7 +27,7 @@ pub struct ConnectionSpec {
 }
 
 /// What tells one broker's network connector from all others.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct BridgeKey {
     /// The connector's name there.
     pub connector: ByteString,

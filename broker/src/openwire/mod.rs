@@ -4,7 +4,7 @@ pub mod advisory;
 pub mod failure;
 pub mod foreign;
 pub mod message;
-mod network;
+pub mod network;
 mod not_yet;
 pub mod outgoing;
 pub mod session;

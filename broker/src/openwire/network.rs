@@ -58,13 +58,6 @@ impl Peer {
             );
             return Err(Failure::new(FailureKind::IllegalState, message));
         }
-        if info.duplex_connection {
-            let message = format!(
-                "duplex=\"true\" is not built yet: the network connector of the broker {named} bridges nothing; take it out there, and \
-                 messages go from there to here"
-            );
-            return Err(Failure::new(FailureKind::NotSupported, message));
-        }
         let said = info.network_properties.as_deref().unwrap_or_default();
         let mut options = properties::parse(said.as_bytes());
         let connector = options.remove("name").map_or_else(|| UNNAMED.into(), ByteString::from);
@@ -77,7 +70,7 @@ impl Peer {
     }
 
     /// What tells it from all others.
-    pub(super) fn key(&self) -> BridgeKey {
+    pub(crate) fn key(&self) -> BridgeKey {
         self.key.clone()
     }
 
@@ -99,8 +92,8 @@ impl fmt::Display for Peer {
     }
 }
 
-/// A list of destinations as ActiveMQ writes it: `[queue://a?options, topic://b.>]`.
-fn read(list: &str) -> Vec<Address> {
+/// A list of destinations as ActiveMQ writes it: `[queue://a?options, topic://b.>]`. What is no such list is none.
+pub fn read(list: &str) -> Vec<Address> {
     let Some(list) = list.strip_prefix('[').and_then(|list| list.strip_suffix(']')) else {
         return Vec::new();
     };

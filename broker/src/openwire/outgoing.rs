@@ -12,7 +12,7 @@ use kahawai_openwire::ids::{ConsumerId, ProducerId};
 use kahawai_openwire::message::MessageDispatch;
 use kahawai_openwire::producer::ProducerAck;
 use kahawai_openwire::response::Response;
-use kahawai_openwire::wire_format::Encoder;
+use kahawai_openwire::wire_format::{Encoder, WireFormat};
 
 use super::advisory::{self, Origin};
 use super::failure;
@@ -66,6 +66,12 @@ impl OutgoingEncoder {
             restorer: Restorer::default(),
             destination: None,
         }
+    }
+
+    /// The encoding as it is now, for whoever goes on with the connection. This one is not to be used any more.
+    pub fn take_encoder(&mut self) -> Encoder {
+        let (_, unused) = WireFormat::initial().split();
+        std::mem::replace(&mut *self.encoder, unused)
     }
 
     /// Appends the bytes of one thing; `now` is the time in milliseconds since 1970.

@@ -44,6 +44,8 @@ pub enum Flow {
     Shutdown,
     /// The peer is a slave, and says nothing more in OpenWire.
     Slave,
+    /// The peer is a broker whose bridge goes both ways, by this and as this: what it says from here on is for the bridge's other end.
+    Duplex(Box<(BrokerInfo, Peer)>),
     /// The connection was refused and told so; it is closed if the peer does not do it.
     Refused(Failure),
 }
@@ -225,8 +227,11 @@ impl Session {
         }
         match Peer::introduced(info, &self.own_id) {
             Ok(peer) => {
-                self.bridge = Some(peer);
                 core.answer(self.key, request, Ok(()));
+                if info.duplex_connection {
+                    return Ok(Flow::Duplex(Box::new((info.clone(), peer))));
+                }
+                self.bridge = Some(peer);
                 Ok(Flow::Continue)
             }
             Err(failure) => {

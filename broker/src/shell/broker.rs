@@ -250,7 +250,10 @@ async fn accept(
         let hub = Arc::clone(&hub);
         tokio::spawn(async move {
             let _counted = counted;
-            connection::serve(hub, Stream::Socket(stream), Peer::Socket(peer)).await;
+            let left = connection::serve(Arc::clone(&hub), Stream::Socket(stream), Peer::Socket(peer)).await;
+            if let Some(duplex) = left {
+                bridges::respond::respond(hub, duplex).await;
+            }
         });
     }
 }

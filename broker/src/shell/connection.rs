@@ -1,6 +1,7 @@
 //! One connection's task: reads, hands commands over, goes on writing where the socket was full, and looks at the time.
 
 use std::io;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use kahawai_openwire::ids::BrokerId;
 use kahawai_openwire::negotiation::{Negotiated, Preferences, REPLICATION, negotiate};
 use kahawai_openwire::wire_format::{Decoder, WireFormat};
 use tokio::io::Interest;
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use super::clock::now;
@@ -22,6 +24,7 @@ use super::stream::{Peer, Stream};
 use crate::core::failure::{Failure, FailureKind};
 use crate::openwire::failure::connection_error;
 use crate::openwire::foreign::looks_like;
+use crate::openwire::network;
 use crate::openwire::outgoing::{Outgoing, OutgoingEncoder};
 use crate::openwire::session::{Flow, Session};
 
@@ -45,6 +48,8 @@ enum End {
     Stopped,
     /// It is a slave's, and handed over.
     HandedOver,
+    /// It is one end of a duplex bridge.
+    Duplex(Box<(BrokerInfo, network::Peer)>),
 }
 
 struct Connection {
@@ -69,12 +74,25 @@ struct Connection {
     bridge_told: bool,
 }
 
-/// Serves a connection until it ends.
-pub(crate) async fn serve(hub: Arc<Hub>, stream: Stream, peer: Peer) {
+/// A connection that a duplex bridge goes on with.
+pub(crate) struct Duplex {
+    /// Who dialled, in its own words.
+    pub(crate) info: BrokerInfo,
+    /// And as it is called.
+    pub(crate) initiator: network::Peer,
+    pub(crate) stream: TcpStream,
+    pub(crate) wire: WireFormat,
+    pub(crate) negotiated: Negotiated,
+    /// What it has said since.
+    pub(crate) received: BytesMut,
+}
+
+/// Serves a connection until it ends, or is one for a duplex bridge to go on with.
+pub(crate) async fn serve(hub: Arc<Hub>, stream: Stream, peer: Peer) -> Option<Duplex> {
     if let Stream::Socket(stream) = &stream
         && stream.set_nodelay(true).is_err()
     {
-        return;
+        return None;
     }
     let negotiated = Negotiated::initial();
     let (decoder, encoder) = WireFormat::new(&negotiated).split();
@@ -104,21 +122,27 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: Stream, peer: Peer) {
     if let Some(bridge) = connection.session.bridge() {
         tracing::info!(%peer, "no longer bridged by {bridge}");
     }
+    let mut duplex = None;
     match end {
         End::HandedOver => {}
+        End::Duplex(who) => match connection.give_away(*who).await {
+            Ok(given) => duplex = Some(given),
+            Err(why) => tracing::warn!(%peer, "connection closed: {why}"),
+        },
         End::Quiet => tracing::debug!(%peer, "connection closed"),
         End::Stopped => connection.farewell(ShutdownInfo::default().into()).await,
         End::Loud(reason) => {
             tracing::warn!(%peer, "connection closed: {reason}");
             if outbox.is_cut() {
                 outbox.break_off();
-                return;
+                return None;
             }
             let failure = Failure::new(FailureKind::General, reason);
             connection.farewell(connection_error(&failure).into()).await;
         }
     }
     outbox.break_off();
+    duplex
 }
 
 impl Connection {
@@ -296,6 +320,7 @@ impl Connection {
             Ok(Flow::Negotiate(info)) => self.negotiate(&info),
             Ok(Flow::Shutdown) => Err(End::Quiet),
             Ok(Flow::Slave) => self.hand_over(),
+            Ok(Flow::Duplex(who)) => Err(End::Duplex(who)),
             Ok(Flow::Refused(failure)) => {
                 match self.hub.refusals.now(&failure.message) {
                     Some(1) => tracing::warn!(peer = %self.peer, "connection refused: {failure}"),
@@ -432,26 +457,47 @@ impl Connection {
 
     /// Says one last thing, if the socket takes it soon.
     async fn farewell(&mut self, command: Command) {
+        self.outbox.push(Outgoing::Command(command));
+        // That the time is over is nothing to report: the client hears it from its socket.
+        let _ = tokio::time::timeout(FAREWELL_GRACE, self.write_all()).await;
+    }
+
+    /// What a duplex bridge needs to go on with it, when all that was said is written.
+    async fn give_away(&mut self, (info, initiator): (BrokerInfo, network::Peer)) -> Result<Duplex, String> {
+        let all = tokio::time::timeout(self.hub.config.connection_timeout, self.write_all());
+        all.await.map_err(|_| "it reads nothing".to_owned())?;
+        let encoder = self.outbox.take_encoder().ok_or("the line broke")?;
+        let Stream::Socket(stream) = &*self.outbox.stream else {
+            return Err("a duplex bridge begins at another broker".to_owned());
+        };
+        // The file is the same: what the executor holds of it here ends with this connection.
+        let again = stream.as_fd().try_clone_to_owned().and_then(|file| TcpStream::from_std(file.into()));
+        let stream = again.map_err(|error| format!("it cannot be held: {error}"))?;
+        let (unused, _) = WireFormat::initial().split();
+        let decoder = std::mem::replace(&mut self.decoder, unused);
+        let mut negotiated = self.negotiated.clone();
+        negotiated.frame_limit = negotiated.frame_limit.min(self.hub.config.max_frame_size);
+        let received = std::mem::take(&mut self.received);
+        Ok(Duplex { info, initiator, stream, wire: WireFormat::join(decoder, encoder), negotiated, received })
+    }
+
+    /// Until all is written, or nothing can be any more.
+    async fn write_all(&self) {
         /// How soon to look again where no event tells: a proof is under way, or somebody else is writing.
         const PAUSE: Duration = Duration::from_millis(5);
-        self.outbox.push(Outgoing::Command(command));
-        let said = async {
-            loop {
-                self.outbox.unblock();
-                match self.hub.flush(&self.outbox) {
-                    Flushed::Broken => return,
-                    _ if self.outbox.is_empty() => return,
-                    Flushed::Blocked => {
-                        if self.outbox.stream.writable().await.is_err() {
-                            return;
-                        }
+        loop {
+            self.outbox.unblock();
+            match self.hub.flush(&self.outbox) {
+                Flushed::Broken => return,
+                _ if self.outbox.is_empty() => return,
+                Flushed::Blocked => {
+                    if self.outbox.stream.writable().await.is_err() {
+                        return;
                     }
-                    Flushed::Done | Flushed::Unproven => tokio::time::sleep(PAUSE).await,
                 }
+                Flushed::Done | Flushed::Unproven => tokio::time::sleep(PAUSE).await,
             }
-        };
-        // That the time is over is nothing to report: the client hears it from its socket.
-        let _ = tokio::time::timeout(FAREWELL_GRACE, said).await;
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use super::gate::Gate;
 use super::outbox::{Flushed, Outbox};
 use super::rarely::Rarely;
 use super::relay::{Guard, Relay};
+use super::responders::Responders;
 use crate::core::Core;
 use crate::core::effects::{Effects, StoreCall};
 use crate::core::keys::{CommitToken, ConnectionKey, ReadToken};
@@ -72,6 +73,8 @@ pub(crate) struct Hub {
     next_tick: AtomicU64,
     ticker: Notify,
     key_next: AtomicU64,
+    /// The duplex bridges that others began.
+    pub(crate) responders: Responders,
     /// What refused clients were told, so that one that tries again and again does not fill the log.
     pub(crate) refusals: Rarely,
 }
@@ -100,6 +103,7 @@ impl Hub {
             next_tick: AtomicU64::new(u64::MAX),
             ticker: Notify::new(),
             key_next: AtomicU64::new(1),
+            responders: Responders::default(),
             refusals: Rarely::default(),
         });
         let weak = Arc::downgrade(&hub);

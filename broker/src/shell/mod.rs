@@ -13,6 +13,7 @@ mod own_id;
 mod places;
 mod rarely;
 mod relay;
+mod responders;
 pub mod slaves;
 mod stoppable;
 mod stream;

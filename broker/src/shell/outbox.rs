@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
+use kahawai_openwire::wire_format::Encoder;
 use tokio::sync::Notify;
 
 use super::clock::now;
@@ -149,6 +150,20 @@ impl Outbox {
     pub(crate) fn break_off(&self) {
         self.broken.store(true, Ordering::Release);
         self.queue.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The encoding as it is, where all is written: for whoever goes on with the socket. Nothing is to be pushed from here on. Nothing where
+    /// somebody is writing.
+    pub(crate) fn take_encoder(&self) -> Option<Encoder> {
+        let mut encoder = None;
+        if self.is_empty() {
+            // That it is stopped is its answer.
+            let _ = self.relay.serve(|mut writing| {
+                encoder = Some(writing.writer.take_encoder());
+                Step::Stop(())
+            });
+        }
+        encoder
     }
 
     /// Bytes of deliveries written since this was last asked.

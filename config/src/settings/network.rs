@@ -92,6 +92,7 @@ pub static SETTINGS: &[Setting<NetworkConnector>] = &[
         },
         show: |one| Some(one.name.clone()),
     },
+    truth!("duplex", duplex, "whether messages cross the other way too, over the same connection"),
     Setting {
         name: "networkTTL",
         about: "both messageTTL and consumerTTL",

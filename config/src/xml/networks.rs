@@ -15,9 +15,7 @@ use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
 use crate::report::Place;
 use crate::settings::find;
 use crate::settings::network::{SETTINGS, address};
-use crate::value;
 
-const NO_DUPLEX: &str = "duplex is not built yet, and this connector is left out: write duplex=\"false\", and a networkConnector there for what goes from there to here";
 const NO_DISCOVERY: &str = "brokers are not found by multicast yet, and this connector is left out: write uri=\"static:(tcp://HOST:PORT)\"";
 const NO_DURABLES: &str =
     "durable subscriptions over bridges are not built yet: topics cross while somebody there is connected";
@@ -128,13 +126,7 @@ const USED: &[Attribute<NetworkDraft>] = &[
             Said::new(severity, format!("{problem}; this connector is left out"))
         })
     }),
-    used("duplex", |draft, text| match value::boolean(text)? {
-        false => Ok(()),
-        true => {
-            draft.is_left_out = true;
-            Err(Said::new(NotYet, NO_DUPLEX))
-        }
-    }),
+    setting("duplex", NetworkDraft::set),
     setting("name", NetworkDraft::set),
     setting("networkTTL", NetworkDraft::set),
     setting("messageTTL", NetworkDraft::set),
@@ -175,7 +167,7 @@ const OTHERS: &[Attribute<NetworkDraft>] = &[
     unbuilt("useCompression", "false", "messages cross as they are"),
     unbuilt("advisoryForFailedForward", "false", "there is no such advisory yet: the log tells"),
     unbuilt("useVirtualDestSubs", "false", NO_VIRTUAL),
-    harmless("checkDuplicateMessagesOnDuplex", "bridges go one way"),
+    unbuilt("checkDuplicateMessagesOnDuplex", "false", "what is sent again after a cut may come twice"),
     harmless("useBrokerNameAsIdSees", "names are made here as they are needed"),
     harmless("useBrokerNamesAsIdSeed", "names are made here as they are needed"),
     harmless("gcDestinationViews", NO_JMX),

@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::chance::chance;
-use super::drive::{Ended, drive};
+use super::drive::{Ended, Wires, drive};
+use super::inside::Inside;
+use super::names::unique;
 use crate::bridge::{Bridge, NetworkConnector, Remote, Us};
-use crate::shell::clock::now;
-use crate::shell::connection;
 use crate::shell::hub::{Hub, Phase};
-use crate::shell::stream::{Peer, Stream};
 
 /// One try, and the bridge that comes of it.
 pub(super) async fn attempt(
@@ -36,20 +34,17 @@ pub(super) async fn attempt(
             return failed(format!("it cannot be reached within {waited} ms (connectionTimeout)"));
         }
     };
-    let (here, theirs) = match there.set_nodelay(true).and_then(|()| UnixStream::pair()) {
-        Ok(pair) => pair,
+    let bridge = Bridge::new(Arc::clone(connector), us, &unique(&hub.config.broker_name));
+    let name = format!("the bridge of {} to {remote}", connector.name);
+    let inside = match there.set_nodelay(true).and_then(|()| Inside::open(hub, &name, bridge.is_duplex())) {
+        Ok(inside) => inside,
         Err(error) => return failed(format!("the broker here cannot be reached: {error}")),
     };
-    let peer = Peer::Inside(format!("the bridge of {} to {remote}", connector.name).into());
-    let served = tokio::spawn(connection::serve(Arc::clone(hub), Stream::Inside(theirs), peer));
-    let bridge = Bridge::new(Arc::clone(connector), us, &unique(&hub.config.broker_name));
-    let ended = drive(bridge, remote, here, there, phase, stands).await;
-    // It ends with its other half, and its client id is free for the next.
-    let _ = served.await;
+    let (here, inbound, served) = inside.apart();
+    let ended = match Wires::dialled(remote, here, inbound, there) {
+        Ok(wires) => drive(bridge, remote, wires, phase, stands).await,
+        Err(why) => failed(why),
+    };
+    served.end().await;
     ended
-}
-
-/// A name that no other bridge of any run has.
-fn unique(broker_name: &str) -> String {
-    format!("ID:{broker_name}-nc-{:016x}-{}-0", chance(), now())
 }

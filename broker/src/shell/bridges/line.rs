@@ -47,6 +47,26 @@ impl Line {
         Ok(line)
     }
 
+    /// A line on which both have agreed already; `received` is what came since and was not looked at.
+    pub(super) fn agreed(wire: WireFormat, negotiated: Negotiated, received: BytesMut, now: Instant) -> Self {
+        Self {
+            ours: Preferences::default(),
+            wire,
+            negotiated: Some(negotiated),
+            received,
+            outgoing: BytesMut::new(),
+            early: Vec::new(),
+            opened: now,
+            last_read: now,
+            last_write: now,
+        }
+    }
+
+    /// Nothing is read from it for now: that it is silent says nothing.
+    pub(super) fn rests(&mut self, now: Instant) {
+        self.last_read = now;
+    }
+
     /// So much of it was.
     pub(super) fn written(&mut self, count: usize, now: Instant) {
         self.outgoing.advance(count);

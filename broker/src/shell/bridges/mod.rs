@@ -4,31 +4,33 @@
 //! |---|---|
 //! | [`chance`] | numbers that nobody foresees |
 //! | [`dial`] | one try, and the bridge that comes of it |
-//! | [`line`] | OpenWire over one of the two lines, without the line |
-//! | [`drive`] | a bridge over both, until it ends |
+//! | [`line`] | OpenWire over one of the lines, without the line |
+//! | [`names`] | what it is called |
+//! | [`inside`] | connections to this broker, from inside |
+//! | [`drive`] | a bridge over its lines, until it ends |
+//! | [`respond`] | the other end of a duplex bridge that another broker began |
 
 mod chance;
 mod dial;
 mod drive;
+mod inside;
 mod line;
+mod names;
+pub(super) mod respond;
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::hub::{Hub, Phase};
-use crate::bridge::{Candidates, NetworkConnector, Retry, Target, Us};
+use crate::bridge::{Candidates, NetworkConnector, Retry, Target};
 use chance::chance;
 use drive::Ended;
+use names::us;
 
 /// Bridges to one target of a connector's, again and again, until this broker stops.
 pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, target: Target) {
-    let origin = &hub.origin;
-    let us = Us {
-        broker_id: origin.broker_id.clone(),
-        broker_name: origin.broker_name.clone(),
-        broker_url: origin.broker_url.clone(),
-    };
+    let us = us(&hub);
     let name = &connector.name;
     let began = Instant::now();
     let mut retry = Retry::new(target.retry.clone().unwrap_or_else(|| connector.retry.clone()));

@@ -1,0 +1,21 @@
+//! What a bridge is called, and what it says of its broker.
+
+use super::chance::chance;
+use crate::bridge::Us;
+use crate::shell::clock::now;
+use crate::shell::hub::Hub;
+
+/// What others are told of this broker.
+pub(super) fn us(hub: &Hub) -> Us {
+    let origin = &hub.origin;
+    Us {
+        broker_id: origin.broker_id.clone(),
+        broker_name: origin.broker_name.clone(),
+        broker_url: origin.broker_url.clone(),
+    }
+}
+
+/// A name that no other bridge of any run has.
+pub(super) fn unique(broker_name: &str) -> String {
+    format!("ID:{broker_name}-nc-{:016x}-{}-0", chance(), now())
+}

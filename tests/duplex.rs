@@ -1,0 +1,99 @@
+//! Networks of brokers over duplex bridges: one broker dials, and messages cross both ways over its connection.
+//!
+//! `kahawai serve` at either end, and a real ActiveMQ 5.17 at the other; each kind of destination crosses each way, each message once and in order.
+
+mod support;
+
+use std::path::Path;
+
+use support::broker::{Broker, Instance};
+use support::crossing::cross_all;
+use support::process::Process;
+use support::{directory, java};
+
+/// A bridge that loses no time.
+fn connector(uri: &str) -> String {
+    format!("static:({uri})?initialReconnectDelay=100&maxReconnectDelay=500&minConnectTime=100")
+}
+
+/// A broker with a duplex network connector to there.
+fn dialling(name: &str, folder: &Path, there: &str) -> Instance {
+    let file = folder.join(format!("{name}.toml"));
+    let store = folder.join(name);
+    let store = format!("journal:{}", store.display());
+    let text = format!(
+        "[store]\naddress = {store:?}\n\n[[networkConnector]]\nuri = {:?}\nduplex = true\n",
+        connector(there)
+    );
+    std::fs::write(&file, text).expect("the file is written");
+    Instance::configured(name, &file)
+}
+
+fn wait_bridge(broker: &Broker) {
+    broker.0.wait_since(0, "the bridge stands", |line| {
+        (line.contains("network connector NC: the bridge to ") && line.contains(" stands")).then_some(())
+    });
+}
+
+fn wait_bridged(broker: &Broker, by: &str) {
+    let named = format!("bridged both ways by the network connector {by} (ID:");
+    broker.0.wait_since(0, &named, |line| line.contains(&named).then_some(()));
+}
+
+fn none_was_cut(broker: &Broker) {
+    let said = broker.0.said_since(0);
+    let cut = |line: &&String| line.contains("no longer bridged") || line.contains("there is no bridge");
+    assert_eq!(said.iter().find(cut), None);
+}
+
+#[test]
+fn two_brokers_bridge_both_ways_over_one_connection() {
+    let folder = directory();
+    let there = Instance::new("there", &folder.path().join("there"));
+    let other = there.serve();
+    let here = dialling("here", folder.path(), &there.uri());
+    let one = here.serve();
+    wait_bridge(&one);
+    wait_bridged(&other, "NC of the broker here");
+    cross_all(&here.address(), &there.address(), "out");
+    cross_all(&there.address(), &here.address(), "back");
+    none_was_cut(&one);
+    none_was_cut(&other);
+    one.stop();
+    other.0.wait_since(0, "no longer bridged", |line| {
+        line.contains("no longer bridged both ways by the network connector NC of the broker here")
+            .then_some(())
+    });
+    other.stop();
+}
+
+#[test]
+fn a_real_activemq_bridges_both_ways_at_either_end() {
+    if java::is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let dialled = Instance::new("dialled", &folder.path().join("dialled"));
+    let other = dialled.serve();
+    let directory = folder.path().join("amq");
+    let directory = directory.to_str().expect("UTF-8");
+    let bridge = connector(&dialled.uri());
+    let amq: Process =
+        java::start("RunActiveMQ", &["--name", "amq", "--directory", directory, "--duplex-bridge", &bridge]);
+    let (address, _) = amq.wait_since(0, "LISTENING", |line| {
+        let uri = line.strip_prefix("LISTENING tcp://")?.split_whitespace().next()?;
+        Some(uri.to_owned())
+    });
+    wait_bridged(&other, "ND of the broker amq");
+    let dials = dialling("dials", folder.path(), &format!("tcp://{address}"));
+    let one = dials.serve();
+    wait_bridge(&one);
+    for (kahawai, word) in [(&dialled, "dialled"), (&dials, "dials")] {
+        cross_all(&kahawai.address(), &address, &format!("{word}.out"));
+        cross_all(&address, &kahawai.address(), &format!("{word}.back"));
+    }
+    none_was_cut(&one);
+    none_was_cut(&other);
+    one.stop();
+    other.stop();
+}
