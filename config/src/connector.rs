@@ -9,7 +9,9 @@
 use std::time::Duration;
 
 use kahawai_broker::BrokerConfig;
+use kahawai_broker::discovery::Multicast;
 
+use crate::origin::DISCOVERY;
 use crate::remark::{Remark, Severity};
 use crate::value;
 
@@ -30,6 +32,8 @@ pub struct Connector {
     pub write_timeout: Option<Duration>,
     /// `transport.connectionTimeout`.
     pub connection_timeout: Option<Duration>,
+    /// The group that is told of it: `discoveryUri`, which stands beside its URI.
+    pub discovery_uri: Option<Multicast>,
 }
 
 /// What a URI comes to.
@@ -270,22 +274,33 @@ pub fn says(connectors: &[Connector]) -> Vec<&'static str> {
         ("maxInactivityDurationInitalDelay", any(|one| one.max_inactivity_duration_initial_delay.is_some())),
         ("soWriteTimeout", any(|one| one.write_timeout.is_some())),
         ("connectionTimeout", any(|one| one.connection_timeout.is_some())),
+        (DISCOVERY, any(|one| one.discovery_uri.is_some())),
     ];
     all.into_iter().filter(|(_, is_said)| *is_said).map(|(name, _)| name).collect()
 }
 
 /// Makes a broker listen by these, if there are any. What they say of connections holds for all of this broker's: numbers of connections
-/// are added up, and of the rest the most generous counts.
+/// are added up, and of the rest the most generous counts. The one that a group is told of is the first.
 pub fn apply(connectors: &[Connector], broker: &mut BrokerConfig) -> Vec<Remark> {
     if connectors.is_empty() {
         return Vec::new();
     }
+    let mut remarks = Vec::new();
+    let mut told_of = connectors.iter().enumerate().filter(|(_, one)| one.discovery_uri.is_some());
+    let first = told_of.next();
+    if told_of.next().is_some() {
+        let why = "a group is told of one connector: of the first that says so";
+        remarks.push(Remark::new(Severity::Warning, DISCOVERY, why));
+    }
     broker.bind = connectors.iter().map(|connector| connector.bind.clone()).collect();
+    if let Some((place, connector)) = first {
+        broker.bind[..=place].rotate_right(1);
+        broker.discovery_uri.clone_from(&connector.discovery_uri);
+    }
     let said = connectors.iter().filter_map(|connector| connector.maximum_connections);
     if let Some(sum) = said.reduce(usize::saturating_add) {
         broker.maximum_connections = sum;
     }
-    let mut remarks = Vec::new();
     // Where a time is zero, it never comes.
     let generous = |time: &Duration| if time.is_zero() { Duration::MAX } else { *time };
     let mut each = |name: &str, place: &mut Duration, said: fn(&Connector) -> Option<Duration>| {
@@ -405,5 +420,26 @@ mod tests {
         assert_eq!((broker.bind, broker.maximum_connections), (vec!["a:1".to_owned(), "b:2".to_owned()], 30));
         assert_eq!(broker.max_inactivity_duration, Duration::ZERO);
         assert_eq!(remarks.len(), 1, "{remarks:?}");
+    }
+
+    #[test]
+    fn the_connector_that_a_group_is_told_of_is_the_first() {
+        let group = |name: &str| Multicast { group: name.to_owned(), ..Multicast::default() };
+        let connector = |bind: &str, discovery_uri: Option<Multicast>| Connector {
+            bind: bind.to_owned(),
+            discovery_uri,
+            ..Connector::default()
+        };
+        let mut broker = BrokerConfig::default();
+        let third = connector("c:3", Some(group("x")));
+        let mut connectors =
+            vec![connector("a:1", None), connector("b:2", None), third, connector("d:4", None)];
+        assert_eq!(apply(&connectors, &mut broker), []);
+        assert_eq!(broker.bind, ["c:3", "a:1", "b:2", "d:4"]);
+        assert_eq!(broker.discovery_uri, Some(group("x")));
+        connectors[3].discovery_uri = Some(group("y"));
+        let remarks = apply(&connectors, &mut broker);
+        assert_eq!((remarks.len(), remarks[0].what.as_str()), (1, DISCOVERY), "{remarks:?}");
+        assert_eq!((broker.bind[0].as_str(), broker.discovery_uri), ("c:3", Some(group("x"))));
     }
 }

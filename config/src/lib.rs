@@ -17,6 +17,7 @@
 //! | [`environment`] | settings in the environment |
 //! | [`origin`] | where each value comes from |
 //! | [`show`] | a configuration as rows, and as TOML, with where each value comes from |
+//! | [`multicast_uri`] | URIs of groups in which brokers are found |
 //! | [`network_uri`] | URIs of network connectors |
 //! | [`mod@reference`] | the reference of all settings |
 //! | [`remark`] | what there is to say of what is not done just so |
@@ -39,6 +40,7 @@ pub mod destinations;
 pub mod difference;
 pub mod environment;
 pub mod model;
+pub mod multicast_uri;
 mod nearest;
 pub mod network_uri;
 pub mod origin;

@@ -40,6 +40,8 @@ impl fmt::Display for Origin {
 
 /// The key of the connectors.
 pub const CONNECTORS: &str = "transportConnectors";
+/// The key of what a group is told of.
+pub const DISCOVERY: &str = "discoveryUri";
 /// The key of the connectors to other brokers.
 pub const NETWORK_CONNECTORS: &str = "networkConnectors";
 /// The key of the password of a store.

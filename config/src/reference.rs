@@ -139,6 +139,7 @@ pub fn of_broker(name: &str) -> Option<String> {
         "maxInactivityDurationInitalDelay" => "wireFormat.maxInactivityDurationInitalDelay",
         "connectionTimeout" => "transport.connectionTimeout",
         "soWriteTimeout" => "transport.soWriteTimeout",
+        "discoveryUri" => return Some("`<transportConnector discoveryUri>`".to_owned()),
         "destinations" => return Some("`<destinations>`".to_owned()),
         "memoryUsage" => return Some("`<memoryUsage limit>`".to_owned()),
         _ => return xml::used_by_broker(name),

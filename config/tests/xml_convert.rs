@@ -161,7 +161,7 @@ const ALL: &str = "<broker xmlns='http://activemq.apache.org/schema/core' broker
   <transportConnectors>
     <transportConnector maximumConsumersAllowedPerConnection='30' maximumProducersAllowedPerConnection='31'
       uri='tcp://[::1]:32?maximumConnections=33&amp;wireFormat.maxFrameSize=3400&amp;wireFormat.maxInactivityDuration=3500&amp;wireFormat.maxInactivityDurationInitalDelay=36&amp;transport.soWriteTimeout=0&amp;transport.connectionTimeout=38'/>
-    <transportConnector uri='nio://:39'/>
+    <transportConnector uri='nio://:39' discoveryUri='multicast://default?group=g'/>
   </transportConnectors>
 </broker>";
 

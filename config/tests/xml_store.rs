@@ -306,7 +306,22 @@ fn connectors_listen_for_openwire_and_the_others_are_told_of() {
         &["nobody could connect"],
     );
     is_one(&refused(&connectors("<transportConnector name='x'/>"), &[]), &["needs a uri"]);
-    let discovery =
-        connectors("<transportConnector uri='tcp://localhost:0' discoveryUri='multicast://default'/>");
-    is_one(&read_with(&discovery, &[]).1, &["discoveryUri of <transportConnector>", "multicast"]);
+    let discovery = |uri: &str, group: &str| {
+        connectors(&format!(
+            "<transportConnector uri='tcp://localhost:0'/><transportConnector uri='{uri}' discoveryUri='{group}'/>"
+        ))
+    };
+    let (read, found) = read_with(&discovery("tcp://0.0.0.0:61617", "multicast://default?group=x"), &[]);
+    assert_eq!(found, Vec::<String>::new());
+    assert_eq!(read.broker.bind, ["0.0.0.0:61617", "localhost:0"]);
+    assert_eq!(read.broker.discovery_uri.map(|uri| uri.group).as_deref(), Some("x"));
+    for (uri, group, expected) in [
+        ("tcp://a:1", "zeroconf:x", "not yet: discoveryUri of <transportConnector>"),
+        ("tcp://a:1", "multicast://10.0.0.1", "refused: discoveryUri of <transportConnector>"),
+        ("vm://a", "multicast://default", "warning: discoveryUri of <transportConnector>"),
+    ] {
+        let found = read_with(&discovery(uri, group), &[]).1;
+        let found: Vec<_> = found.into_iter().filter(|one| !one.contains("vm://")).collect();
+        is_one(&found, &[expected]);
+    }
 }

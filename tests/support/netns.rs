@@ -1,8 +1,12 @@
 //! Network namespaces of a test's own: hosts with links that can be cut, each way by itself.
 
 use std::cell::RefCell;
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::thread::LinkNameSpaceType;
 
 thread_local! {
     static WITHIN: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -14,6 +18,19 @@ pub fn within<T>(host: &str, act: impl FnOnce() -> T) -> T {
     let done = act();
     WITHIN.set(before);
     done
+}
+
+/// Does something with sockets that are this host's, also once it is done.
+pub fn inside<T: Send>(host: &str, act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|threads| {
+        let there = threads.spawn(|| {
+            let space = File::open(format!("/run/netns/{host}")).expect("the namespace");
+            rustix::thread::move_into_link_name_space(space.as_fd(), Some(LinkNameSpaceType::Network))
+                .expect("this thread is there");
+            act()
+        });
+        there.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
 
 /// The command as it is started on the host that this thread is on. It becomes the process itself.
@@ -81,6 +98,19 @@ impl Hosts {
         Some(hosts)
     }
 
+    /// Waits until every link carries something: what chooses among them when it starts chooses among all.
+    pub fn wait_links(&self) {
+        for (link, (one, other)) in LINKS.into_iter().enumerate() {
+            for (host, end) in [(one, 'a'), (other, 'b')] {
+                let device = format!("kw{link}{end}");
+                super::process::until("the link is up", || {
+                    let shown = ip(&["-n", &self.names[host], "-o", "link", "show", "dev", &device]);
+                    shown.expect("it is there").contains(" state UP ")
+                });
+            }
+        }
+    }
+
     pub fn name(&self, host: usize) -> &str {
         &self.names[host]
     }
@@ -112,10 +142,10 @@ impl Drop for Hosts {
     }
 }
 
-fn ip(arguments: &[&str]) -> Result<(), String> {
+fn ip(arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("ip").args(arguments).output().map_err(|error| error.to_string())?;
     match output.status.success() {
-        true => Ok(()),
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
     }
 }

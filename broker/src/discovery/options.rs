@@ -54,6 +54,12 @@ impl Default for Multicast {
     }
 }
 
+impl std::fmt::Display for Multicast {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "the group {} of multicast://{}", self.group, self.address)
+    }
+}
+
 impl Multicast {
     /// How long one that was in vain this many times is taken for absent.
     pub(super) fn delay(&self, failures: u32) -> Duration {

@@ -22,6 +22,7 @@ use super::connection;
 use super::gate::Gate;
 use super::hub::{Hub, Phase};
 use super::listen::listen;
+use super::multicast;
 use super::own_id::own_id;
 use super::places::Places;
 use super::stream::{Peer, Stream};
@@ -60,7 +61,8 @@ pub struct Broker {
     hub: Arc<Hub>,
     addresses: Vec<SocketAddr>,
     tasks: JoinSet<()>,
-    bridges: JoinSet<()>,
+    /// Bridges, and what tells others of this broker: they end by themselves when it stops.
+    network: JoinSet<()>,
     connections: Arc<watch::Sender<usize>>,
 }
 
@@ -86,7 +88,7 @@ impl Broker {
         }
         let addresses =
             listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect::<Vec<_>>();
-        let first = addresses.first().ok_or(StartError::NoAddress)?;
+        let first = *addresses.first().ok_or(StartError::NoAddress)?;
         let places = Places::new(config.maximum_connections, config.open_files_max);
         // The newest listener's, as the store is open by now.
         let next = listeners.iter().map(descriptor).max().unwrap_or_default() + 1;
@@ -142,14 +144,18 @@ impl Broker {
         for listener in listeners {
             tasks.spawn(accept(Arc::clone(&hub), listener, places, Arc::clone(&connections)));
         }
-        let mut bridging = JoinSet::new();
+        let mut network = JoinSet::new();
         for connector in hub.config.network_connectors.clone() {
             let connector = Arc::new(connector);
             for target in connector.targets.clone() {
-                bridging.spawn(bridges::run(Arc::clone(&hub), Arc::clone(&connector), target));
+                network.spawn(bridges::run(Arc::clone(&hub), Arc::clone(&connector), target));
             }
         }
-        Ok(Self { hub, addresses, tasks, bridges: bridging, connections })
+        if let (Some(options), Some(bind)) = (hub.config.discovery_uri.clone(), hub.config.bind.first()) {
+            let service = multicast::reachable(bind, first);
+            network.spawn(multicast::advertise(hub.phase(), options, service));
+        }
+        Ok(Self { hub, addresses, tasks, network, connections })
     }
 
     /// The addresses that are listened on.
@@ -186,7 +192,7 @@ impl Broker {
         let quiet = async {
             let none = open.wait_for(|open| *open == 0).await.is_ok();
             debug_assert!(none, "the broker holds the sender");
-            while self.bridges.join_next().await.is_some() {}
+            while self.network.join_next().await.is_some() {}
             self.hub.idle().await;
         };
         tokio::select! {
@@ -201,7 +207,7 @@ impl Broker {
     pub fn abandon(mut self) {
         self.hub.abandon(None);
         self.tasks.abort_all();
-        self.bridges.abort_all();
+        self.network.abort_all();
     }
 }
 

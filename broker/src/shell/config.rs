@@ -7,6 +7,7 @@ use crate::bridge::NetworkConnector;
 use crate::core::address::Address;
 use crate::core::limits::Limits;
 use crate::core::policy::Policies;
+use crate::discovery::Multicast;
 
 /// A broker's configuration.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub struct BrokerConfig {
     pub broker_name: String,
     /// The addresses to listen on, `host:port`; port 0 takes a free one (`transportConnector uri`).
     pub bind: Vec<String>,
+    /// `discoveryUri`: the group that is told of the first of these addresses; by default none is.
+    pub discovery_uri: Option<Multicast>,
     /// How long a mastership lasts without being proven. Nothing is written to a client when the last proof is older than half of it.
     pub lease: Duration,
     /// How long a client may take to say how it writes, in a WireFormatInfo (`connectionTimeout`, 30 s). After that only keep-alive applies.
@@ -98,6 +101,7 @@ impl Default for BrokerConfig {
         Self {
             broker_name: "localhost".into(),
             bind: vec!["127.0.0.1:61616".into()],
+            discovery_uri: None,
             lease: Duration::from_secs(2),
             connection_timeout: Duration::from_secs(30),
             negotiation_bytes_max: 256 << 10,

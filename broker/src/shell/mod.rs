@@ -8,6 +8,7 @@ mod connection;
 mod gate;
 mod hub;
 pub mod listen;
+mod multicast;
 mod outbox;
 mod own_id;
 mod places;

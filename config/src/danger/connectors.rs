@@ -4,11 +4,12 @@ use std::net::IpAddr;
 
 use super::rule::{Danger, Rule};
 use crate::model::Configuration;
-use crate::origin::CONNECTORS;
+use crate::origin::{CONNECTORS, DISCOVERY};
 
 pub(super) static RULES: &[Rule] = &[
     Rule { name: "a connector that whoever reaches it can use", find: open },
     Rule { name: "two connectors on one port", find: twice },
+    Rule { name: "a connector that others are told of and cannot reach", find: unreachable },
     Rule { name: "connections that are never closed", find: never_closed },
     Rule { name: "frames that no message has room in", find: too_long },
 ];
@@ -48,6 +49,18 @@ fn twice(configuration: &Configuration) -> Vec<Danger> {
         }
     }
     found
+}
+
+fn unreachable(configuration: &Configuration) -> Vec<Danger> {
+    let broker = &configuration.broker;
+    let first =
+        broker.bind.first().filter(|bind| broker.discovery_uri.is_some() && is_loopback(split(bind).0));
+    let Some(bind) = first else { return Vec::new() };
+    let advice = format!(
+        "other hosts are told that this broker is at tcp://{bind}, which is each of them itself: let the first connector listen on 0.0.0.0 or \
+         an address that they reach"
+    );
+    vec![Danger::new(DISCOVERY, DISCOVERY, advice)]
 }
 
 fn never_closed(configuration: &Configuration) -> Vec<Danger> {
@@ -106,6 +119,20 @@ mod tests {
             &fine,
         );
         finds(twice, &listening(&["tcp://a:1", "tcp://a:1"]), &["no broker starts"], &[]);
+    }
+
+    #[test]
+    fn a_connector_that_others_are_told_of_and_cannot_reach_is_told_of() {
+        let uri = "discoveryUri = \"multicast://default\"";
+        let with = |uris: &[&str]| format!("{uri}\n{}", listening(uris));
+        let fine = [
+            with(&["tcp://0.0.0.0:1"]),
+            with(&["tcp://a:1", "tcp://localhost:2"]),
+            listening(&["tcp://[::1]:1"]),
+        ];
+        let fine: Vec<&str> = fine.iter().map(String::as_str).collect();
+        finds(unreachable, &with(&["tcp://localhost:1", "tcp://a:1"]), &["tcp://localhost:1, which"], &fine);
+        finds(unreachable, uri, &["127.0.0.1:61616"], &[]);
     }
 
     #[test]

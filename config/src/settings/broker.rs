@@ -7,7 +7,7 @@ use kahawai_broker::{BrokerConfig, Hidden};
 use super::Setting;
 use super::kind::{ANY, DAY, Kind};
 use super::read::{A_DAY, show_size, show_time, size, time, truth, whole};
-use crate::{ArbiterAddress, destinations, value};
+use crate::{ArbiterAddress, destinations, multicast_uri, value};
 
 /// All of them.
 pub static SETTINGS: &[Setting<BrokerConfig>] = &[
@@ -17,6 +17,13 @@ pub static SETTINGS: &[Setting<BrokerConfig>] = &[
         kind: Kind::Text,
         set: |broker, text| value::broker_name(text).map(|name| broker.broker_name = name),
         show: |broker| Some(broker.broker_name.clone()),
+    },
+    Setting {
+        name: "discoveryUri",
+        about: "the group that is told of the first of `transportConnectors`, so that other brokers and clients find it: `multicast://default` (239.255.2.3:6155) or `multicast://ADDRESS:PORT`; behind it `?group=default&keepAliveInterval=500&timeToLive=1&loopBackMode=false` (the defaults), `interface` (an address), `networkInterface`, `joinNetworkInterface` (names); unset, nobody is told",
+        kind: Kind::Text,
+        set: |broker, text| multicast_uri::read(text).map(|made| broker.discovery_uri = Some(made)),
+        show: |broker| broker.discovery_uri.as_ref().map(multicast_uri::show),
     },
     Setting {
         name: "memoryUsage",

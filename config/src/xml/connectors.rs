@@ -7,10 +7,11 @@ use super::table::{
     Attribute, Child, Table, Target as _, fixed, harmless, id, not_yet, read, setting, told, unbuilt, used,
 };
 use crate::connector;
+use crate::origin::DISCOVERY;
 use crate::remark::Severity::{Harmless, NotYet, Refused, Warning};
 
 const NO_CLUSTER: &str = "clients are told of no other brokers: name them in their failover:(…)";
-const NO_DISCOVERY: &str = "nobody is told of this broker by multicast yet: name it in clients' failover:(…)";
+const NO_DISCOVERY: &str = "nobody is told of this connector: write discoveryUri=\"multicast://default\"";
 const JAVA: &str = "it names a part of ActiveMQ's own machinery, which is not here";
 
 /// `<transportConnectors>`.
@@ -27,7 +28,7 @@ pub(crate) fn connectors<'a>(reader: &mut Reader<'a>, element: Element<'a>, draf
         reader.say(element.place(), remark.what, remark.severity, remark.why);
     }
     draft.at(&element.place());
-    for key in connector::says(&draft.connectors) {
+    for key in connector::says(&draft.connectors).into_iter().filter(|key| *key != DISCOVERY) {
         draft.note(key);
     }
     if draft.connectors.is_empty() && !draft.is_connector_refused {
@@ -44,6 +45,7 @@ pub(crate) fn nobody_could_connect<'a>(reader: &mut Reader<'a>, element: Element
 const LIST: &[Child<Draft>] = &[read("transportConnector", connector_of)];
 
 fn connector_of<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: &mut Draft) {
+    draft.discovery = None;
     reader.apply(&CONNECTOR, element, draft);
     let Some(uri) = element.attribute("uri") else {
         draft.is_connector_refused = true;
@@ -70,7 +72,19 @@ fn connector_of<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: &mut D
         draft.is_connector_refused |= remark.severity == Refused;
         reader.say(element.place(), what, remark.severity, remark.why);
     }
-    draft.connectors.extend(read.connector);
+    let told = draft.discovery.take();
+    let Some(mut connector) = read.connector else {
+        if let Some((_, place)) = told {
+            let what = format!("{DISCOVERY} of <transportConnector>");
+            reader.say(place, what, Warning, "nobody is told of a connector that nobody listens on");
+        }
+        return;
+    };
+    if let Some((group, place)) = told {
+        connector.discovery_uri = Some(group);
+        draft.said.entry(DISCOVERY.to_owned()).or_insert(place);
+    }
+    draft.connectors.push(connector);
 }
 
 pub(crate) static CONNECTOR: Table<Draft> =
@@ -83,7 +97,7 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
     used("uri", |_, _| Ok(())),
     setting("maximumConsumersAllowedPerConnection", Draft::set_broker),
     setting("maximumProducersAllowedPerConnection", Draft::set_broker),
-    not_yet("discoveryUri", NO_DISCOVERY),
+    used("discoveryUri", Draft::take_discovery),
     not_yet("discoveryAgent", NO_DISCOVERY),
     unbuilt("updateClusterClients", "false", NO_CLUSTER),
     unbuilt("rebalanceClusterClients", "false", NO_CLUSTER),
@@ -109,7 +123,6 @@ const ATTRIBUTES: &[Attribute<Draft>] = &[
 const CHILDREN: &[Child<Draft>] = &[
     told("publishedAddressPolicy", Harmless, NO_CLUSTER),
     told("discoveryAgent", NotYet, NO_DISCOVERY),
-    told("discoveryUri", NotYet, NO_DISCOVERY),
     told("brokerInfo", Harmless, JAVA),
     told("brokerService", Harmless, JAVA),
     told("server", Warning, JAVA),

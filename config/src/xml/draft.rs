@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use kahawai_broker::discovery::Multicast;
+
 use super::as_spring;
-use super::table::Target;
+use super::table::{Said, Target};
 use crate::connector::Connector;
 use crate::model::Configuration;
+use crate::multicast_uri;
 use crate::origin::of_store;
+use crate::remark::Severity;
 use crate::report::Place;
 use crate::secret::Written;
 use crate::settings::{self, broker, store};
@@ -43,6 +47,8 @@ pub(crate) struct Draft {
     pub(crate) has_connectors: bool,
     /// Those that OpenWire is spoken on.
     pub(crate) connectors: Vec<Connector>,
+    /// The group that is told of the connector that is read now, and where that stands.
+    pub(crate) discovery: Option<(Multicast, Place)>,
     /// Whether one was refused: then there is no need to say that there is none.
     pub(crate) is_connector_refused: bool,
 }
@@ -59,8 +65,20 @@ impl Draft {
             has_source: false,
             has_connectors: false,
             connectors: Vec::new(),
+            discovery: None,
             is_connector_refused: false,
         }
+    }
+
+    /// Takes what a connector says of the group that is told of it.
+    pub(crate) fn take_discovery(&mut self, text: &str) -> Result<(), Said> {
+        let made = multicast_uri::read(text).map_err(|problem| {
+            // What is not built is told, as what ActiveMQ has besides is.
+            let severity = if problem.contains("not built") { Severity::NotYet } else { Severity::Refused };
+            Said::new(severity, problem)
+        })?;
+        self.discovery = Some((made, self.at.clone()));
+        Ok(())
     }
 
     /// Sets what the broker has a setting for.
