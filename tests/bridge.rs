@@ -9,14 +9,11 @@ use std::path::Path;
 
 use support::broker::{Broker, Instance, failover};
 use support::crossing::cross_all;
-use support::process::Process;
+use support::crossing_load::{CrossingLoad, Sent};
 use support::{directory, java, tell};
 
 /// How often each side is killed.
 const CUTS: usize = 3;
-
-/// The queue of the load that nothing is cut in.
-const WHOLE: &str = "whole";
 
 /// A bridge that loses no time.
 fn connector(uri: &str) -> String {
@@ -36,53 +33,28 @@ fn wait_bridge(broker: &Broker) {
     });
 }
 
-/// Sends so many here and takes them there, with `cut` in between; gives what became of them.
-fn load(
-    here: &str,
-    there: &str,
-    queue: &str,
-    messages: usize,
-    folder: &Path,
-    cut: &mut dyn FnMut(&Process),
-) -> String {
-    let ledger = |name: &str| folder.join(format!("{queue}.{name}")).to_str().expect("UTF-8").to_owned();
-    let (sent, received, dead) = (ledger("sent"), ledger("received"), ledger("dead"));
-    let count = messages.to_string();
-    let consume =
-        ["--queue", queue, "--ledger", &received, "--mode", "auto", "--progress", "10", "--expect", &count];
-    let mut consume = java::start("Consume", &[&[there], &consume[..]].concat());
-    consume.wait_line(0, "READY");
-    let produce = ["--queue", queue, "--ledger", &sent, "--producers", "1", "--messages", &count];
-    let mut produce = java::start("Produce", &[&[here], &produce[..]].concat());
-    cut(&consume);
-    assert!(produce.wait_end().success(), "{}", produce.tail());
-    let status = consume.wait_end();
-    assert!(status.success(), "not all came: {status}\n{}", consume.tail());
-    // The client itself buries what it takes for a duplicate after a failover.
-    let bury = ["--queue", "ActiveMQ.DLQ", "--ledger", &dead, "--mode", "auto", "--idle", "1"];
-    java::run("Consume", &[&[there], &bury[..]].concat());
-    let verify = ["--sent", &sent, "--received", &received, "--mode", "auto", "--dead", &dead];
-    // What is sent again after a cut may stand behind what came meanwhile.
-    let order: &[&str] = if queue == WHOLE { &["--order"] } else { &[] };
-    let verdict = java::run("Verify", &[&verify[..], order].concat());
-    let figures = verdict.iter().find(|line| line.starts_with("sent=")).expect("figures");
-    assert!(figures.contains(" lost=0 "), "{figures}");
-    figures.clone()
+/// Messages cross while a broker is killed again and again: nothing is lost.
+fn survives_kills(from: &str, to: &str, queue: &str, folder: &Path, kill: &mut dyn FnMut()) {
+    let mut crossing =
+        CrossingLoad::start(folder, from, to, queue, Sent::Each { producers: 1, messages: 3000 });
+    for _ in 0..CUTS {
+        crossing.wait_come(300);
+        kill();
+    }
+    tell(&format!("{CUTS} kills {queue}: {}", crossing.finish()));
 }
 
-/// Kills after some progress, again and again.
-fn kills<'a>(broker: &'a mut Broker, again: &'a dyn Fn() -> Broker) -> impl FnMut(&Process) + 'a {
-    move |consume| {
-        let mut from = 0;
-        for _ in 0..CUTS {
-            for _ in 0..30 {
-                from = consume.wait_line(from, "PROGRESS").1;
-            }
-            broker.0.kill();
-            broker.assert_sound();
-            *broker = again();
-        }
-    }
+/// Messages cross while nothing is cut: each comes once and in order.
+fn crosses_whole(from: &str, to: &str, folder: &Path) {
+    let crossing =
+        CrossingLoad::start(folder, from, to, "whole", Sent::Each { producers: 1, messages: 10_000 });
+    tell(&format!("nothing cut: {}", crossing.finish_whole()));
+}
+
+fn kill(broker: &mut Broker, again: impl FnOnce() -> Broker) {
+    broker.0.kill();
+    broker.assert_sound();
+    *broker = again();
 }
 
 #[test]
@@ -102,15 +74,10 @@ fn this_broker_bridges_to_another() {
     wait_bridge(&one);
     cross_all(&here.address(), &there.address(), "one.way");
     let (from, to) = (failover(&[&here]), failover(&[&there]));
-    let figures = load(&from, &to, WHOLE, 10_000, folder.path(), &mut |_| ());
-    assert!(figures.contains(" duplicated=0 ") && figures.contains(" disordered=0 "), "{figures}");
-    tell(&format!("nothing cut: {figures}"));
-    let figures = load(&from, &to, "there", 3000, folder.path(), &mut kills(&mut other, &|| there.serve()));
-    tell(&format!("{CUTS} kills there: {figures}"));
-    let uri = there.uri();
-    let again = || serve(&here, &uri);
-    let figures = load(&from, &to, "here", 3000, folder.path(), &mut kills(&mut one, &again));
-    tell(&format!("{CUTS} kills here: {figures}"));
+    crosses_whole(&from, &to, folder.path());
+    survives_kills(&from, &to, "there", folder.path(), &mut || kill(&mut other, || there.serve()));
+    let again = || serve(&here, &there.uri());
+    survives_kills(&from, &to, "here", folder.path(), &mut || kill(&mut one, again));
     one.stop();
     other.stop();
 }
@@ -142,23 +109,13 @@ fn this_broker_bridges_to_a_real_activemq() {
     let to = format!(
         "failover:({uri})?initialReconnectDelay=50&maxReconnectDelay=100&useExponentialBackOff=false"
     );
-    let figures = load(&from, &to, WHOLE, 10_000, folder.path(), &mut |_| ());
-    assert!(figures.contains(" duplicated=0 ") && figures.contains(" disordered=0 "), "{figures}");
-    tell(&format!("nothing cut: {figures}"));
-    let mut cut = |consume: &Process| {
-        let mut from = 0;
-        for _ in 0..CUTS {
-            for _ in 0..30 {
-                from = consume.wait_line(from, "PROGRESS").1;
-            }
-            amq.kill();
-            amq = amq_on(port).0;
-        }
+    crosses_whole(&from, &to, folder.path());
+    let mut kill_it = || {
+        amq.kill();
+        amq = amq_on(port).0;
     };
-    let figures = load(&from, &to, "there", 3000, folder.path(), &mut cut);
-    tell(&format!("{CUTS} kills there: {figures}"));
+    survives_kills(&from, &to, "there", folder.path(), &mut kill_it);
     let again = || serve(&here, &uri);
-    let figures = load(&from, &to, "here", 3000, folder.path(), &mut kills(&mut one, &again));
-    tell(&format!("{CUTS} kills here: {figures}"));
+    survives_kills(&from, &to, "here", folder.path(), &mut || kill(&mut one, again));
     one.stop();
 }

@@ -14,6 +14,7 @@ use kahawai_openwire::destination::Destination;
 use rustix::process::Signal;
 use support::broker::{Broker, Instance, failover};
 use support::command::kahawai;
+use support::crossing_load::{CrossingLoad, Sent};
 use support::process::Process;
 use support::raw::Raw;
 use support::{directory, java, raw, tell};
@@ -153,39 +154,15 @@ fn crosses(amq: &ActiveMq, here: &Instance, consumed: &Destination, sent_to: &De
 
 /// Sends there and consumes here while the broker here is killed again and again: nothing is lost.
 fn survives_kills(amq: &ActiveMq, here: &Instance, mut broker: Broker, folder: &Path) -> Broker {
-    const PRODUCERS: usize = 2;
-    const MESSAGES: usize = 1500;
-    let ledger = |name: &str| folder.join(name).to_str().expect("UTF-8").to_owned();
-    let (sent, received, dead) = (ledger("sent"), ledger("received"), ledger("dead"));
-    let url = failover(&[here]);
-    let (producers, messages) = (PRODUCERS.to_string(), MESSAGES.to_string());
-    let expected = (PRODUCERS * MESSAGES).to_string();
-    let consume = [&*url, "--queue", "killed", "--ledger", &received, "--mode", "auto", "--progress", "10"];
-    let mut consume = java::start("Consume", &[&consume[..], &["--expect", &expected]].concat());
-    consume.wait_line(0, "READY");
-    let uri = amq.uri();
-    let produce = [&*uri, "--queue", "killed", "--ledger", &sent, "--producers", &producers];
-    let mut produce = java::start("Produce", &[&produce[..], &["--messages", &messages]].concat());
-    let mut from = 0;
+    let sends = Sent::Each { producers: 2, messages: 1500 };
+    let mut crossing = CrossingLoad::start(folder, &amq.uri(), &failover(&[here]), "killed", sends);
     for _ in 0..CUTS {
-        for _ in 0..30 {
-            from = consume.wait_line(from, "PROGRESS").1;
-        }
+        crossing.wait_come(300);
         broker.0.kill();
         broker.assert_sound();
         broker = here.serve();
     }
-    assert!(produce.wait_end().success(), "{}", produce.tail());
-    let status = consume.wait_end();
-    assert!(status.success(), "not all came: {status}\n{}", consume.tail());
-    // The client itself buries what it takes for a duplicate after a failover.
-    let bury = ["--queue", "ActiveMQ.DLQ", "--ledger", &dead, "--mode", "auto", "--idle", "1"];
-    java::run("Consume", &[&[&*url], &bury[..]].concat());
-    let verdict =
-        java::run("Verify", &["--sent", &sent, "--received", &received, "--mode", "auto", "--dead", &dead]);
-    let figures = verdict.iter().find(|line| line.starts_with("sent=")).expect("figures");
-    assert!(figures.contains(" lost=0 "), "{figures}");
-    tell(&format!("{CUTS} cuts: {figures}"));
+    tell(&format!("{CUTS} cuts: {}", crossing.finish()));
     broker
 }
 

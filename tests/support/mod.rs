@@ -7,6 +7,7 @@
 //! | [`broker`] | `kahawai serve` |
 //! | [`command`] | the command, run to its end |
 //! | [`crossing`] | messages that cross a bridge |
+//! | [`crossing_load`] | a load over a bridge, and the verdict over it |
 //! | [`java`] | the Java programs of `tests/java` |
 //! | [`load`] | producers and consumers with ledgers, and the verdict over them |
 //! | [`raw`] | a bare OpenWire connection |
@@ -18,6 +19,7 @@
 pub mod broker;
 pub mod command;
 pub mod crossing;
+pub mod crossing_load;
 pub mod java;
 pub mod load;
 pub mod mariadb;

@@ -17,6 +17,7 @@ public final class Produce {
         "  --producers N    each with a connection of its own (1)",
         "  --messages M     per producer; 0: until told to stop (0)",
         "  --per-commit K   transactions of K messages; 0: each send waits for its answer (0)",
+        "  --pause MS       rest so long behind each transaction (0)",
         "  --size BYTES     body (1024)",
         "  --prefix P       ids are P<producer>-<n>, n from 1 (p)",
         "  --seconds S      stop after that time at the latest (120)",
@@ -32,6 +33,7 @@ public final class Produce {
     private final boolean topic;
     private final long messages;
     private final int perCommit;
+    private final long pause;
     private final byte[] body;
     private final String prefix;
     private final AtomicLong acked = new AtomicLong();
@@ -45,6 +47,7 @@ public final class Produce {
         name = topic ? options.required("topic") : queue;
         messages = options.number("messages", 0);
         perCommit = (int) options.number("per-commit", 0);
+        pause = options.number("pause", 0);
         body = new byte[(int) options.number("size", 1024)];
         prefix = options.text("prefix", "p");
         stop = new Stop(options.number("seconds", 120), Map.of());
@@ -164,6 +167,7 @@ public final class Produce {
                 rollback(session);
             }
             ledger.progress(ids.size());
+            Thread.sleep(pause);
         }
     }
 

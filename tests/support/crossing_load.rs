@@ -1,0 +1,129 @@
+//! A load over a bridge: sent at one broker, taken at another, with ledgers and a verdict: nothing is lost, and what comes twice is counted.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::java;
+use super::process::{Process, until};
+
+/// So many messages are a line of progress.
+const STEP: usize = 10;
+
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+pub enum Sent {
+    /// So many by each of so many producers, who wait for each answer.
+    Each { producers: usize, messages: usize },
+    /// One after the other, for as long as the load runs.
+    Ever,
+    /// A thousand at once, again and again: when the first of them come, a bridge has as much on its way as it may.
+    Heaps,
+}
+
+/// A running load.
+pub struct CrossingLoad {
+    queue: String,
+    folder: PathBuf,
+    there: String,
+    is_endless: bool,
+    produce: Process,
+    consume: Process,
+    seen: usize,
+}
+
+impl CrossingLoad {
+    /// Sends here and takes there.
+    pub fn start(folder: &Path, here: &str, there: &str, queue: &str, sends: Sent) -> Self {
+        let path = |name: &str| ledger(folder, queue, name);
+        let (sent, received) = (path("sent"), path("received"));
+        let (producers, messages, more) = match sends {
+            Sent::Each { producers, messages } => (producers, messages, &[][..]),
+            Sent::Ever => (1, 0, &[][..]),
+            Sent::Heaps => (1, 0, &["--per-commit", "1000", "--pause", "200"][..]),
+        };
+        let (expected, step) = ((producers * messages).to_string(), STEP.to_string());
+        let consume = ["--queue", queue, "--ledger", &received, "--mode", "auto", "--seconds", "600"];
+        let progress = ["--progress", &step, "--expect", &expected];
+        let consume = java::start("Consume", &[&[there], &consume[..], &progress].concat());
+        consume.wait_line(0, "READY");
+        let (producers, messages) = (producers.to_string(), messages.to_string());
+        let produce = ["--queue", queue, "--ledger", &sent, "--producers", &producers];
+        let until = ["--messages", &messages, "--seconds", "600"];
+        let produce = java::start("Produce", &[&[here], &produce[..], &until, more].concat());
+        let is_endless = messages == "0";
+        let (queue, folder, there) = (queue.to_owned(), folder.to_owned(), there.to_owned());
+        Self { queue, folder, there, is_endless, produce, consume, seen: 0 }
+    }
+
+    /// Waits until so many more have come.
+    pub fn wait_come(&mut self, messages: usize) {
+        for _ in 0..messages.div_ceil(STEP) {
+            self.seen = self.consume.wait_line(self.seen, "PROGRESS").1;
+        }
+    }
+
+    /// As [`Self::wait_come`], of those that come from now on.
+    pub fn wait_come_from_now(&mut self, messages: usize) {
+        self.seen = self.consume.here();
+        self.wait_come(messages);
+    }
+
+    /// Waits until all have come, and gives the verdict's figures.
+    pub fn finish(self) -> String {
+        self.judge(&[])
+    }
+
+    /// The same where nothing was cut: each came once and in order.
+    pub fn finish_whole(self) -> String {
+        let figures = self.judge(&["--order"]);
+        assert!(came_twice(&figures) == 0 && figures.contains(" disordered=0 "), "{figures}");
+        figures
+    }
+
+    fn judge(mut self, order: &[&str]) -> String {
+        let path = |name: &str| ledger(&self.folder, &self.queue, name);
+        let (sent, received, dead) = (path("sent"), path("received"), path("dead"));
+        if self.is_endless {
+            self.produce.tell("stop");
+        }
+        assert!(self.produce.wait_end().success(), "{}", self.produce.tail());
+        if self.is_endless {
+            let sent = &facts(&sent, "ACKED ") | &facts(&sent, "COMMITTED ");
+            until("all have come", || sent.is_subset(&facts(&received, "RECEIVED ")));
+            self.consume.tell("stop");
+        }
+        let status = self.consume.wait_end();
+        assert!(status.success(), "not all came: {status}\n{}", self.consume.tail());
+        // The client itself buries what it takes for a duplicate after a failover.
+        let bury = ["--queue", "ActiveMQ.DLQ", "--ledger", &dead, "--mode", "auto", "--idle", "1"];
+        java::run("Consume", &[&[&*self.there], &bury[..]].concat());
+        let verify = ["--sent", &sent, "--received", &received, "--mode", "auto", "--dead", &dead];
+        let verdict = java::run("Verify", &[&verify[..], order].concat());
+        let figures = verdict.iter().find(|line| line.starts_with("sent=")).expect("figures");
+        assert!(figures.contains(" lost=0 ") && !figures.contains(" sure=0 "), "{figures}");
+        figures.clone()
+    }
+}
+
+/// How many came twice, by a verdict's figures: those that a client took, and those that it buried since it had taken them before.
+pub fn came_twice(figures: &str) -> usize {
+    let figure = |name: &str| {
+        let word = figures.split(' ').find_map(|word| word.strip_prefix(name));
+        word.expect("a figure").parse::<usize>().expect("a number")
+    };
+    figure("duplicated=") + figure("dead=")
+}
+
+fn ledger(folder: &Path, queue: &str, name: &str) -> String {
+    folder.join(format!("{queue}.{name}")).to_str().expect("UTF-8").to_owned()
+}
+
+/// The messages of a ledger's lines that begin so. One that is just being written may lack its end.
+fn facts(path: &str, fact: &str) -> HashSet<String> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let each = whole.lines().filter_map(|line| line.strip_prefix(fact));
+    // Behind the name of a transaction stand all that it holds.
+    let (name, most) = if fact == "COMMITTED " { (1, usize::MAX) } else { (0, 1) };
+    each.flat_map(|rest| rest.split(' ').skip(name).take(most)).map(str::to_owned).collect()
+}
