@@ -7,9 +7,11 @@
 //! | [`queue`] | `browse`, `move`, `purge` |
 //! | [`dead_letters`] | `dlq list`, `dlq replay` |
 //! | [`stats`] | `stats` |
+//! | [`bridges`] | what `stats` tells of bridges |
 //! | [`address`], [`show`], [`relay`], [`progress`] | what they share |
 
 mod address;
+mod bridges;
 pub(crate) mod dead_letters;
 mod progress;
 pub(crate) mod queue;

@@ -16,6 +16,7 @@ use crate::connect::BrokerOptions;
 use crate::exit::Failure;
 use crate::figures::{grouped, number};
 use crate::messages::address;
+use crate::messages::bridges::{self, BridgeLine};
 use crate::messages::queue::look;
 use crate::table::Table;
 use crate::{output, quantity};
@@ -27,7 +28,7 @@ Examples:
   kahawai stats --json | jq '.destinations[] | select(.size > 1000)'
 
 Asks ActiveMQ's statistics destinations where the broker has them (StatisticsBrokerPlugin); otherwise what exists is learned from
-advisories and depths are counted by browsing, up to --depth-limit.";
+advisories and depths are counted by browsing, up to --depth-limit. A Kahawai tells of its bridges to other brokers too.";
 
 /// Asked first, as a topic: a broker that knows nothing of it drops the question, where a queue would keep it.
 const BROKER_QUESTION: &str = "ActiveMQ.Statistics.Broker";
@@ -105,6 +106,8 @@ struct Told<'a> {
     /// `statistics` or `advisories`.
     source: &'static str,
     broker: Option<&'a BrokerLine>,
+    /// Those to other brokers.
+    bridges: &'a [BridgeLine],
     destinations: Vec<Line<'a>>,
 }
 
@@ -122,13 +125,14 @@ pub(crate) async fn run(options: StatsOptions) -> Result<(), Failure> {
     let mut before: Option<(Instant, Found)> = None;
     loop {
         let about = broker.as_ref().map(broker_line);
+        let bridges = broker.as_ref().map(bridges::read).unwrap_or_default();
         let found = if has_statistics {
             by_statistics(&connection, &session, options.destination.as_ref()).await?
         } else {
             by_advisories(&connection, &session, &options).await?
         };
         let now = Instant::now();
-        tell(&options, has_statistics, about.as_ref(), before.as_ref(), now, &found)?;
+        tell(&options, has_statistics, (about.as_ref(), &bridges), before.as_ref(), now, &found)?;
         let Some(interval) = options.watch else { break };
         before = Some((now, found));
         tokio::select! {
@@ -318,7 +322,7 @@ fn matches(pattern: &str, name: &str) -> bool {
 fn tell(
     options: &StatsOptions,
     has_statistics: bool,
-    broker: Option<&BrokerLine>,
+    (broker, bridges): (Option<&BrokerLine>, &[BridgeLine]),
     before: Option<&(Instant, Found)>,
     now: Instant,
     found: &Found,
@@ -339,10 +343,13 @@ fn tell(
         .collect();
     if options.json {
         let source = if has_statistics { "statistics" } else { "advisories" };
-        return output::json(&Told { source, broker, destinations: lines });
+        return output::json(&Told { source, broker, bridges, destinations: lines });
     }
     if let Some(line) = broker.and_then(durability_line) {
         output::write(&line)?;
+    }
+    if options.destination.is_none() && !bridges.is_empty() {
+        output::write(&(bridges::show(bridges) + "\n"))?;
     }
     if lines.is_empty() {
         return output::write("no such destinations\n");

@@ -71,6 +71,11 @@ impl Demand {
         }
     }
 
+    /// How many subscriptions there are.
+    pub fn count(&self) -> usize {
+        self.subscriptions.len()
+    }
+
     /// A consumer over there wants this; it may join others where `may_join`.
     pub fn comes(&mut self, id: &ConsumerId, address: &Address, may_join: bool) -> Comes {
         let is_known = self.by_remote.get(id).is_some_and(|found| {

@@ -48,12 +48,14 @@ impl Bridge {
         }
         let crossing = self.crossing(&message, Some(to));
         drop(message);
+        self.figures.forwarded += 1;
         if crossing.persistent || self.connector.always_sync_send {
             let asked = self.ask(Side::Remote, crossing.into());
             self.flight.insert(asked, forwarded);
             self.demand.owes(number);
         } else {
             self.say(Side::Remote, crossing.into());
+            self.figures.acknowledged += 1;
             self.acknowledge(&forwarded, MessageAck::INDIVIDUAL);
         }
     }
@@ -96,7 +98,10 @@ impl Bridge {
     pub(super) fn crossed(&mut self, correlation: i32, refused: Option<Option<&Throwable>>) {
         let Some(forwarded) = self.flight.remove(&correlation) else { return };
         match refused {
-            None => self.acknowledge(&forwarded, MessageAck::INDIVIDUAL),
+            None => {
+                self.figures.acknowledged += 1;
+                self.acknowledge(&forwarded, MessageAck::INDIVIDUAL);
+            }
             Some(why) if is_gone(&forwarded, why) => {
                 // Temporary ones go with their connection, while something is on its way to them.
                 let what = forwarded.destination.as_deref().map_or_else(String::new, ToString::to_string);

@@ -13,6 +13,7 @@ use kahawai_openwire::throwable::Throwable;
 
 use super::demand::Demand;
 use super::options::NetworkConnector;
+use super::report::Figures;
 use super::speech::{self, Us};
 
 /// How many consumers over there are known at most, and how long the names of theirs may be that are kept.
@@ -126,6 +127,8 @@ pub struct Bridge {
     pub(super) flight: HashMap<i32, Forwarded>,
     /// Subscriptions that the broker here has not answered yet, by their commands.
     pub(super) opening: HashMap<i32, i64>,
+    /// What it has done.
+    pub(super) figures: Figures,
     pub(super) advisories: u32,
     pub(super) is_full_said: bool,
     pub(super) orders: VecDeque<Order>,
@@ -156,6 +159,7 @@ impl Bridge {
             demand: Demand::new(CONSUMERS_MAX),
             flight: HashMap::new(),
             opening: HashMap::new(),
+            figures: Figures::default(),
             advisories: 0,
             is_full_said: false,
             orders: VecDeque::new(),
@@ -196,6 +200,12 @@ impl Bridge {
     /// Whether more is to be read from the broker here: what it gives may have nowhere to go yet.
     pub fn takes_more(&self) -> bool {
         self.flight.len() < FLIGHT_MAX
+    }
+
+    /// What it has done and has to do.
+    pub fn figures(&self) -> Figures {
+        let (in_flight, subscriptions) = (self.flight.len() as u64, self.demand.count() as u64);
+        Figures { in_flight, subscriptions, ..self.figures }
     }
 
     /// A command came. What comes once it is over says nothing any more.

@@ -16,6 +16,7 @@
 //! | `forward` | messages that cross |
 //! | `inbound` | the other way of a duplex bridge |
 //! | [`respond`] | what a broker is told that answers to a duplex connector |
+//! | [`report`] | what there is to tell of one |
 //! | [`retry`] | when a broken one is built anew, and what is said of it |
 //!
 //! What is sent is what ActiveMQ 5.17 sends as the initiator, but for this: an answer is asked for to the last command of the opening, so that a
@@ -29,6 +30,7 @@ mod inbound;
 pub mod machine;
 pub mod options;
 pub mod pattern;
+pub mod report;
 pub mod respond;
 pub mod retry;
 mod speech;
@@ -39,6 +41,7 @@ mod tests;
 pub use candidates::Candidates;
 pub use machine::{Bridge, Order, Side};
 pub use options::NetworkConnector;
+pub use report::{Figures, Report};
 pub use retry::{Retry, RetryOptions};
 pub use speech::Us;
 pub use target::{Remote, Target};

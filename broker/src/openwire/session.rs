@@ -23,7 +23,7 @@ use super::network::{Peer, demand, leaves_out, subscriptions};
 use super::not_yet::{tell_of_consumer, tell_of_message};
 use super::outgoing::Outgoing;
 use super::stage::Stage;
-use super::statistics::{self, Durable};
+use super::statistics::{self, LookBeside};
 use super::translate::{address, last_delivered, local_transaction, message_id, string};
 use crate::core::Core;
 use crate::core::address::Address;
@@ -64,7 +64,7 @@ const MESSAGE_OVERHEAD: usize = 1024;
 pub struct Session {
     key: ConnectionKey,
     remote: ByteString,
-    durable: Durable,
+    beside: LookBeside,
     own_id: Text,
     stage: Stage,
     /// The version of OpenWire that the peer speaks at most.
@@ -80,12 +80,12 @@ pub struct Session {
 type Push<'a> = &'a mut dyn FnMut(Outgoing);
 
 impl Session {
-    /// A session of a connection from this address; `durable` is asked when its client asks for statistics, `own_id` is this broker's.
-    pub fn new(key: ConnectionKey, remote: impl Into<ByteString>, durable: Durable, own_id: Text) -> Self {
+    /// A session of a connection from this address; `beside` is asked when its client asks for statistics, `own_id` is this broker's.
+    pub fn new(key: ConnectionKey, remote: impl Into<ByteString>, beside: LookBeside, own_id: Text) -> Self {
         Self {
             key,
             remote: remote.into(),
-            durable,
+            beside,
             own_id,
             stage: Stage::Opening,
             version: 0,
@@ -361,7 +361,7 @@ impl Session {
     ) -> Result<(), Failure> {
         let destination = message.destination.as_ref().ok_or_else(|| missing("message", "destination"))?;
         if statistics::is_question(destination) {
-            if let Some(sending) = statistics::answer(core, &self.durable, message, now) {
+            if let Some(sending) = statistics::answer(core, &self.beside, message, now) {
                 core.send(self.key, sending, None);
             }
             core.answer(self.key, request, Ok(()));

@@ -101,7 +101,7 @@ pub(crate) async fn serve(hub: Arc<Hub>, stream: Stream, peer: Peer) -> Option<D
     let outbox = Arc::new(Outbox::new(key, Arc::new(stream), writer));
     hub.register(&outbox);
     let mut connection = Connection {
-        session: Session::new(key, peer.url(), hub.durable(), hub.origin.broker_id.clone()),
+        session: Session::new(key, peer.url(), hub.look_beside(), hub.origin.broker_id.clone()),
         peer: peer.clone(),
         bridge_told: false,
         decoder,

@@ -19,13 +19,14 @@ use super::gate::Gate;
 use super::outbox::{Flushed, Outbox};
 use super::rarely::Rarely;
 use super::relay::{Guard, Relay};
+use super::reports::Reports;
 use super::responders::Responders;
 use crate::core::Core;
 use crate::core::effects::{Effects, StoreCall};
 use crate::core::keys::{CommitToken, ConnectionKey, ReadToken};
 use crate::openwire::advisory::Origin;
 use crate::openwire::outgoing::Outgoing;
-use crate::openwire::statistics::Durable;
+use crate::openwire::statistics::{Beside, LookBeside};
 
 /// How many answers of the store one turn takes.
 const ANSWERS_PER_TURN: usize = 1024;
@@ -75,6 +76,8 @@ pub(crate) struct Hub {
     key_next: AtomicU64,
     /// The duplex bridges that others began.
     pub(crate) responders: Responders,
+    /// What bridges tell of themselves.
+    pub(crate) reports: Arc<Reports>,
     /// What refused clients were told, so that one that tries again and again does not fill the log.
     pub(crate) refusals: Rarely,
 }
@@ -104,6 +107,7 @@ impl Hub {
             ticker: Notify::new(),
             key_next: AtomicU64::new(1),
             responders: Responders::default(),
+            reports: Arc::default(),
             refusals: Rarely::default(),
         });
         let weak = Arc::downgrade(&hub);
@@ -117,10 +121,10 @@ impl Hub {
         hub
     }
 
-    /// What tells how durable what the store completed is.
-    pub(crate) fn durable(&self) -> Durable {
-        let store = Arc::clone(&self.store);
-        Arc::new(move || store.durability())
+    /// What tells of what is beside the core.
+    pub(crate) fn look_beside(&self) -> LookBeside {
+        let (store, reports) = (Arc::clone(&self.store), Arc::clone(&self.reports));
+        Arc::new(move || Beside { durability: store.durability(), bridges: reports.all() })
     }
 
     pub(crate) fn new_key(&self) -> ConnectionKey {

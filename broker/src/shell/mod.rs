@@ -14,6 +14,7 @@ mod own_id;
 mod places;
 mod rarely;
 mod relay;
+mod reports;
 mod responders;
 pub mod slaves;
 mod stoppable;

@@ -10,6 +10,7 @@ use super::inside::Inside;
 use super::names::unique;
 use crate::bridge::{Bridge, NetworkConnector, Remote, Us};
 use crate::shell::hub::{Hub, Phase};
+use crate::shell::reports::Meter;
 
 /// One try, and the bridge that comes of it.
 pub(super) async fn attempt(
@@ -17,6 +18,7 @@ pub(super) async fn attempt(
     connector: &Arc<NetworkConnector>,
     remote: &Remote,
     us: Us,
+    meter: Meter<'_>,
     stands: &mut (dyn FnMut(&str) + Send),
 ) -> Ended {
     let failed = |why: String| Ended::Failed { why, for_good: false };
@@ -42,7 +44,7 @@ pub(super) async fn attempt(
     };
     let (here, inbound, served) = inside.apart();
     let ended = match Wires::dialled(remote, here, inbound, there) {
-        Ok(wires) => drive(bridge, remote, wires, phase, stands).await,
+        Ok(wires) => drive(bridge, remote, wires, phase, &meter, stands).await,
         Err(why) => failed(why),
     };
     served.end().await;

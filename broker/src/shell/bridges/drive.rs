@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::line::Line;
 use crate::bridge::{Bridge, Order, Remote, Side};
 use crate::shell::hub::Phase;
+use crate::shell::reports::Meter;
 
 /// How long a bridge may take to end in good order.
 const STOP_GRACE: Duration = Duration::from_secs(5);
@@ -74,12 +75,14 @@ impl Wires {
     }
 }
 
-/// See the module. `name` is the other broker's for the log; `stands` is told what it calls itself when the bridge stands.
+/// See the module. `name` is the other broker's for the log; `stands` is told what it calls itself when the bridge stands, and
+/// `meter` what crosses.
 pub(super) async fn drive(
     mut bridge: Bridge,
     name: &(dyn std::fmt::Display + Sync),
     wires: Wires,
     mut phase: watch::Receiver<Phase>,
+    meter: &Meter<'_>,
     stands: &mut (dyn FnMut(&str) + Send),
 ) -> Ended {
     let begun = Instant::now();
@@ -111,6 +114,7 @@ pub(super) async fn drive(
                 Order::Ended => is_over = true,
             }
         }
+        meter.set(bridge.figures());
         let [local, other, inward] = &mut lines;
         let is_said = |line: &Line| line.outgoing.is_empty();
         if is_over && is_said(local) && is_said(other) && (inbound_write.is_none() || is_said(inward)) {

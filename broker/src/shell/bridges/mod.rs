@@ -35,6 +35,7 @@ pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, target:
     let began = Instant::now();
     let mut retry = Retry::new(target.retry.clone().unwrap_or_else(|| connector.retry.clone()));
     let mut candidates = Candidates::new(&target);
+    let reporter = hub.reports.open(name, target.to_string());
     let mut phase = hub.phase();
     loop {
         candidates.begin(chance());
@@ -45,9 +46,18 @@ pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, target:
                 stood = true;
                 let since =
                     retry.stands(began.elapsed()).map_or_else(String::new, |text| format!(", {text}"));
+                reporter.stands(other, &remote.to_string());
                 tracing::info!("network connector {name}: the bridge to {other} at {remote} stands{since}");
             };
-            let (why, for_good) = match dial::attempt(&hub, &connector, remote, us.clone(), &mut stands).await
+            let (why, for_good) = match dial::attempt(
+                &hub,
+                &connector,
+                remote,
+                us.clone(),
+                reporter.meter(),
+                &mut stands,
+            )
+            .await
             {
                 Ended::Stopped => return,
                 Ended::Failed { why, for_good } => (why, for_good),
@@ -56,6 +66,7 @@ pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, target:
                 candidates.failed(one, why, for_good);
                 continue;
             }
+            reporter.broke(&why);
             let was_long = retry.broke(began.elapsed());
             if target.candidates.len() > 1 {
                 tracing::warn!(
@@ -65,6 +76,7 @@ pub(super) async fn run(hub: Arc<Hub>, connector: Arc<NetworkConnector>, target:
             candidates.broke(one, why, for_good, was_long, chance());
         }
         let (why, for_good) = candidates.in_vain(&target);
+        reporter.in_vain(&why);
         let next = retry.failed(began.elapsed(), &why, for_good);
         if let Some(text) = next.say {
             tracing::warn!("network connector {name}: there is no bridge to {target}: {text}");

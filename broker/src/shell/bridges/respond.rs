@@ -32,13 +32,20 @@ async fn serve(hub: &Arc<Hub>, duplex: Duplex, arrival: &Arrival) {
         }
     };
     let (here, inbound, served) = inside.apart();
+    let from =
+        stream.peer_addr().map_or_else(|error| error.to_string(), |address| format!("tcp://{address}"));
+    let reporter = hub.reports.open(&connector.name, format!("from {from}"));
     let bridge = Bridge::respond(connector, us(hub), &unique(&hub.config.broker_name), &info);
     let line = Line::agreed(wire, negotiated, received, Instant::now());
     let opening = hub.config.connection_timeout;
     let wires = Wires { here, inbound, there: stream, line, opening };
-    let mut stands = |_: &str| tracing::info!("bridged both ways by {initiator}");
+    let mut stands = |other: &str| {
+        reporter.stands(other, &from);
+        tracing::info!("bridged both ways by {initiator}");
+    };
+    let meter = reporter.meter();
     let ended = tokio::select! {
-        ended = drive(bridge, &initiator, wires, hub.phase(), &mut stands) => ended,
+        ended = drive(bridge, &initiator, wires, hub.phase(), &meter, &mut stands) => ended,
         () = arrival.replaced() => {
             Ended::Failed { why: "it has dialled again".to_owned(), for_good: false }
         }
