@@ -67,6 +67,7 @@ impl Retry {
         let seconds = now.saturating_sub(since).as_secs();
         Some(match std::mem::take(&mut self.failures) {
             0 => format!("after {seconds} s"),
+            1 => format!("after {seconds} s and 1 try in vain"),
             failures => format!("after {seconds} s and {failures} tries in vain"),
         })
     }
@@ -147,6 +148,8 @@ mod tests {
         retry.stands(now);
         retry.broke(now + seconds(5));
         assert_eq!(retry.stands(now + seconds(6)).as_deref(), Some("after 1 s"));
+        retry.failed(now, "refused", false);
+        assert_eq!(retry.stands(now).as_deref(), Some("after 0 s and 1 try in vain"));
         let even = RetryOptions { use_exponential_back_off: false, ..RetryOptions::default() };
         let mut retry = Retry::new(even);
         for _ in 0..3 {
