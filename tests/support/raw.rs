@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::{BrokerInfo, ConnectionInfo, RemoveInfo, SessionInfo};
-use kahawai_openwire::consumer::ConsumerInfo;
+use kahawai_openwire::consumer::{ConsumerInfo, RemoveSubscriptionInfo};
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::frame::take_frame;
 use kahawai_openwire::ids::{ConnectionId, ConsumerId, MessageId, ProducerId, RemovedId, SessionId};
@@ -30,6 +30,7 @@ pub struct Raw {
     connection: Text,
     command_id: i32,
     sequence: i64,
+    client_id: Option<Text>,
     /// What the broker said of itself.
     broker: BrokerInfo,
 }
@@ -78,6 +79,7 @@ impl Raw {
             connection,
             command_id: 0,
             sequence: 0,
+            client_id: Some(client_id.into()),
             broker,
         };
         let Command::WireFormatInfo(theirs) = raw.read()? else {
@@ -258,6 +260,21 @@ impl Raw {
         let command_id = self.next_id();
         self.request(
             RemoveInfo { command_id, response_required: true, object_id, ..RemoveInfo::default() }.into(),
+        )
+    }
+
+    /// Ends the durable subscription of this client with this name.
+    pub fn unsubscribe(&mut self, name: &str) -> io::Result<()> {
+        let command_id = self.next_id();
+        self.request(
+            RemoveSubscriptionInfo {
+                command_id,
+                response_required: true,
+                connection_id: Some(Arc::new(ConnectionId { value: self.connection.clone() })),
+                client_id: self.client_id.clone(),
+                subscription_name: Some(name.into()),
+            }
+            .into(),
         )
     }
 

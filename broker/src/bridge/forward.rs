@@ -8,6 +8,7 @@ use kahawai_openwire::ids::{ConsumerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageAck, MessageDispatch};
 use kahawai_openwire::throwable::Throwable;
 
+use super::demand::Over;
 use super::machine::{Bridge, Forwarded, Order, Side, Stage, words};
 use super::speech;
 use crate::openwire::translate::address;
@@ -36,6 +37,9 @@ impl Bridge {
             message_id: message.message_id.clone(),
         };
         let is_topic = to.kind.is_topic();
+        if self.is_second(number, message.message_id.as_ref()) {
+            return self.acknowledge(&forwarded, MessageAck::INDIVIDUAL);
+        }
         if !self.may_cross(&message) || (is_topic && !self.connector.permits(&address(&to))) {
             debug_assert!(
                 is_topic,
@@ -126,7 +130,8 @@ impl Bridge {
     }
 
     /// Consumes no longer. Whatever of it was not forwarded waits in its queue again, and was seen by nobody.
-    pub(super) fn close_here(&mut self, number: i64) {
+    pub(super) fn close_here(&mut self, over: Over) {
+        let Over { number, unsubscribe } = over;
         let id: ConsumerId = speech::consumer_id(&self.names[0], number);
         let info = RemoveInfo {
             object_id: Some(RemovedId::Consumer(Arc::new(id))),
@@ -134,6 +139,10 @@ impl Bridge {
             ..RemoveInfo::default()
         };
         self.say(Side::Local, info.into());
+        self.overlaps.retain(|overlap| overlap.durable != number);
+        if let Some(name) = unsubscribe {
+            self.unsubscribe_here(name);
+        }
     }
 }
 

@@ -6,8 +6,9 @@ use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::consumer::{ConsumerInfo, NetworkBridgeFilter};
 use kahawai_openwire::ids::{ConsumerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageAck, MessageDispatch};
+use kahawai_openwire::text::Text;
 
-use super::demand::Comes;
+use super::demand::{Comes, New, Reason};
 use super::machine::{Bridge, CONSUMERS_MAX, NAME_BYTES_MAX, Order, PRIORITY_MIN, Side, Stage};
 use super::speech;
 use crate::core::address::Address;
@@ -61,6 +62,7 @@ impl Bridge {
                     }
                 }
             }
+            Some(Command::RemoveSubscriptionInfo(info)) => self.unsubscribes(info),
             _ => {}
         }
     }
@@ -84,6 +86,10 @@ impl Bridge {
                 self.tell_excluded(&wanted, &excluded);
                 continue;
             }
+            if !wanted.kind.is_queue() && info.subscription_name.is_some() {
+                self.subscribes(&wanted, info);
+                continue;
+            }
             // Whoever stands for others behind it is one of its own, so that what goes there is not what is wanted here.
             let may_join = self.connector.conduit_subscriptions
                 && (!info.network_subscription
@@ -91,15 +97,19 @@ impl Bridge {
                     || self.connector.conduit_network_queue_subscriptions);
             match self.demand.comes(id, &wanted, may_join) {
                 Comes::Known | Comes::Joined => {}
-                Comes::Wanted => self.subscribe(&wanted, info, false),
-                Comes::TooMany => {
-                    if !std::mem::replace(&mut self.is_full_said, true) {
-                        self.orders.push_back(Order::Say(format!(
-                            "the broker there has more than {CONSUMERS_MAX} consumers: what the others want does not cross"
-                        )));
-                    }
+                Comes::Wanted => {
+                    self.subscribe(&wanted, info, Reason::Demand, None);
                 }
+                Comes::TooMany => self.tell_full(),
             }
+        }
+    }
+
+    pub(super) fn tell_full(&mut self) {
+        if !std::mem::replace(&mut self.is_full_said, true) {
+            self.orders.push_back(Order::Say(format!(
+                "the broker there has more than {CONSUMERS_MAX} consumers: what the others want does not cross"
+            )));
         }
     }
 
@@ -114,9 +124,15 @@ impl Bridge {
         )));
     }
 
-    /// Consumes here for somebody over there.
-    pub(super) fn subscribe(&mut self, wanted: &Address, info: &ConsumerInfo, is_static: bool) {
-        let Some(peer) = &self.peer else { return };
+    /// Consumes here for somebody over there; durably where there is a name for that. Gives the number.
+    pub(super) fn subscribe(
+        &mut self,
+        wanted: &Address,
+        info: &ConsumerInfo,
+        reason: Reason,
+        durable: Option<Text>,
+    ) -> Option<i64> {
+        let peer = self.peer.as_ref()?;
         let mut path: Vec<_> = info.broker_path.as_deref().unwrap_or_default().to_vec();
         path.push(Arc::clone(&peer.id));
         let mut stands_for: Vec<_> = info.network_consumer_path.as_deref().unwrap_or_default().to_vec();
@@ -145,21 +161,28 @@ impl Bridge {
             exclusive: info.exclusive,
             priority: i8::try_from(priority).unwrap_or(i8::MIN) as u8,
             broker_path: Some(path.into()),
-            additional_predicate: Some(filter),
+            subscription_name: durable.clone(),
+            // What a durable one leaves out is acknowledged by this bridge, or it would be kept for ever.
+            additional_predicate: durable.is_none().then_some(filter),
             network_subscription: true,
             network_consumer_path: Some(stands_for.into()),
             ..ConsumerInfo::default()
         };
         // Of those that stand for others behind that broker, each is by itself unless the connector says otherwise.
-        let takes_others = self.connector.conduit_subscriptions
-            && (is_static
-                || !info.network_subscription
-                || !wanted.kind.is_queue()
-                || self.connector.conduit_network_queue_subscriptions);
-        let remote = info.consumer_id.as_deref().filter(|_| !is_static).cloned();
-        self.demand.begin(number, wanted.clone(), destination, remote, takes_others);
+        let takes_others = durable.is_some()
+            || self.connector.conduit_subscriptions
+                && (reason == Reason::Inclusion
+                    || !info.network_subscription
+                    || !wanted.kind.is_queue()
+                    || self.connector.conduit_network_queue_subscriptions);
+        // A durable one does not go with its client.
+        let is_its_own = reason == Reason::Demand && durable.is_none();
+        let remote = info.consumer_id.as_deref().filter(|_| is_its_own).cloned();
+        let address = wanted.clone();
+        self.demand.begin(number, New { address, destination, remote, reason, takes_others, durable });
         let asked = self.ask(Side::Local, subscription.into());
         self.opening.insert(asked, number);
+        Some(number)
     }
 }
 

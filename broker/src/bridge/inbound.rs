@@ -13,6 +13,7 @@ use kahawai_openwire::message::{Message, MessageAck, MessageDispatch};
 use kahawai_openwire::response::{ExceptionResponse, Response};
 use kahawai_openwire::throwable::Throwable;
 
+use super::demand::Over;
 use super::machine::{Bridge, Listener, NAME_BYTES_MAX, Order, Side, Stage};
 use super::speech;
 use crate::openwire::translate::address;
@@ -37,7 +38,7 @@ impl Bridge {
                     let found = listeners.iter().find(|(_, listener)| listener.remote == *id);
                     if let Some(number) = found.map(|(number, _)| *number) {
                         self.inbound.listeners.remove(&number);
-                        self.close_here(number);
+                        self.close_here(Over { number, unsubscribe: None });
                     }
                 }
             }

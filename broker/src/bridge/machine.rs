@@ -1,20 +1,21 @@
 //! The bridge: what comes over its lines, and what it says to that.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use kahawai_openwire::command::Command;
 use kahawai_openwire::connection::{BrokerInfo, ShutdownInfo};
-use kahawai_openwire::consumer::ConsumerInfo;
+use kahawai_openwire::consumer::{BrokerSubscriptionInfo, ConsumerInfo};
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::ids::{BrokerId, ConsumerId, MessageId, ProducerId};
 use kahawai_openwire::text::Text;
 use kahawai_openwire::throwable::Throwable;
 
-use super::demand::Demand;
+use super::demand::{Demand, Reason};
 use super::options::NetworkConnector;
 use super::report::Figures;
 use super::speech::{self, Us};
+use crate::core::address::Address;
 
 /// How many consumers over there are known at most, and how long the names of theirs may be that are kept.
 pub(super) const CONSUMERS_MAX: usize = 100_000;
@@ -108,6 +109,25 @@ pub(super) struct Listener {
     pub(super) sent: u32,
 }
 
+/// A durable subscription that the broker here keeps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Whose it is.
+    pub client_id: Text,
+    /// Its name.
+    pub name: Text,
+    /// What it is for.
+    pub address: Address,
+}
+
+/// A durable subscription that takes the place of others, while both get the same messages.
+pub(super) struct Overlap {
+    pub(super) durable: i64,
+    pub(super) others: Vec<i64>,
+    /// What crossed of either: the producer's name, and its number there.
+    pub(super) crossed: HashSet<(Option<Arc<ProducerId>>, i64)>,
+}
+
 /// See the module.
 pub struct Bridge {
     pub(super) connector: Arc<NetworkConnector>,
@@ -129,6 +149,11 @@ pub struct Bridge {
     pub(super) opening: HashMap<i32, i64>,
     /// What it has done.
     pub(super) figures: Figures,
+    /// Durable subscriptions of this client that the broker here keeps, as of the beginning.
+    pub(super) kept: Vec<Kept>,
+    pub(super) overlaps: Vec<Overlap>,
+    /// What the broker there told of its durable subscriptions before the bridge stood.
+    pub(super) told: Option<Box<BrokerSubscriptionInfo>>,
     pub(super) advisories: u32,
     pub(super) is_full_said: bool,
     pub(super) orders: VecDeque<Order>,
@@ -160,6 +185,9 @@ impl Bridge {
             flight: HashMap::new(),
             opening: HashMap::new(),
             figures: Figures::default(),
+            kept: Vec::new(),
+            overlaps: Vec::new(),
+            told: None,
             advisories: 0,
             is_full_said: false,
             orders: VecDeque::new(),
@@ -174,6 +202,12 @@ impl Bridge {
         bridge.responds = true;
         bridge.introduce(initiator);
         bridge
+    }
+
+    /// Before anything is received: the durable subscriptions that the broker here keeps for bridges. Those of this one go on, though nobody may be
+    /// connected over there.
+    pub fn keeps(&mut self, kept: Vec<Kept>) {
+        self.kept = kept;
     }
 
     /// What is to be done next.
@@ -237,8 +271,8 @@ impl Bridge {
             Stage::Asking | Stage::OpeningHere(_) | Stage::OpeningInbound(_) => return self.end(),
         }
         self.stage = Stage::Stopping;
-        for number in self.demand.close_all() {
-            self.close_here(number);
+        for over in self.demand.close_all() {
+            self.close_here(over);
         }
         self.end_if_idle();
     }
@@ -270,6 +304,7 @@ impl Bridge {
                 self.fail(format!("the broker there says: {}", words(error.exception.as_deref())), false);
             }
             Command::ShutdownInfo(_) => self.fail("the broker there is stopping".to_owned(), false),
+            Command::BrokerSubscriptionInfo(told) => self.all_subscribed(told),
             command if self.connector.duplex => self.received_by_duplex(command),
             _ => {}
         }
@@ -356,9 +391,10 @@ impl Bridge {
             };
         }
         let Some(number) = self.opening.remove(&correlation) else { return };
+        self.durable_began(number, refused.is_none());
         if let Some(why) = refused {
             let what = self.demand.get(number).map_or_else(String::new, |one| one.address.to_string());
-            self.demand.close(number);
+            self.demand.close(number, false);
             self.orders.push_back(Order::Say(format!(
                 "the broker here refuses the consumer of {what}, which does not cross: {why}"
             )));
@@ -402,6 +438,7 @@ impl Bridge {
         self.stage = Stage::Stands;
         let name = self.peer.as_ref().map_or_else(String::new, |peer| peer.name.to_string());
         self.orders.push_back(Order::Stands(name));
+        self.resume_kept();
         let connector = Arc::clone(&self.connector);
         for address in &connector.statically_included_destinations {
             if connector.excluded_destinations.iter().any(|one| super::pattern::contains(one, address)) {
@@ -420,7 +457,10 @@ impl Bridge {
                 network_subscription: true,
                 ..ConsumerInfo::default()
             };
-            self.subscribe(address, &info, true);
+            self.subscribe(address, &info, Reason::Inclusion, None);
+        }
+        if let Some(told) = self.told.take() {
+            self.all_subscribed(told);
         }
     }
 

@@ -13,6 +13,7 @@
 //! | [`speech`] | what an initiator says of itself |
 //! | [`machine`] | the bridge: how it begins, stands and ends |
 //! | `hear` | what is said over there of who consumes |
+//! | `durable` | durable subscriptions over there |
 //! | `forward` | messages that cross |
 //! | `inbound` | the other way of a duplex bridge |
 //! | [`respond`] | what a broker is told that answers to a duplex connector |
@@ -24,6 +25,7 @@
 
 pub mod candidates;
 pub mod demand;
+mod durable;
 mod forward;
 mod hear;
 mod inbound;
@@ -39,7 +41,8 @@ pub mod target;
 mod tests;
 
 pub use candidates::Candidates;
-pub use machine::{Bridge, Order, Side};
+pub use durable::PREFIX;
+pub use machine::{Bridge, Kept, Order, Side};
 pub use options::NetworkConnector;
 pub use report::{Figures, Report};
 pub use retry::{Retry, RetryOptions};

@@ -50,6 +50,11 @@ pub struct NetworkConnector {
     pub dispatch_async: bool,
     /// `staticBridge`: whether only what is included statically crosses, and nobody's demand is asked for.
     pub static_bridge: bool,
+    /// `dynamicOnly`: whether what is kept here for durable subscriptions over there waits for their clients when the bridge is built anew.
+    pub dynamic_only: bool,
+    /// `syncDurableSubs`: whether the broker there tells of all its durable subscriptions to what is included, so that none is missed, and nothing is kept for
+    /// one that is no more.
+    pub sync_durable_subs: bool,
     /// `destinationFilter`: the advisories that are asked for, instead of what follows from the included destinations.
     pub destination_filter: Option<String>,
     /// `clientIdToken`: what stands between the parts of client ids.
@@ -89,6 +94,8 @@ impl Default for NetworkConnector {
             always_sync_send: true,
             dispatch_async: true,
             static_bridge: false,
+            dynamic_only: false,
+            sync_durable_subs: false,
             destination_filter: None,
             client_id_token: "_".to_owned(),
             excluded_destinations: Vec::new(),

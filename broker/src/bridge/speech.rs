@@ -56,6 +56,19 @@ pub(super) fn remote_connection(us: &Us, connector: &NetworkConnector, name: &Te
     }
 }
 
+/// The name of the client that it is here. Durable subscriptions are kept by it: it is the same for each bridge of the connector to a broker of that
+/// name.
+pub(super) fn local_client_id(
+    us: &Us,
+    connector: &NetworkConnector,
+    remote_name: &str,
+    inbound: bool,
+) -> Text {
+    let (token, own) = (&connector.client_id_token, &us.broker_name);
+    let way = if inbound { format!("inbound{token}duplex") } else { "inbound".to_owned() };
+    format!("{}{token}{remote_name}{token}{way}{token}{own}", connector.name).into()
+}
+
 /// The client that it is here; `inbound` for what comes from there.
 pub(super) fn local_connection(
     us: &Us,
@@ -64,11 +77,9 @@ pub(super) fn local_connection(
     name: &Text,
     inbound: bool,
 ) -> ConnectionInfo {
-    let (token, own) = (&connector.client_id_token, &us.broker_name);
-    let way = if inbound { format!("inbound{token}duplex") } else { "inbound".to_owned() };
     ConnectionInfo {
         connection_id: Some(Arc::new(ConnectionId::new(name.clone()))),
-        client_id: Some(format!("{}{token}{remote_name}{token}{way}{token}{own}", connector.name).into()),
+        client_id: Some(local_client_id(us, connector, remote_name, inbound)),
         user_name: connector.user_name.as_deref().map(Text::from),
         password: connector.password.as_ref().map(|password| Text::from(password.0.as_str())),
         ..ConnectionInfo::default()
@@ -165,6 +176,8 @@ fn properties(us: &Us, connector: &NetworkConnector) -> String {
         ("alwaysSyncSend", connector.always_sync_send.to_string()),
         ("dispatchAsync", connector.dispatch_async.to_string()),
         ("staticBridge", connector.static_bridge.to_string()),
+        ("dynamicOnly", connector.dynamic_only.to_string()),
+        ("syncDurableSubs", connector.sync_durable_subs.to_string()),
         ("clientIdToken", connector.client_id_token.clone()),
         ("dynamicallyIncludedDestinations", dynamic),
         ("staticallyIncludedDestinations", fixed),

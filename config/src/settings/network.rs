@@ -174,6 +174,16 @@ pub static SETTINGS: &[Setting<NetworkConnector>] = &[
         static_bridge,
         "whether nobody's demand is asked for, and only what is included statically crosses"
     ),
+    truth!(
+        "dynamicOnly",
+        dynamic_only,
+        "whether what is kept here for durable subscriptions over there waits for their clients when a bridge is built anew"
+    ),
+    truth!(
+        "syncDurableSubs",
+        sync_durable_subs,
+        "whether the other broker tells all its durable subscriptions to what `dynamicallyIncludedDestinations` names, connected or not, when a bridge is built: none is missed, and nothing is kept for one that has ended meanwhile"
+    ),
     text!(
         "destinationFilter",
         destination_filter,

@@ -17,8 +17,7 @@ use crate::settings::find;
 use crate::settings::network::{SETTINGS, address};
 
 const NO_DISCOVERY: &str = "brokers are not found by multicast yet, and this connector is left out: write uri=\"static:(tcp://HOST:PORT)\"";
-const NO_DURABLES: &str =
-    "durable subscriptions over bridges are not built yet: topics cross while somebody there is connected";
+const NO_DURABLES: &str = "subscriptions here are durable where the ones over there are";
 const NO_VIRTUAL: &str = "virtual topics are not built yet";
 const NO_TEMPORARY: &str =
     "temporary destinations do not cross yet: write jms.replyTo of a queue for requests to another broker";
@@ -141,6 +140,8 @@ const USED: &[Attribute<NetworkDraft>] = &[
     setting("alwaysSyncSend", NetworkDraft::set),
     setting("dispatchAsync", NetworkDraft::set),
     setting("staticBridge", NetworkDraft::set),
+    setting("dynamicOnly", NetworkDraft::set),
+    setting("syncDurableSubs", NetworkDraft::set),
     setting("destinationFilter", NetworkDraft::set),
     setting("clientIdToken", NetworkDraft::set),
     setting("userName", NetworkDraft::set),
@@ -152,8 +153,6 @@ const USED: &[Attribute<NetworkDraft>] = &[
 const OTHERS: &[Attribute<NetworkDraft>] = &[
     unbuilt("autoStart", "true", "a connector is there from the start on"),
     unbuilt("bridgeTempDestinations", "false", NO_TEMPORARY),
-    unbuilt("syncDurableSubs", "false", NO_DURABLES),
-    harmless("dynamicOnly", NO_DURABLES),
     unbuilt(
         "suppressDuplicateQueueSubscriptions",
         "false",
@@ -203,7 +202,7 @@ const CHILDREN: &[Child<NetworkDraft>] = &[
         draft.connector.statically_included_destinations = destinations(reader, element);
         draft.said.push(("staticallyIncludedDestinations".to_owned(), element.place()));
     }),
-    told("durableDestinations", NotYet, NO_DURABLES),
+    told("durableDestinations", Harmless, NO_DURABLES),
     told("connectionFilter", Warning, JAVA),
     told("bridgeFactory", Warning, JAVA),
     told("discoveryAgent", NotYet, NO_DISCOVERY),
@@ -230,7 +229,11 @@ fn destinations<'a>(reader: &mut Reader<'a>, list: Element<'a>) -> Vec<Address> 
         // Options may stand behind its name.
         let (name, options) = name.split_once('?').unwrap_or((&name, ""));
         if !options.is_empty() {
-            reader.say_of(element, NotYet, format!("{NO_DURABLES}; what stands behind ? is not read"));
+            reader.say_of(
+                element,
+                NotYet,
+                format!("{NO_DURABLES}; what stands behind ? (forceDurable) is not read"),
+            );
         }
         match address(kind, name) {
             Ok(address) => all.push(address),

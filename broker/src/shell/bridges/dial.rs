@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::drive::{Ended, Wires, drive};
 use super::inside::Inside;
-use super::names::unique;
+use super::names::{kept, unique};
 use crate::bridge::{Bridge, NetworkConnector, Remote, Us};
 use crate::shell::hub::{Hub, Phase};
 use crate::shell::reports::Meter;
@@ -36,7 +36,8 @@ pub(super) async fn attempt(
             return failed(format!("it cannot be reached within {waited} ms (connectionTimeout)"));
         }
     };
-    let bridge = Bridge::new(Arc::clone(connector), us, &unique(&hub.config.broker_name));
+    let mut bridge = Bridge::new(Arc::clone(connector), us, &unique(&hub.config.broker_name));
+    bridge.keeps(kept(hub));
     let name = format!("the bridge of {} to {remote}", connector.name);
     let inside = match there.set_nodelay(true).and_then(|()| Inside::open(hub, &name, bridge.is_duplex())) {
         Ok(inside) => inside,

@@ -1,7 +1,11 @@
 //! What a bridge is called, and what it says of its broker.
 
+use std::sync::Arc;
+
+use kahawai_openwire::text::Text;
+
 use super::chance::chance;
-use crate::bridge::Us;
+use crate::bridge::{Kept, PREFIX, Us};
 use crate::shell::clock::now;
 use crate::shell::hub::Hub;
 
@@ -13,6 +17,19 @@ pub(super) fn us(hub: &Hub) -> Us {
         broker_name: origin.broker_name.clone(),
         broker_url: origin.broker_url.clone(),
     }
+}
+
+/// The durable subscriptions that bridges of this broker have.
+pub(super) fn kept(hub: &Arc<Hub>) -> Vec<Kept> {
+    hub.turn(|core| {
+        let all = core.durable_subscriptions().filter(|((_, name), ..)| name.starts_with(PREFIX));
+        let kept = all.map(|((client_id, name), durable, _)| Kept {
+            client_id: Text::from(&**client_id),
+            name: Text::from(&**name),
+            address: durable.address.clone(),
+        });
+        kept.collect()
+    })
 }
 
 /// A name that no other bridge of any run has.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::drive::{Ended, Wires, drive};
 use super::inside::Inside;
 use super::line::Line;
-use super::names::{unique, us};
+use super::names::{kept, unique, us};
 use crate::bridge::{self, Bridge};
 use crate::shell::connection::Duplex;
 use crate::shell::hub::Hub;
@@ -35,7 +35,8 @@ async fn serve(hub: &Arc<Hub>, duplex: Duplex, arrival: &Arrival) {
     let from =
         stream.peer_addr().map_or_else(|error| error.to_string(), |address| format!("tcp://{address}"));
     let reporter = hub.reports.open(&connector.name, format!("from {from}"));
-    let bridge = Bridge::respond(connector, us(hub), &unique(&hub.config.broker_name), &info);
+    let mut bridge = Bridge::respond(connector, us(hub), &unique(&hub.config.broker_name), &info);
+    bridge.keeps(kept(hub));
     let line = Line::agreed(wire, negotiated, received, Instant::now());
     let opening = hub.config.connection_timeout;
     let wires = Wires { here, inbound, there: stream, line, opening };

@@ -1,0 +1,153 @@
+//! Durable subscriptions over there: what is sent here while they, or the bridge, are away is kept here by a durable subscription of the bridge's.
+//!
+//! There is one for each topic or pattern, `NC-DS_` and this broker's name and the topic's, whoever subscribes over there; it goes on when the bridge is
+//! built anew, and ends when the last of them has unsubscribed.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kahawai_openwire::consumer::{BrokerSubscriptionInfo, ConsumerInfo, RemoveSubscriptionInfo};
+use kahawai_openwire::ids::{ConnectionId, MessageId};
+use kahawai_openwire::text::Text;
+
+use super::demand::{Comes, Reason, Subscriber};
+use super::machine::{Bridge, Kept, NAME_BYTES_MAX, Overlap, Side};
+use super::pattern::contains;
+use super::speech;
+use crate::core::address::Address;
+
+/// What names of subscriptions begin with that a bridge has.
+pub const PREFIX: &str = "NC-DS_";
+
+impl Bridge {
+    /// Those that the broker here kept for this bridge go on.
+    pub(super) fn resume_kept(&mut self) {
+        let kept = std::mem::take(&mut self.kept);
+        if self.connector.dynamic_only {
+            return;
+        }
+        let Some(peer) = &self.peer else { return };
+        let client_id = speech::local_client_id(&self.us, &self.connector, &peer.name, false);
+        for Kept { name, address, .. } in kept.into_iter().filter(|kept| kept.client_id == client_id) {
+            if name == self.durable_name(&address) && self.connector.permits(&address) {
+                let number = self.demand.number();
+                let info = ConsumerInfo {
+                    consumer_id: Some(Arc::new(speech::consumer_id(&self.names[0], number))),
+                    network_subscription: true,
+                    ..ConsumerInfo::default()
+                };
+                self.subscribe(&address, &info, Reason::Kept, Some(name));
+            }
+        }
+    }
+
+    fn durable_name(&self, address: &Address) -> Text {
+        format!("{PREFIX}{}_{}", self.us.broker_name, address.name).into()
+    }
+
+    /// A durable subscription over there, whose client has come.
+    pub(super) fn subscribes(&mut self, wanted: &Address, info: &ConsumerInfo) {
+        let Some(subscriber) = subscriber(info.client_id.as_ref(), info.subscription_name.as_ref()) else {
+            return;
+        };
+        match self.demand.subscribes(&subscriber, wanted) {
+            Comes::Known | Comes::Joined => {}
+            Comes::TooMany => self.tell_full(),
+            Comes::Wanted => {
+                let others = self.demand.fleeting(wanted);
+                let name = self.durable_name(wanted);
+                let Some(number) = self.subscribe(wanted, info, Reason::Demand, Some(name)) else { return };
+                self.demand.keep_for(number, subscriber);
+                if !others.is_empty() {
+                    self.overlaps.push(Overlap { durable: number, others, crossed: HashSet::new() });
+                }
+            }
+        }
+    }
+
+    /// A durable subscription here has begun, or was refused: those whose place it takes are closed.
+    pub(super) fn durable_began(&mut self, number: i64, is_there: bool) {
+        let Some(at) = self.overlaps.iter().position(|overlap| overlap.durable == number) else { return };
+        if !is_there {
+            self.overlaps.swap_remove(at);
+            return;
+        }
+        for other in std::mem::take(&mut self.overlaps[at].others) {
+            if let Some(over) = self.demand.give_over(other, number) {
+                self.close_here(over);
+            }
+        }
+    }
+
+    /// Whether a message has crossed already by the other of two subscriptions that overlap.
+    pub(super) fn is_second(&mut self, number: i64, id: Option<&MessageId>) -> bool {
+        if self.overlaps.is_empty() {
+            return false;
+        }
+        let key = (id.and_then(|id| id.producer_id.clone()), id.map_or(0, |id| id.producer_sequence_id));
+        let of = |overlap: &&mut Overlap| overlap.durable == number || overlap.others.contains(&number);
+        let Some(overlap) = self.overlaps.iter_mut().find(of) else { return false };
+        if overlap.crossed.remove(&key) {
+            return true;
+        }
+        // When the others are closed nothing comes of them any more.
+        if !overlap.others.is_empty() {
+            overlap.crossed.insert(key);
+        }
+        false
+    }
+
+    /// One over there is no more.
+    pub(super) fn unsubscribes(&mut self, info: &RemoveSubscriptionInfo) {
+        let Some(subscriber) = subscriber(info.client_id.as_ref(), info.subscription_name.as_ref()) else {
+            return;
+        };
+        for over in self.demand.unsubscribes(&subscriber) {
+            self.close_here(over);
+        }
+    }
+
+    /// All of those over there that this bridge may know of, whether their clients are connected or not.
+    pub(super) fn all_subscribed(&mut self, told: Box<BrokerSubscriptionInfo>) {
+        if !self.connector.sync_durable_subs || self.connector.dynamic_only {
+            return;
+        }
+        if !self.stands() {
+            self.told = Some(told);
+            return;
+        }
+        let (token, own) = (&self.connector.client_id_token, &self.us.broker_name);
+        let way = format!("{token}{own}{token}inbound{token}");
+        for info in told.subscription_infos.as_deref().unwrap_or_default() {
+            let is_kept_for_us =
+                info.subscription_name.as_deref().is_some_and(|name| name.starts_with(PREFIX))
+                    && info.client_id.as_deref().is_some_and(|id| id.contains(&way));
+            if !is_kept_for_us && info.subscription_name.is_some() {
+                self.comes(info);
+            }
+        }
+        let included = self.connector.dynamically_included_destinations.clone();
+        for over in self.demand.all_subscribed(|address| included.iter().any(|one| contains(one, address))) {
+            self.close_here(over);
+        }
+    }
+
+    /// Nothing is kept any more by this name.
+    pub(super) fn unsubscribe_here(&mut self, name: Text) {
+        let peer = self.peer.as_ref().map(|peer| peer.name.clone()).unwrap_or_default();
+        let info = RemoveSubscriptionInfo {
+            connection_id: Some(Arc::new(ConnectionId::new(self.names[0].clone()))),
+            client_id: Some(speech::local_client_id(&self.us, &self.connector, &peer, false)),
+            subscription_name: Some(name),
+            ..RemoveSubscriptionInfo::default()
+        };
+        // That it was there is not this bridge's to prove: an answer is asked for so that a refusal ends nothing.
+        self.ask(Side::Local, info.into());
+    }
+}
+
+/// A durable subscription's name, where it is one that is kept.
+fn subscriber(client_id: Option<&Text>, name: Option<&Text>) -> Option<Subscriber> {
+    let (client_id, name) = (client_id.cloned().unwrap_or_default(), name?.clone());
+    (client_id.len() <= NAME_BYTES_MAX && name.len() <= NAME_BYTES_MAX).then_some((client_id, name))
+}
