@@ -7,7 +7,10 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use kahawai_openwire::destination::Destination;
+use rustix::process::Signal;
 use support::broker::Broker;
+use support::crossing::{cross_all, crosses};
 use support::netns::{Hosts, inside, within};
 use support::process::Process;
 use support::{PATIENCE, directory, java};
@@ -145,4 +148,108 @@ fn a_java_client_finds_a_broker_and_moves_to_another_when_it_is_killed() {
     client.tell("stop");
     assert!(client.wait_end().success(), "{}", client.tail());
     b.stop();
+}
+
+/// A network connector as the article has it, but for how soon one that was killed is tried again.
+const FINDS: &str = "[[networkConnector]]\nuri = \"multicast://default\"\n";
+
+fn wait_said(broker: &Broker, from: usize, text: &str) -> usize {
+    broker.0.wait_since(from, text, |line| line.contains(text).then_some(())).1
+}
+
+fn at(host: usize) -> String {
+    format!("{}:61616", Hosts::address(host, 1 - host))
+}
+
+#[test]
+fn brokers_find_each_other_and_one_that_was_killed_is_not_tried_until_it_comes_back() {
+    let Some(hosts) = hosts() else { return };
+    let folder = directory();
+    let serve = |host: usize, name: &str| {
+        let more = format!("{}\n{FINDS}", store(folder.path(), name));
+        start(&hosts, folder.path(), host, name, 61616, &more)
+    };
+    let a = serve(0, "a");
+    let mut b = serve(1, "b");
+    let stands = |broker: &Broker, from: usize, name: &str, host: usize| {
+        wait_said(
+            broker,
+            from,
+            &format!("network connector NC: the bridge to {name} at tcp://{} stands", at(host)),
+        )
+    };
+    stands(&a, 0, "b", 1);
+    stands(&b, 0, "a", 0);
+    inside(hosts.name(0), || {
+        cross_all(&at(0), &at(1), "out");
+        cross_all(&at(1), &at(0), "back");
+    });
+    // What anybody says is borne: this one is never its own neighbour, and nothing but a plain address is tried.
+    let speaker = Speaker::new(&hosts, 1);
+    let alive = |service: &str| format!("default.ActiveMQ-4.alive.%localhost%{service}").into_bytes();
+    speaker.say(&alive(&format!("tcp://{}", at(0))));
+    speaker.say(&alive("vm://a?brokerConfig=xbean:http://b/c.xml"));
+    let from = wait_said(
+        &a,
+        0,
+        "a broker is said to be at vm://a?brokerConfig=xbean:http://b/c.xml, which is ignored: needs tcp://HOST:PORT",
+    );
+    b.0.kill();
+    let from = wait_said(&a, from, &format!("there is no bridge to tcp://{}: ", at(1)));
+    let from = wait_said(&a, from, &format!("tcp://{} is gone: it is not tried any more", at(1)));
+    let b = serve(1, "b");
+    stands(&a, from, "b", 1);
+    stands(&b, 0, "a", 0);
+    inside(hosts.name(0), || {
+        let again = Destination::queue("again");
+        crosses(&at(0), &at(1), &again, &again, true);
+        crosses(&at(1), &at(0), &again, &again, true);
+    });
+    b.stop();
+    let itself = format!("tcp://{} is there", at(0));
+    assert!(!a.0.said_since(0).iter().any(|line| line.contains(&itself)), "{}", a.0.tail());
+    a.stop();
+}
+
+#[test]
+fn a_real_activemq_and_this_broker_find_each_other() {
+    if java::is_skipped() {
+        return;
+    }
+    let Some(hosts) = hosts() else { return };
+    let folder = directory();
+    let more = format!("{}\n{FINDS}", store(folder.path(), "a"));
+    let a = start(&hosts, folder.path(), 0, "a", 61616, &more);
+    let directory = folder.path().join("amq").display().to_string();
+    let host = Hosts::address(1, 0);
+    let default = "multicast://default";
+    let arguments = [
+        "--name",
+        "amq",
+        "--directory",
+        &directory,
+        "--host",
+        &host,
+        "--port",
+        "61616",
+        "--discovery",
+        default,
+        "--bridge",
+        default,
+    ];
+    let mut amq = within(hosts.name(1), || java::start("RunActiveMQ", &arguments));
+    wait_said(&a, 0, "bridged by the network connector NC of the broker amq (ID:");
+    let from = wait_said(&a, 0, "network connector NC: the bridge to amq at tcp://");
+    inside(hosts.name(0), || {
+        cross_all(&at(0), &at(1), "out");
+        cross_all(&at(1), &at(0), "back");
+    });
+    // It says that it goes before or after its line is cut.
+    amq.signal(Signal::TERM);
+    a.0.wait_since(from, "it is gone", |line| {
+        (line.contains(" is gone: it is not tried any more") || line.contains(", which is gone, ended: "))
+            .then_some(())
+    });
+    assert!(amq.wait_end().code().is_some(), "{}", amq.tail());
+    a.stop();
 }

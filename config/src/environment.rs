@@ -184,13 +184,10 @@ impl<'a> Layer<'a> {
         let Some(uris) = self.said(&name) else { return };
         broker.network_connectors.clear();
         for (place, uri) in uris.split_whitespace().enumerate() {
-            match network_uri::read(uri) {
-                Ok((targets, retry)) => {
-                    broker.network_connectors.push(NetworkConnector {
-                        targets,
-                        retry,
-                        ..NetworkConnector::default()
-                    });
+            let mut connector = NetworkConnector::default();
+            match network_uri::set(&mut connector, uri) {
+                Ok(()) => {
+                    broker.network_connectors.push(connector);
                     self.origins.push((of_network(place, "uri"), Origin::Environment(name.clone())));
                 }
                 Err(problem) => self.problems.push(format!("{name} {problem}")),

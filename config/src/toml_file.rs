@@ -495,8 +495,8 @@ maxPageSize = 100
             ("networkConnector = 1", "1:20: network connectors are a list"),
             ("[[networkConnector]]", "1:1: it needs uri"),
             (
-                "[[networkConnector]]\nuri = \"multicast://default\"",
-                "2:7: uri finding brokers by multicast: is not built",
+                "[[networkConnector]]\nuri = \"zeroconf:x\"",
+                "2:7: uri finding brokers by zeroconf: is not built",
             ),
             (
                 "[[networkConnector]]\nuri = \"static:(tcp://a:1)\"\nduplex = 1",

@@ -196,12 +196,12 @@ fn network_connectors_are_read_and_what_is_not_built_of_them_is_told_and_left_ou
          conduitSubscriptions='false' decreaseNetworkConsumerPriority='false' prefetchSize='5' userName='u' password='p'>\
          <excludedDestinations><queue physicalName='A.&gt;'/><topic physicalName='B'/></excludedDestinations>\
          <staticallyIncludedDestinations><queue physicalName='S'/></staticallyIncludedDestinations>\
-         </networkConnector><networkConnector uri='static:(tcp://three:3)'/>",
+         </networkConnector><networkConnector uri='static:(tcp://three:3)'/><networkConnector uri='multicast://default?group=x' prefetchSize='7'/>",
     );
     let (read, found) = read_with(&text, &[]);
     assert_eq!(found, [""; 0]);
     let all = &read.broker.network_connectors;
-    let [one, two] = &all[..] else { panic!("{all:?}") };
+    let [one, two, three] = &all[..] else { panic!("{all:?}") };
     assert_eq!((one.name.as_str(), one.message_ttl, one.consumer_ttl, one.prefetch_size), ("a", 3, 2, 5));
     assert!(!one.conduit_subscriptions && !one.decrease_network_consumer_priority);
     assert_eq!(
@@ -213,9 +213,12 @@ fn network_connectors_are_read_and_what_is_not_built_of_them_is_told_and_left_ou
     assert_eq!(one.statically_included_destinations, [Address::queue("S")]);
     assert!(!format!("{one:?}").contains("\"p\""));
     assert_eq!((two.name.as_str(), two.targets.len()), ("NC", 1));
+    let found = three.finding.as_ref().map(|finding| finding.multicast.group.as_str());
+    assert_eq!((found, three.targets.len(), three.prefetch_size), (Some("x"), 0, 7));
     for (connector, expected) in [
         ("<networkConnector uri='static:(tcp://a:1)' duplex='perhaps'/>", "refused: duplex of"),
-        ("<networkConnector uri='multicast://default'/>", "not yet: uri of"),
+        ("<networkConnector uri='http://a:1/x'/>", "not yet: uri of"),
+        ("<networkConnector uri='multicast://10.0.0.1'/>", "refused: uri of"),
         ("<networkConnector uri='static:failover:(tcp://a:1)?priorityBackup=true'/>", "not yet: uri of"),
         ("<networkConnector uri='masterslave:(tcp://a:1)'/>", "refused: uri of"),
         ("<networkConnector uri='static:(ssl://a:1)'/>", "not yet: uri of"),

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`options`] | what a network connector is told, by ActiveMQ's names |
 //! | [`target`] | whom a bridge goes to |
+//! | [`finding`] | whom it goes to where none is named |
 //! | [`candidates`] | which of several is tried next |
 //! | [`pattern`] | which names a pattern stands for, and whether all of another's |
 //! | [`demand`] | who wants what over there, and what is consumed here for it |
@@ -26,6 +27,7 @@
 pub mod candidates;
 pub mod demand;
 mod durable;
+pub mod finding;
 mod forward;
 mod hear;
 mod inbound;

@@ -1,5 +1,6 @@
 //! What a network connector is told. Names and defaults are ActiveMQ's.
 
+use super::finding::Finding;
 use super::pattern::{contains, overlap};
 use super::retry::RetryOptions;
 use super::target::Target;
@@ -22,6 +23,8 @@ pub struct NetworkConnector {
     pub name: String,
     /// Whom to bridge to: what is in the brackets of `static:(…)`.
     pub targets: Vec<Target>,
+    /// How others are found: `multicast://…`.
+    pub finding: Option<Finding>,
     /// `duplex`: whether messages cross the other way too, over the same line.
     pub duplex: bool,
     /// When a broken one is tried again, where its target says nothing else.
@@ -80,6 +83,7 @@ impl Default for NetworkConnector {
         Self {
             name: "NC".to_owned(),
             targets: Vec::new(),
+            finding: None,
             duplex: false,
             retry: RetryOptions::default(),
             message_ttl: 1,

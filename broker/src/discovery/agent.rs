@@ -9,7 +9,7 @@ use super::options::Multicast;
 /// How many services are known at most: more than a network of brokers has. One that says nothing is forgotten soon.
 const KNOWN_MAX: usize = 256;
 /// A service that failed and was fine for so long since is as one that never did.
-const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
+pub const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 /// What begins with one is answered at once, but no more than so often within a `keepAliveInterval`: whoever makes up a thousand names gets no
 /// thousand answers.
 const ANSWERS_MAX: u32 = 10;

@@ -145,14 +145,23 @@ impl Broker {
             tasks.spawn(accept(Arc::clone(&hub), listener, places, Arc::clone(&connections)));
         }
         let mut network = JoinSet::new();
+        let ours: Vec<String> = hub
+            .config
+            .bind
+            .iter()
+            .zip(&addresses)
+            .map(|(bind, bound)| multicast::reachable(bind, *bound))
+            .collect();
         for connector in hub.config.network_connectors.clone() {
             let connector = Arc::new(connector);
+            if let Some(finding) = connector.finding.clone() {
+                network.spawn(bridges::find(Arc::clone(&hub), Arc::clone(&connector), finding, ours.clone()));
+            }
             for target in connector.targets.clone() {
                 network.spawn(bridges::run(Arc::clone(&hub), Arc::clone(&connector), target));
             }
         }
-        if let (Some(options), Some(bind)) = (hub.config.discovery_uri.clone(), hub.config.bind.first()) {
-            let service = multicast::reachable(bind, first);
+        if let (Some(options), Some(service)) = (hub.config.discovery_uri.clone(), ours.into_iter().next()) {
             network.spawn(multicast::advertise(hub.phase(), options, service));
         }
         Ok(Self { hub, addresses, tasks, network, connections })

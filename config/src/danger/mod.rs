@@ -6,12 +6,14 @@
 //! | [`rule`] | what a rule is |
 //! | [`connectors`] | where clients connect |
 //! | [`stores`] | where messages are kept |
+//! | [`networks`] | network connectors |
 //! | [`pairs`] | master and slave without a shared store |
 //! | [`policies`] | single policies |
 //! | [`entries`] | which policy applies |
 
 mod connectors;
 mod entries;
+mod networks;
 mod pairs;
 mod policies;
 mod rule;
@@ -23,7 +25,9 @@ pub use rule::{Danger, Rule};
 
 /// All rules.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
-    [connectors::RULES, stores::RULES, pairs::RULES, policies::RULES, entries::RULES].into_iter().flatten()
+    [connectors::RULES, networks::RULES, stores::RULES, pairs::RULES, policies::RULES, entries::RULES]
+        .into_iter()
+        .flatten()
 }
 
 /// What every rule finds.

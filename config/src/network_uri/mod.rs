@@ -4,6 +4,7 @@
 //! static:(BROKER,…)[?OPTION=VALUE…]        a bridge to each
 //! static:BROKER
 //! masterslave:(ADDRESS,ADDRESS,…)[?OPTION=VALUE…]
+//! multicast://default[?OPTION=VALUE…]        a bridge to each that is found
 //! BROKER = ADDRESS | failover:(ADDRESS,…)[?OPTION=VALUE…]        of several candidates whichever serves
 //! ADDRESS = tcp://HOST:PORT[?OPTION=VALUE…]
 //! ```
@@ -12,31 +13,45 @@
 
 mod address;
 mod failover;
+mod found;
 mod retry;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use kahawai_broker::bridge::{RetryOptions, Target};
+use kahawai_broker::bridge::{NetworkConnector, RetryOptions, Target};
 
 use text::{bracketed, options, parts, with_options};
 
 /// How many bridges one connector has at most.
 const TARGETS_MAX: usize = 100;
 
-/// Reads one.
+/// Reads one, and sets a connector's by it.
 ///
 /// # Errors
 /// What is wrong, or not there yet, in words.
-pub fn read(text: &str) -> Result<(Vec<Target>, RetryOptions), String> {
+pub fn set(connector: &mut NetworkConnector, text: &str) -> Result<(), String> {
+    let (targets, retry, finding) = match text.trim().split_once(':') {
+        Some(("multicast", _)) => (Vec::new(), RetryOptions::default(), Some(found::read(text.trim())?)),
+        _ => {
+            let (targets, retry) = read(text)?;
+            (targets, retry, None)
+        }
+    };
+    (connector.targets, connector.retry, connector.finding) = (targets, retry, finding);
+    Ok(())
+}
+
+/// Whom it names, and when they are tried again.
+fn read(text: &str) -> Result<(Vec<Target>, RetryOptions), String> {
     let text = text.trim();
     let (scheme, rest) = text.split_once(':').unwrap_or((text, ""));
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     match scheme {
         "static" => read_static(rest),
         "masterslave" => read_pair(rest),
-        "multicast" | "zeroconf" | "http" | "discovery" => Err(format!(
-            "finding brokers by {scheme}: is not built yet: name them, static:(tcp://HOST:PORT,…)"
+        "zeroconf" | "http" | "discovery" => Err(format!(
+            "finding brokers by {scheme}: is not built: multicast://default is, or name them, static:(tcp://HOST:PORT,…)"
         )),
         "failover" => {
             Err("needs static: around failover: – static:(failover:(tcp://HOST:PORT,…))".to_owned())
@@ -98,8 +113,15 @@ fn target(text: &str, usual: &RetryOptions) -> Result<Target, String> {
     }
 }
 
-/// The text that [`read`] makes the same of.
-pub fn show(targets: &[Target], retry: &RetryOptions) -> String {
+/// The text that [`set`] makes the same of, where a connector has any.
+pub fn shown(connector: &NetworkConnector) -> Option<String> {
+    match &connector.finding {
+        Some(finding) => Some(found::show(finding)),
+        None => (!connector.targets.is_empty()).then(|| show(&connector.targets, &connector.retry)),
+    }
+}
+
+fn show(targets: &[Target], retry: &RetryOptions) -> String {
     let each: Vec<String> = targets.iter().map(|one| show_target(one, retry)).collect();
     let said = retry::show(retry, &RetryOptions::default());
     with_options(format!("static:({})", each.join(",")), &said)

@@ -20,7 +20,7 @@ fn what_is_read_is_shown_as_it_is_read() {
 #[test]
 fn what_is_not_there_yet_or_wrong_is_named() {
     for (text, expected) in [
-        ("multicast://default", "finding brokers by multicast:"),
+        ("http://a:1/x", "finding brokers by http:"),
         ("masterslave:(tcp://a:1)", "needs two brokers"),
         ("masterslave:(tcp://a:1,tcp://b:1)?randomize=false", "option randomize is none"),
         ("masterslave:(tcp://a:1,failover:(tcp://b:1))", "needs tcp://"),
@@ -98,4 +98,51 @@ fn of_a_list_of_candidates_comes_one_bridge() {
         show(&targets, &retry),
         "static:(failover:(tcp://a:1)?useExponentialBackOff=false&backOffMultiplier=3)?maxReconnectDelay=9"
     );
+}
+
+#[test]
+fn a_group_is_read_with_what_holds_for_each_that_is_found_in_it() {
+    let mut connector = NetworkConnector::default();
+    for text in [
+        "multicast://default",
+        "multicast://default?group=x",
+        "multicast://default?discovered.connectionTimeout=5",
+        "multicast://default?group=x&discovered.connectionTimeout=5&discovered.wireFormat.maxFrameSize=2048",
+    ] {
+        set(&mut connector, text).expect(text);
+        assert_eq!(shown(&connector).as_deref(), Some(text));
+        assert!(connector.targets.is_empty());
+    }
+    let finding = connector.finding.clone().expect("it finds");
+    let address = |text: &str| (finding.address.0)(text, &finding.discovered);
+    // What is said here counts more than what somebody said there.
+    let remote =
+        address("tcp://a:1?connectionTimeout=7&wireFormat.maxInactivityDuration=9").expect("an address");
+    assert_eq!((remote.to_string().as_str(), remote.max_frame_size), ("tcp://a:1", 2048));
+    assert_eq!(remote.connection_timeout, Duration::from_millis(5));
+    assert_eq!(remote.max_inactivity_duration, Duration::from_millis(9));
+    for wrong in [
+        "vm://a?brokerConfig=xbean:http://b/c.xml",
+        "ssl://a:1",
+        "a:1",
+        "tcp://a:1?socketFactory=x",
+        "tcp://a:0",
+        "tcp://a:1,tcp://b:1",
+        "failover:(tcp://a:1)",
+        "multicast://default",
+        "static:(tcp://a:1)",
+        "%",
+    ] {
+        assert!(address(wrong).is_err(), "{wrong}");
+    }
+    for (text, expected) in [
+        ("multicast://default?discovered.colour=red", "option colour is none"),
+        ("multicast://default?colour=red", "option colour is none"),
+        ("multicast://10.0.0.1", "needs default"),
+    ] {
+        let problem = set(&mut connector, text).expect_err(text);
+        assert!(problem.starts_with(expected), "{text}: {problem}");
+    }
+    set(&mut connector, "static:(tcp://a:1)").expect("another");
+    assert!(connector.finding.is_none());
 }

@@ -72,12 +72,10 @@ macro_rules! secret {
 pub static SETTINGS: &[Setting<NetworkConnector>] = &[
     Setting {
         name: "uri",
-        about: "whom to bridge to: `static:(tcp://HOST:PORT,…)`, a bridge to each; `failover:(tcp://HOST:PORT,…)` in place of one of them, or `masterslave:(tcp://HOST:PORT,…)` instead of `static:`, is one bridge to whichever serves; behind the bracket `?initialReconnectDelay=1000&maxReconnectDelay=30000&useExponentialBackOff=true&backOffMultiplier=2&maxReconnectAttempts=0&minConnectTime=5000` (the defaults), behind a port `?connectionTimeout=30000` and `wireFormat.maxInactivityDuration`, `.maxInactivityDurationInitalDelay`, `.maxFrameSize`",
+        about: "whom to bridge to: `static:(tcp://HOST:PORT,…)`, a bridge to each; `failover:(tcp://HOST:PORT,…)` in place of one of them, or `masterslave:(tcp://HOST:PORT,…)` instead of `static:`, is one bridge to whichever serves; `multicast://default` (options as of `discoveryUri`, besides `initialReconnectDelay=5000`, `maxReconnectDelay=30000`, `useExponentialBackOff=false`, `backOffMultiplier=2`, `maxReconnectAttempts=0`, and `discovered.` before an option of an address) is a bridge to each that is found; behind the bracket `?initialReconnectDelay=1000&maxReconnectDelay=30000&useExponentialBackOff=true&backOffMultiplier=2&maxReconnectAttempts=0&minConnectTime=5000` (the defaults), behind a port `?connectionTimeout=30000` and `wireFormat.maxInactivityDuration`, `.maxInactivityDurationInitalDelay`, `.maxFrameSize`",
         kind: Kind::Text,
-        set: |one, text| {
-            network_uri::read(text).map(|(targets, retry)| (one.targets, one.retry) = (targets, retry))
-        },
-        show: |one| (!one.targets.is_empty()).then(|| network_uri::show(&one.targets, &one.retry)),
+        set: network_uri::set,
+        show: network_uri::shown,
     },
     Setting {
         name: "name",

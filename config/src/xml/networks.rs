@@ -16,7 +16,7 @@ use crate::report::Place;
 use crate::settings::find;
 use crate::settings::network::{SETTINGS, address};
 
-const NO_DISCOVERY: &str = "brokers are not found by multicast yet, and this connector is left out: write uri=\"static:(tcp://HOST:PORT)\"";
+const NO_DISCOVERY: &str = "brokers are found only as a uri says, and this connector is left out: write <networkConnector uri=\"multicast://default\"/>";
 const NO_DURABLES: &str = "subscriptions here are durable where the ones over there are";
 const NO_VIRTUAL: &str = "virtual topics are not built yet";
 const NO_TEMPORARY: &str =
@@ -88,7 +88,7 @@ fn connector<'a>(reader: &mut Reader<'a>, element: Element<'a>, draft: &mut Draf
             "it needs a uri: <networkConnector uri=\"static:(tcp://HOST:PORT)\"/>",
         );
     }
-    if made.is_left_out || made.connector.targets.is_empty() {
+    if made.is_left_out || (made.connector.targets.is_empty() && made.connector.finding.is_none()) {
         return;
     }
     let all = &mut draft.configuration.broker.network_connectors;

@@ -1,7 +1,10 @@
 import java.io.File;
 import java.lang.management.ManagementFactory;
+import java.net.InetSocketAddress;
+import java.net.URI;
 import org.apache.activemq.broker.BrokerFactory;
 import org.apache.activemq.broker.BrokerService;
+import org.apache.activemq.broker.TransportConnector;
 import org.apache.activemq.network.NetworkConnector;
 import org.apache.activemq.store.kahadb.KahaDBPersistenceAdapter;
 import org.apache.activemq.store.kahadb.disk.journal.Journal.JournalDiskSyncStrategy;
@@ -17,13 +20,15 @@ public final class RunActiveMQ {
         "       RunActiveMQ --config FILE",
         "  --config FILE           as its activemq.xml says, which finds activemq.conf beside it and activemq.base above that;",
         "                          nothing else is looked at then",
+        "  --host HOST             where it listens (127.0.0.1)",
         "  --port 0                picks a free port",
+        "  --discovery URI         the group that is told of it, as multicast://default",
         "  --concurrent BOOL       concurrentStoreAndDispatchQueues (true, as ActiveMQ has it)",
         "  --lock-poll MS          how often a slave tries the lock (10000, as ActiveMQ has it)",
         "  --name NAME             broker name (localhost)",
         "  --scheduler             start the delayed-delivery scheduler",
         "  --statistics            answers on ActiveMQ.Statistics.* (StatisticsBrokerPlugin)",
-        "  --bridge URI            a network connector, one way, as static:(tcp://HOST:PORT); of the name NC",
+        "  --bridge URI            a network connector, one way, as static:(tcp://HOST:PORT) or multicast://default; of the name NC",
         "  --duplex-bridge URI     another that wants to be duplex; of the name ND",
         "  --connector OPTIONS     query for the connector's URI, as wireFormat.maxFrameSize=1000000",
         "prints: LISTENING URI pid=N  when it serves (a slave: when it became master)",
@@ -46,8 +51,9 @@ public final class RunActiveMQ {
         }));
         broker.start(true);
         broker.waitUntilStarted();
-        int bound = broker.getTransportConnectors().get(0).getConnectUri().getPort();
-        Say.line("LISTENING tcp://127.0.0.1:" + bound + " pid=" + ProcessHandle.current().pid()
+        InetSocketAddress bound = broker.getTransportConnectors().get(0).getServer().getSocketAddress();
+        String host = bound.getAddress().isAnyLocalAddress() ? "127.0.0.1" : bound.getAddress().getHostAddress();
+        Say.line("LISTENING tcp://" + host + ":" + bound.getPort() + " pid=" + ProcessHandle.current().pid()
             + " after_ms=" + ManagementFactory.getRuntimeMXBean().getUptime());
         // The end of stdin is not a reason to stop: a broker may well be started without one.
         String line;
@@ -66,6 +72,8 @@ public final class RunActiveMQ {
         boolean concurrent = Boolean.parseBoolean(options.text("concurrent", "true"));
         long poll = options.number("lock-poll", 10_000);
         String name = options.text("name", "localhost");
+        String host = options.text("host", "127.0.0.1");
+        String discovery = options.text("discovery", "");
         boolean scheduler = options.flag("scheduler");
         boolean statistics = options.flag("statistics");
         String connector = options.text("connector", "");
@@ -96,7 +104,11 @@ public final class RunActiveMQ {
             connected.setName("ND");
             connected.setDuplex(true);
         }
-        broker.addConnector("tcp://127.0.0.1:" + port + (connector.isEmpty() ? "" : "?" + connector));
+        TransportConnector listens =
+            broker.addConnector("tcp://" + host + ":" + port + (connector.isEmpty() ? "" : "?" + connector));
+        if (!discovery.isEmpty()) {
+            listens.setDiscoveryUri(new URI(discovery));
+        }
         return broker;
     }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`chance`] | numbers that nobody foresees |
 //! | [`dial`] | one try, and the bridge that comes of it |
+//! | [`find`] | bridges to whoever is found |
 //! | [`line`] | OpenWire over one of the lines, without the line |
 //! | [`names`] | what it is called |
 //! | [`inside`] | connections to this broker, from inside |
@@ -13,6 +14,7 @@
 mod chance;
 mod dial;
 mod drive;
+mod find;
 mod inside;
 mod line;
 mod names;
@@ -26,6 +28,7 @@ use super::hub::{Hub, Phase};
 use crate::bridge::{Candidates, NetworkConnector, Retry, Target};
 use chance::chance;
 use drive::Ended;
+pub(super) use find::find;
 use names::us;
 
 /// Bridges to one target of a connector's, again and again, until this broker stops.

@@ -17,6 +17,8 @@ use crate::shell::rarely::Rarely;
 
 /// How often it is looked whether the interface is still the one to take.
 const LOOK: Duration = Duration::from_secs(5);
+/// The same while there is no way to the group.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What there is to tell.
 #[derive(Debug)]
@@ -133,6 +135,11 @@ impl Group {
         }
     }
 
+    /// Somebody who is there could not be worked with; see [`Agent::failed`].
+    pub(in crate::shell) fn failed(&mut self, service: &str, for_good: bool) {
+        self.agent.failed(service, for_good, self.begun.elapsed());
+    }
+
     /// Takes the way to the group that is the right one now.
     fn look(&mut self) {
         self.look_at = Instant::now() + LOOK;
@@ -163,11 +170,11 @@ impl Group {
     /// There is no way to the group for now.
     fn broken(&mut self, error: &io::Error) {
         self.socket = None;
+        self.look_at = Instant::now() + LOOK_AGAIN;
         let text = error.to_string();
         if let Some(times) = self.said.now(&text) {
-            let seconds = LOOK.as_secs();
             tracing::warn!(
-                "{}: there is no way to {}: {text} ({times} so far); tried again every {seconds} s",
+                "{}: there is no way to {}: {text} ({times} so far); tried again every second",
                 self.who,
                 self.options
             );

@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::hub::Phase;
 use crate::discovery::{Agent, Multicast};
 pub(super) use address::reachable;
-use group::Group;
+pub(super) use group::{Group, News};
 
 /// Tells a group of this broker, by this address, until it stops.
 pub(super) async fn advertise(phase: watch::Receiver<Phase>, options: Multicast, service: String) {
