@@ -18,6 +18,9 @@ impl Bridge {
     pub(super) fn forward(&mut self, dispatch: MessageDispatch) {
         let (Some(message), Some(consumer)) = (dispatch.message, dispatch.consumer_id) else { return };
         let number = consumer.value;
+        if self.temporaries.is_listener(number) {
+            return self.temporary_here(&message, consumer);
+        }
         if self.inbound.listeners.contains_key(&number) {
             return self.tell(
                 number,
@@ -52,6 +55,9 @@ impl Bridge {
         }
         let crossing = self.crossing(&message, Some(to));
         drop(message);
+        if let Some(reply_to) = &crossing.reply_to {
+            self.introduce_temporary(reply_to);
+        }
         self.figures.forwarded += 1;
         if crossing.persistent || self.connector.always_sync_send {
             let asked = self.ask(Side::Remote, crossing.into());

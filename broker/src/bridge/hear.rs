@@ -62,6 +62,7 @@ impl Bridge {
                     }
                 }
             }
+            Some(Command::DestinationInfo(info)) => self.temporary_over_there(info),
             Some(Command::RemoveSubscriptionInfo(info)) => self.unsubscribes(info),
             _ => {}
         }
@@ -78,8 +79,11 @@ impl Bridge {
             return;
         }
         for wanted in address(wanted).parts() {
-            // Advisories are each broker's own, and temporary destinations do not cross yet.
-            if wanted.is_advisory() || wanted.kind.is_temporary() || !self.connector.permits(&wanted) {
+            // Advisories are each broker's own.
+            if wanted.is_advisory()
+                || !self.connector.permits(&wanted)
+                || self.waits_for_temporary(&wanted, info)
+            {
                 continue;
             }
             if let Some(excluded) = self.excluded_of_queue(&wanted) {

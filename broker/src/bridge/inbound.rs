@@ -117,9 +117,13 @@ impl Bridge {
     }
 
     /// Whether an advisory means something to the broker there.
-    fn is_news_there(&self, message: &Message) -> bool {
+    fn is_news_there(&mut self, message: &Message) -> bool {
         let Some(told) = super::hear::told(message) else { return false };
-        let Command::ConsumerInfo(info) = told else { return true };
+        let info = match told {
+            Command::ConsumerInfo(info) => info,
+            Command::DestinationInfo(info) => return self.temporary_is_news(info),
+            _ => return true,
+        };
         let path = info.broker_path.as_deref().unwrap_or_default();
         let was_there = self.peer.as_ref().is_some_and(|peer| path.contains(&peer.id));
         let too_far = usize::try_from(self.connector.consumer_ttl).is_ok_and(|ttl| path.len() >= ttl);
@@ -171,7 +175,9 @@ impl Bridge {
 
     /// The broker here has taken a message from there, or refused it.
     pub(super) fn taken(&mut self, here: i32, result: Result<(), Option<Box<Throwable>>>) {
-        let Some(asked) = self.inbound.asked.remove(&here) else { return };
+        let Some(asked) = self.inbound.asked.remove(&here) else {
+            return self.temporary_made(Side::Inbound, here);
+        };
         self.answer(asked, result);
         self.end_if_idle();
     }

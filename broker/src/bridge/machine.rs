@@ -15,6 +15,7 @@ use super::demand::{Demand, Reason};
 use super::options::NetworkConnector;
 use super::report::Figures;
 use super::speech::{self, Us};
+use super::temporaries::Temporaries;
 use crate::core::address::Address;
 
 /// How many consumers over there are known at most, and how long the names of theirs may be that are kept.
@@ -152,6 +153,7 @@ pub struct Bridge {
     /// Durable subscriptions of this client that the broker here keeps, as of the beginning.
     pub(super) kept: Vec<Kept>,
     pub(super) overlaps: Vec<Overlap>,
+    pub(super) temporaries: Temporaries,
     /// What the broker there told of its durable subscriptions before the bridge stood.
     pub(super) told: Option<Box<BrokerSubscriptionInfo>>,
     pub(super) advisories: u32,
@@ -187,6 +189,7 @@ impl Bridge {
             figures: Figures::default(),
             kept: Vec::new(),
             overlaps: Vec::new(),
+            temporaries: Temporaries::default(),
             told: None,
             advisories: 0,
             is_full_said: false,
@@ -390,7 +393,9 @@ impl Bridge {
                 Some(why) => self.fail(format!("the broker here does not let it in: {why}"), false),
             };
         }
-        let Some(number) = self.opening.remove(&correlation) else { return };
+        let Some(number) = self.opening.remove(&correlation) else {
+            return self.temporary_made(Side::Local, correlation);
+        };
         self.durable_began(number, refused.is_none());
         if let Some(why) = refused {
             let what = self.demand.get(number).map_or_else(String::new, |one| one.address.to_string());

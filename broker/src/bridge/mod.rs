@@ -15,6 +15,7 @@
 //! | [`machine`] | the bridge: how it begins, stands and ends |
 //! | `hear` | what is said over there of who consumes |
 //! | `durable` | durable subscriptions over there |
+//! | `temporary`, `temporaries` | temporary destinations, over there and here |
 //! | `forward` | messages that cross |
 //! | `inbound` | the other way of a duplex bridge |
 //! | [`respond`] | what a broker is told that answers to a duplex connector |
@@ -39,6 +40,8 @@ pub mod respond;
 pub mod retry;
 mod speech;
 pub mod target;
+mod temporaries;
+mod temporary;
 #[cfg(test)]
 mod tests;
 

@@ -53,6 +53,8 @@ pub struct NetworkConnector {
     pub dispatch_async: bool,
     /// `staticBridge`: whether only what is included statically crosses, and nobody's demand is asked for.
     pub static_bridge: bool,
+    /// `bridgeTempDestinations`: whether temporary destinations over there are reached from here, so that requests are answered.
+    pub bridge_temp_destinations: bool,
     /// `dynamicOnly`: whether what is kept here for durable subscriptions over there waits for their clients when the bridge is built anew.
     pub dynamic_only: bool,
     /// `syncDurableSubs`: whether the broker there tells of all its durable subscriptions to what is included, so that none is missed, and nothing is kept for
@@ -98,6 +100,7 @@ impl Default for NetworkConnector {
             always_sync_send: true,
             dispatch_async: true,
             static_bridge: false,
+            bridge_temp_destinations: true,
             dynamic_only: false,
             sync_durable_subs: false,
             destination_filter: None,
@@ -117,6 +120,9 @@ impl NetworkConnector {
     /// Whether this may cross, all of it where it is a pattern.
     pub fn permits(&self, address: &Address) -> bool {
         let within = |list: &[Address]| list.iter().any(|pattern| contains(pattern, address));
+        if address.kind.is_temporary() {
+            return self.bridge_temp_destinations;
+        }
         if within(&self.excluded_destinations) {
             return false;
         }

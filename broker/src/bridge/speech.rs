@@ -116,11 +116,27 @@ pub(super) fn demand_consumer_id(connection: &Text) -> ConsumerId {
 pub(super) fn demand_consumer(connection: &Text, connector: &NetworkConnector) -> ConsumerInfo {
     ConsumerInfo {
         consumer_id: Some(Arc::new(demand_consumer_id(connection))),
-        destination: Some(Arc::new(Destination::topic(advisories(connector)))),
+        destination: Some(Arc::new(Destination::topic(all_advisories(connector)))),
         prefetch_size: i32::try_from(connector.advisories_ahead()).unwrap_or(i32::MAX),
         dispatch_async: true,
         ..ConsumerInfo::default()
     }
+}
+
+/// The topics on which it is told that temporary destinations come and go.
+pub(super) const TEMPORARIES: &str = "ActiveMQ.Advisory.TempQueue,ActiveMQ.Advisory.TempTopic";
+
+/// All that is listened to.
+fn all_advisories(connector: &NetworkConnector) -> String {
+    match connector.bridge_temp_destinations {
+        true => format!("{},{TEMPORARIES}", advisories(connector)),
+        false => advisories(connector),
+    }
+}
+
+/// Whether all consumers are heard of.
+pub(super) fn hears_all(connector: &NetworkConnector) -> bool {
+    advisories(connector) == "ActiveMQ.Advisory.Consumer.>"
 }
 
 /// The topics on which demand is told.
@@ -176,6 +192,7 @@ fn properties(us: &Us, connector: &NetworkConnector) -> String {
         ("alwaysSyncSend", connector.always_sync_send.to_string()),
         ("dispatchAsync", connector.dispatch_async.to_string()),
         ("staticBridge", connector.static_bridge.to_string()),
+        ("bridgeTempDestinations", connector.bridge_temp_destinations.to_string()),
         ("dynamicOnly", connector.dynamic_only.to_string()),
         ("syncDurableSubs", connector.sync_durable_subs.to_string()),
         ("clientIdToken", connector.client_id_token.clone()),

@@ -159,6 +159,8 @@ pub enum Advisory {
         address: Arc<Address>,
         /// The connection a temporary one belongs to.
         connection: Option<ByteString>,
+        /// The brokers that a temporary one was heard of by.
+        passed: Option<Arc<[ByteString]>>,
         /// Whether it begins.
         begins: bool,
     },

@@ -82,10 +82,13 @@ fn command(advisory: &Advisory) -> Command {
             }
             .into()
         }
-        Advisory::Destination { address, connection, begins } => DestinationInfo {
+        Advisory::Destination { address, connection, passed, begins } => DestinationInfo {
             connection_id: connection.as_ref().map(|name| Arc::new(ConnectionId::new(text(name)))),
             destination: Some(destination(address)),
             operation: if *begins { DestinationInfo::ADD } else { DestinationInfo::REMOVE },
+            broker_path: passed
+                .as_ref()
+                .map(|ids| ids.iter().map(|id| Arc::new(BrokerId::new(text(id)))).collect()),
             ..DestinationInfo::default()
         }
         .into(),

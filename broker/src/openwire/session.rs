@@ -486,7 +486,13 @@ impl Session {
             info.destination.as_ref().ok_or_else(|| missing("DestinationInfo", "destination"))?;
         let address = self.address(destination);
         match info.operation {
-            DestinationInfo::ADD => core.add_destination(self.key, &address, request),
+            DestinationInfo::ADD => match info.broker_path.as_deref() {
+                Some(path) if !path.is_empty() => {
+                    let passed = path.iter().map(|id| string(&id.value)).collect();
+                    core.add_destination_from(self.key, &address, passed, request);
+                }
+                _ => core.add_destination(self.key, &address, request),
+            },
             DestinationInfo::REMOVE => core.remove_destination(self.key, &address, request),
             found => return Err(protocol(&format!("destination operation {found}"))),
         }

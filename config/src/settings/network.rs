@@ -173,6 +173,11 @@ pub static SETTINGS: &[Setting<NetworkConnector>] = &[
         "whether nobody's demand is asked for, and only what is included statically crosses"
     ),
     truth!(
+        "bridgeTempDestinations",
+        bridge_temp_destinations,
+        "whether temporary destinations over there are reached from here, so that requests are answered"
+    ),
+    truth!(
         "dynamicOnly",
         dynamic_only,
         "whether what is kept here for durable subscriptions over there waits for their clients when a bridge is built anew"
@@ -241,7 +246,7 @@ pub(crate) fn address(kind: AddressKind, name: &str) -> Result<Address, String> 
         return Err("needs one name each, without options".to_owned());
     }
     if kind.is_temporary() {
-        return Err("temporary destinations do not cross yet: name queues and topics".to_owned());
+        return Err("temporary destinations have names of their own making: say bridgeTempDestinations, and name queues and topics".to_owned());
     }
     Ok(address)
 }

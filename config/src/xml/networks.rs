@@ -19,8 +19,6 @@ use crate::settings::network::{SETTINGS, address};
 const NO_DISCOVERY: &str = "brokers are found only as a uri says, and this connector is left out: write <networkConnector uri=\"multicast://default\"/>";
 const NO_DURABLES: &str = "subscriptions here are durable where the ones over there are";
 const NO_VIRTUAL: &str = "virtual topics are not built yet";
-const NO_TEMPORARY: &str =
-    "temporary destinations do not cross yet: write jms.replyTo of a queue for requests to another broker";
 const JAVA: &str = "it names a part of ActiveMQ's own machinery, which is not here";
 const NO_JMX: &str = "there is no JMX";
 
@@ -140,6 +138,7 @@ const USED: &[Attribute<NetworkDraft>] = &[
     setting("alwaysSyncSend", NetworkDraft::set),
     setting("dispatchAsync", NetworkDraft::set),
     setting("staticBridge", NetworkDraft::set),
+    setting("bridgeTempDestinations", NetworkDraft::set),
     setting("dynamicOnly", NetworkDraft::set),
     setting("syncDurableSubs", NetworkDraft::set),
     setting("destinationFilter", NetworkDraft::set),
@@ -152,7 +151,6 @@ const USED: &[Attribute<NetworkDraft>] = &[
 
 const OTHERS: &[Attribute<NetworkDraft>] = &[
     unbuilt("autoStart", "true", "a connector is there from the start on"),
-    unbuilt("bridgeTempDestinations", "false", NO_TEMPORARY),
     unbuilt(
         "suppressDuplicateQueueSubscriptions",
         "false",

@@ -57,7 +57,8 @@ impl Core {
         };
         let parts = self.checked_parts(&spec.address)?.into_owned();
         for part in parts.iter().filter(|part| part.kind.is_temporary()) {
-            self.check_temporary(part, connection)?;
+            let is_bridge = spec.network.as_ref().is_some_and(|network| network.subscription);
+            self.check_temporary(part, connection, is_bridge)?;
         }
         if spec.subscription.is_some() {
             return self.begin_durable(connection, key, spec, filter, request);

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
+
 use kahawai_store::batch::{Destination as StoredDestination, Operation};
 use kahawai_store::names::DestinationId;
 
@@ -56,9 +58,13 @@ impl Core {
         owner: Option<ConnectionKey>,
     ) -> DestinationKey {
         let key = self.put_destination(address, owner, None, Window::default());
+        self.destination_begins(key);
+        key
+    }
+
+    fn destination_begins(&mut self, key: DestinationKey) {
         self.announce_destination(key, true);
         self.join_patterns(key);
-        key
     }
 
     pub(crate) fn put_destination(
@@ -83,6 +89,7 @@ impl Core {
             policy,
             unused_since: None,
             owner,
+            passed: None,
             stored,
             queue,
             subscribers: Vec::new(),
@@ -210,11 +217,39 @@ impl Core {
         address: &Address,
         request: Option<RequestId>,
     ) {
-        let result = self.try_add_destination(connection, address);
+        let result = self.try_add_destination(connection, address, None);
         self.answer(connection, request, result);
     }
 
-    fn try_add_destination(&mut self, key: ConnectionKey, address: &Address) -> Result<(), Failure> {
+    /// The same of one that a bridge makes for a client elsewhere, of which it has heard by these brokers.
+    pub fn add_destination_from(
+        &mut self,
+        connection: ConnectionKey,
+        address: &Address,
+        passed: Arc<[ByteString]>,
+        request: Option<RequestId>,
+    ) {
+        let result = self.check_passed(&passed);
+        let result = result.and_then(|()| self.try_add_destination(connection, address, Some(passed)));
+        self.answer(connection, request, result);
+    }
+
+    fn check_passed(&self, passed: &[ByteString]) -> Result<(), Failure> {
+        let (named, limit) = (passed.len(), self.limits.network_names_max);
+        if named > limit {
+            let message =
+                format!("a destination names {named} brokers that it was heard of by: at most {limit}");
+            return Err(Failure::new(FailureKind::IllegalState, message));
+        }
+        passed.iter().try_for_each(|name| self.check_name("broker id", name))
+    }
+
+    fn try_add_destination(
+        &mut self,
+        key: ConnectionKey,
+        address: &Address,
+        passed: Option<Arc<[ByteString]>>,
+    ) -> Result<(), Failure> {
         self.connection_mut(key)?;
         for address in self.checked_parts(address)?.iter() {
             if address.is_pattern() {
@@ -230,7 +265,11 @@ impl Core {
                 continue;
             }
             self.check_destinations()?;
-            let destination = self.make_destination(address.clone(), Some(key));
+            let destination = self.put_destination(address.clone(), Some(key), None, Window::default());
+            if let Some(made) = self.directory.get_mut(destination) {
+                made.passed.clone_from(&passed);
+            }
+            self.destination_begins(destination);
             self.connection_mut(key)?.temporaries.push(destination);
         }
         Ok(())
@@ -246,13 +285,19 @@ impl Core {
         }
     }
 
-    /// Whether a connection may consume from a temporary destination: it must exist and be its own.
-    pub(crate) fn check_temporary(&self, address: &Address, client: ConnectionKey) -> Result<(), Failure> {
+    /// Whether a connection may consume from a temporary destination: it must exist and be its own, or the consumer one of a bridge's, whose other
+    /// connection it may be.
+    pub(crate) fn check_temporary(
+        &self,
+        address: &Address,
+        client: ConnectionKey,
+        is_bridge: bool,
+    ) -> Result<(), Failure> {
         let Some(key) = self.directory.find(address) else {
             let message = format!("The destination {address} does not exist.");
             return Err(Failure::new(FailureKind::InvalidDestination, message));
         };
-        self.check_owner(key, client)
+        if is_bridge { Ok(()) } else { self.check_owner(key, client) }
     }
 
     /// A client removes a destination with everything in it. Refused while somebody consumes from one that is not temporary.
@@ -355,7 +400,8 @@ impl Core {
         let destination = self.directory.get(key)?;
         let owner = destination.owner.and_then(|owner| self.connections.get(&owner));
         let connection = owner.map(|connection| connection.spec.name.clone());
-        Some(Advisory::Destination { address: Arc::clone(&destination.address), connection, begins })
+        let (address, passed) = (Arc::clone(&destination.address), destination.passed.clone());
+        Some(Advisory::Destination { address, connection, passed, begins })
     }
 
     /// Ends a consumer for a reason of the broker's; its client is told.

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
+
 use kahawai_store::names::DestinationId;
 
 use crate::core::address::Address;
@@ -17,6 +19,8 @@ pub(crate) struct Destination {
     pub(crate) unused_since: Option<i64>,
     /// The connection it belongs to, if it is temporary.
     pub(crate) owner: Option<ConnectionKey>,
+    /// The brokers that a temporary one was heard of by, if it is of a client elsewhere.
+    pub(crate) passed: Option<Arc<[ByteString]>>,
     /// Its name in the store, once it is there.
     pub(crate) stored: Option<DestinationId>,
     /// What a queue is dispatched from.

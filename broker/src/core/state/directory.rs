@@ -73,7 +73,9 @@ impl Directory {
 
     /// A consumer gets what comes to be by the patterns among these parts of its destination's name.
     pub(crate) fn watch(&mut self, key: ConsumerKey, parts: &[Address]) {
-        let patterns: Vec<_> = parts.iter().filter(|part| part.is_pattern()).cloned().collect();
+        // A temporary one that is consumed from elsewhere may go with a line, and come back with the next.
+        let may_come = |part: &&Address| part.is_pattern() || part.kind.is_temporary();
+        let patterns: Vec<_> = parts.iter().filter(may_come).cloned().collect();
         if !patterns.is_empty() {
             self.watchers.insert(key, patterns);
         }
@@ -115,6 +117,7 @@ mod tests {
             policy: Arc::default(),
             unused_since: None,
             owner: None,
+            passed: None,
             stored: Some(DestinationId(id + 100)),
             queue: None,
             subscribers: Vec::new(),
