@@ -415,3 +415,19 @@ async fn a_bridge_hears_that_a_durable_subscription_has_ended_for_good() {
     assert_eq!((&found.client_id, &found.subscription_name), (&ended.client_id, &ended.subscription_name));
     setup.broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_bridge_sends_again_is_told_as_redelivered() {
+    for persistent in [true, false] {
+        let setup = start(|_| ()).await;
+        let mut far = Peer::connect(&setup).await;
+        let again = Message { redelivery_counter: 3, ..forwarded(&far, 1, persistent) };
+        assert!(matches!(far.ask(again.into()).await, Some(Command::Response(_))));
+        let mut consumer = Peer::connect(&setup).await;
+        let (_, info) = consumer.consumer(10);
+        consumer.send_request(info).await;
+        let dispatch = dispatched(&mut consumer).await;
+        assert_eq!((dispatch.redelivery_counter, dispatch.message.unwrap().redelivery_counter), (1, 1));
+        setup.broker.stop().await;
+    }
+}

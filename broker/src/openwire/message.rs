@@ -83,7 +83,7 @@ pub fn to_stored(message: &Message, now: i64) -> Stored {
             body_kind: body_kind(message.kind),
             encoding: Encoding::OpenWire,
             compressed: message.compressed,
-            redeliveries: 0,
+            redeliveries: before(message),
             correlation_id: optional(&message.correlation_id),
             reply_to: message.reply_to.as_ref().map(|reply_to| reply_to.to_string().into()),
             message_type: optional(&message.message_type),
@@ -173,6 +173,18 @@ pub struct Restorer {
     path: Option<(Bytes, BrokerPath)>,
 }
 
+/// How often it is said to have been delivered: once where another broker gave it to its bridge before, who may have sent it here then; more
+/// would count against it where its consumer gives up, and no consumer has seen it.
+fn before(message: &Message) -> u32 {
+    let crossed = message.broker_path.as_deref().is_some_and(|path| !path.is_empty());
+    u32::from(crossed && message.redelivery_counter > 0)
+}
+
+/// How often a consumer is told that it was delivered, after so many times here.
+pub fn redelivered(stored: &Stored, redeliveries: u32) -> i32 {
+    i32::try_from(stored.header.redeliveries.saturating_add(redeliveries)).unwrap_or(i32::MAX)
+}
+
 impl Restorer {
     /// A stored message as a client gets it, but for its destination.
     pub fn restore(&mut self, stored: &Stored, broker_sequence: i64, redeliveries: u32) -> Message {
@@ -213,7 +225,7 @@ impl Restorer {
             content: present(&stored.body),
             marshalled_properties: present(&stored.properties),
             compressed: header.compressed,
-            redelivery_counter: i32::try_from(redeliveries).unwrap_or(i32::MAX),
+            redelivery_counter: redelivered(stored, redeliveries),
             user_id: optional(&header.user_id),
             droppable: extra(DROPPABLE).is_some(),
             broker_path: extra(BROKER_PATH).and_then(|bytes| self.broker_path(bytes)),
@@ -368,6 +380,21 @@ mod tests {
         let mut expected = Message { broker_in_time: 99, redelivery_counter: 2, ..sent };
         expected.message_id.as_mut().unwrap().broker_sequence_id = 5;
         assert_eq!(restored, expected);
+    }
+
+    #[test]
+    fn what_a_bridge_may_have_sent_before_is_told_as_delivered_and_what_a_client_says_of_it_is_not() {
+        let path: BrokerPath = [Arc::new(BrokerId::new("ID:far"))].into();
+        for (broker_path, counter, here, expected) in [
+            (Some(path.clone()), 7, 0, 1),
+            (Some(path.clone()), 7, 2, 3),
+            (Some(path), 0, 0, 0),
+            (None, 7, 0, 0),
+        ] {
+            let sent = Message { broker_path, redelivery_counter: counter, ..Message::default() };
+            let restored = Restorer::default().restore(&to_stored(&sent, 99), 5, here);
+            assert_eq!(restored.redelivery_counter, expected);
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use kahawai_openwire::wire_format::{Encoder, WireFormat};
 
 use super::advisory::{self, Origin};
 use super::failure;
-use super::message::Restorer;
+use super::message::{Restorer, redelivered};
 use super::translate::{destination, numbered};
 use crate::core::address::Address;
 use crate::core::effects::{Delivery, Event, Payload};
@@ -150,7 +150,10 @@ impl OutgoingEncoder {
             message.broker_out_time = now;
             Arc::new(message)
         });
-        let redelivery_counter = i32::try_from(delivery.redeliveries).unwrap_or(i32::MAX);
+        let redelivery_counter = match &delivery.payload {
+            Payload::Message(message) => redelivered(message, delivery.redeliveries),
+            Payload::Advisory(_) | Payload::Nothing => 0,
+        };
         let dispatch = MessageDispatch {
             consumer_id: Some(consumer_id),
             destination: Some(destination),
