@@ -6,10 +6,11 @@ mod support;
 
 use std::path::Path;
 
-use support::broker::{Broker, Instance};
+use support::broker::{Broker, Instance, failover};
 use support::crossing::cross_all;
+use support::crossing_load::{CrossingLoad, Sent};
 use support::process::Process;
-use support::{directory, java};
+use support::{directory, java, tell};
 
 /// A bridge that loses no time.
 fn connector(uri: &str) -> String {
@@ -67,6 +68,54 @@ fn two_brokers_bridge_both_ways_over_one_connection() {
     other.stop();
 }
 
+/// Loads both ways at once while each end is killed by turns; nothing is lost.
+fn survives_kills(
+    folder: &Path,
+    here: &Instance,
+    one: &mut Broker,
+    there: &str,
+    kill_there: &mut dyn FnMut(),
+) {
+    let here_url = failover(&[here]);
+    let mut out = CrossingLoad::start(folder, &here_url, there, "killed.out", Sent::Heaps);
+    let mut back = CrossingLoad::start(folder, there, &here_url, "killed.back", Sent::Heaps);
+    for _ in 0..2 {
+        out.wait_come_from_now(100);
+        back.wait_come_from_now(100);
+        one.0.kill();
+        one.assert_sound();
+        *one = here.serve();
+        out.wait_come_from_now(100);
+        back.wait_come_from_now(100);
+        kill_there();
+    }
+    out.wait_come_from_now(100);
+    back.wait_come_from_now(100);
+    tell(&format!("out, 4 kills: {}", out.finish()));
+    tell(&format!("back, 4 kills: {}", back.finish()));
+}
+
+#[test]
+fn both_ways_lose_nothing_when_either_end_is_killed() {
+    if java::is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let there = Instance::new("there", &folder.path().join("there"));
+    let mut other = there.serve();
+    let here = dialling("here", folder.path(), &there.uri());
+    let mut one = here.serve();
+    wait_bridge(&one);
+    let url = failover(&[&there]);
+    survives_kills(folder.path(), &here, &mut one, &url, &mut || {
+        other.0.kill();
+        other.assert_sound();
+        other = there.serve();
+    });
+    one.stop();
+    other.stop();
+}
+
 #[test]
 fn a_real_activemq_bridges_both_ways_at_either_end() {
     if java::is_skipped() {
@@ -78,15 +127,20 @@ fn a_real_activemq_bridges_both_ways_at_either_end() {
     let directory = folder.path().join("amq");
     let directory = directory.to_str().expect("UTF-8");
     let bridge = connector(&dialled.uri());
-    let amq: Process =
-        java::start("RunActiveMQ", &["--name", "amq", "--directory", directory, "--duplex-bridge", &bridge]);
-    let (address, _) = amq.wait_since(0, "LISTENING", |line| {
-        let uri = line.strip_prefix("LISTENING tcp://")?.split_whitespace().next()?;
-        Some(uri.to_owned())
-    });
+    let run = |port: &str| {
+        let arguments = ["--name", "amq", "--directory", directory, "--port", port];
+        let bridge = ["--duplex-bridge", &bridge];
+        let amq: Process = java::start("RunActiveMQ", &[&arguments[..], &bridge].concat());
+        let (address, _) = amq.wait_since(0, "LISTENING", |line| {
+            let uri = line.strip_prefix("LISTENING tcp://")?.split_whitespace().next()?;
+            Some(uri.to_owned())
+        });
+        (amq, address)
+    };
+    let (mut amq, address) = run("0");
     wait_bridged(&other, "ND of the broker amq");
     let dials = dialling("dials", folder.path(), &format!("tcp://{address}"));
-    let one = dials.serve();
+    let mut one = dials.serve();
     wait_bridge(&one);
     for (kahawai, word) in [(&dialled, "dialled"), (&dials, "dials")] {
         cross_all(&kahawai.address(), &address, &format!("{word}.out"));
@@ -94,6 +148,14 @@ fn a_real_activemq_bridges_both_ways_at_either_end() {
     }
     none_was_cut(&one);
     none_was_cut(&other);
-    one.stop();
     other.stop();
+    let url = format!(
+        "failover:(tcp://{address})?initialReconnectDelay=50&maxReconnectDelay=100&useExponentialBackOff=false"
+    );
+    let (_, port) = address.rsplit_once(':').expect("a port");
+    survives_kills(folder.path(), &dials, &mut one, &url, &mut || {
+        amq.kill();
+        amq = run(port).0;
+    });
+    one.stop();
 }
