@@ -181,6 +181,8 @@ async fn a_broker_that_comes_back_gets_the_rest_and_one_that_stops_leaves_nothin
     send(&mut sender, 1, Destination::queue("q"), true).await;
     assert_eq!(taken(&mut consumer).await, 1);
     until_empty(&here).await;
+    // Its acknowledgement has come there, too.
+    until_empty(&there).await;
     there.broker.stop().await;
     for number in 2..=50 {
         send(&mut sender, number, Destination::queue("q"), true).await;

@@ -106,7 +106,7 @@ impl Broker {
             // Of this mastership alone: its advisories are counted anew, and clients drop what they seem to have had already.
             advisory_producer: Text::from(format!("ID:{}-{epoch}-{}:0:1", config.broker_name, now())),
             broker_name: Text::from(config.broker_name.as_str()),
-            broker_url: Text::from(format!("tcp://{first}")),
+            broker_url: Text::from(multicast::reachable(&first.to_string(), first)),
         };
         let settings = Settings {
             broker_name: ByteString::from(config.broker_name.as_str()),

@@ -154,6 +154,11 @@ impl Link {
         self.somebody_sends = true;
     }
 
+    /// Whether it is sent what was taken before, as far as there is room on its way.
+    pub(super) fn catches_up(&self) -> bool {
+        matches!(self.stage, Stage::Copying { .. } | Stage::Following)
+    }
+
     /// How long the copy is to rest, all that was sent of it having been confirmed: as long as that took, where others send.
     pub(super) fn rest(&mut self, now: Duration) -> Duration {
         let is_copied_to = matches!(self.stage, Stage::Copying { .. });

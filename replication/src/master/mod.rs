@@ -392,11 +392,13 @@ impl Shared {
                 }
                 let has_everything = state.confirm(*name);
                 self.hold_back(&state);
-                let slave = state.link.as_ref().map(|link| link.hello.member);
+                let slave = state.link.as_ref().map(|link| (link.hello.member, link.catches_up()));
                 self.give(state, true);
                 match slave {
-                    Some(slave) if has_everything => self.overseer.admit(slave),
-                    _ => self.rest_and_send_on(key),
+                    Some((slave, _)) if has_everything => self.overseer.admit(slave),
+                    Some((_, true)) => self.rest_and_send_on(key),
+                    // One in sync gets what is taken as it is taken.
+                    _ => {}
                 }
             }
             // Answered and never said unasked: so the slave knows since when this line may be gone.
