@@ -174,3 +174,24 @@ fn what_is_dangerous_is_shown_with_where_it_comes_from() {
     let none = show(&[], &[]);
     assert!(!String::from_utf8_lossy(&none.stdout).contains("Dangerous"));
 }
+
+#[test]
+fn network_connectors_of_the_command_line_take_the_place_of_all_others() {
+    let folder = directory();
+    let file = folder.path().join("networks.toml");
+    let text = "[[networkConnector]]\nuri = \"static:(tcp://file:1)\"\nmessageTTL = 3\n";
+    fs::write(&file, text).expect("written");
+    let file = file.to_str().expect("UTF-8");
+    let uri = "static:(tcp://other:61616)";
+    let told: Value = serde_json::from_slice(
+        &show(&["--config", file, "--network-connector", uri, "--duplex", "--json"], &[]).stdout,
+    )
+    .expect("JSON");
+    let text = told.to_string();
+    assert!(text.contains("tcp://other:61616") && text.contains("--network-connector"), "{text}");
+    assert!(text.contains("--duplex") && !text.contains("tcp://file:1"), "{text}");
+    let wrong = show(&["--network-connector", "tcp://other:61616"], &[]);
+    let said = String::from_utf8_lossy(&wrong.stderr);
+    assert!(wrong.status.code() == Some(2) && said.contains("static:("), "{said}");
+    assert_eq!(show(&["--duplex"], &[]).status.code(), Some(2));
+}

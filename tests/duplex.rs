@@ -19,15 +19,8 @@ fn connector(uri: &str) -> String {
 
 /// A broker with a duplex network connector to there.
 fn dialling(name: &str, folder: &Path, there: &str) -> Instance {
-    let file = folder.join(format!("{name}.toml"));
     let store = folder.join(name);
-    let store = format!("journal:{}", store.display());
-    let text = format!(
-        "[store]\naddress = {store:?}\n\n[[networkConnector]]\nuri = {:?}\nduplex = true\n",
-        connector(there)
-    );
-    std::fs::write(&file, text).expect("the file is written");
-    Instance::configured(name, &file)
+    Instance::new(name, &store).with(&["--network-connector", &connector(there), "--duplex"])
 }
 
 fn wait_bridge(broker: &Broker) {

@@ -54,6 +54,11 @@ pub fn of_store(name: &str) -> String {
     format!("store.{name}")
 }
 
+/// What the keys of network connectors begin with.
+pub fn of_networks() -> String {
+    "networkConnector[".to_owned()
+}
+
 /// The key of a setting of a network connector, by its place from 0 on.
 pub fn of_network(place: usize, name: &str) -> String {
     format!("networkConnector[{place}].{name}")

@@ -42,7 +42,7 @@ Messages of this broker go to others where somebody consumes them there: a bridg
 know nothing of it, be it a Kahawai or an ActiveMQ. A master and its slaves are one of them: `static:(failover:(tcp://a:61616,tcp://b:61616)?randomize=false)`, or
 `masterslave:(tcp://a:61616,tcp://b:61616)`, which is the same. All of a list are tried, one behind the other, before there is a wait, and where a bridge breaks the others are tried first. Behind a
 list's bracket stand `randomize` (true), what `static:` has of delays, for this list alone, and `nested.` with an option of an address, for each; `maxReconnectAttempts` there
-means nothing: it is tried for as long as `static:` says. The variable `KAHAWAI_NETWORK_CONNECTORS` holds URIs with blanks between, each for a connector with all else as by default;
+means nothing: it is tried for as long as `static:` says. The variable `KAHAWAI_NETWORK_CONNECTORS` holds URIs with blanks between, each for a connector with all else as by default, and so does each `--network-connector`;
 they take the place of those of a file. What ActiveMQ has besides and is not built yet is told by name.
 ";
 

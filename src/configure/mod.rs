@@ -11,7 +11,7 @@ pub(crate) mod options;
 
 use std::collections::BTreeMap;
 
-use kahawai_config::origin::{CONNECTORS, PASSWORD, of_store};
+use kahawai_config::origin::{CONNECTORS, PASSWORD, of_network, of_networks, of_store};
 use kahawai_config::{Effective, Origin, Secret, StoreAddress, environment};
 use kahawai_journal::disk::directory::{FlushCall, SegmentIo};
 use kahawai_store::batch::Durability;
@@ -68,7 +68,20 @@ pub(crate) fn effective(options: ServeOptions) -> Result<Effective, Failure> {
 /// Puts what the command line says over what is there.
 fn command_line(effective: &mut Effective, options: ServeOptions) {
     let Effective { configuration: made, origins, .. } = effective;
+    if !options.network_connectors.is_empty() {
+        origins.retain(|key, _| !key.starts_with(&of_networks()));
+    }
     let mut note = |key: String, option: &'static str| drop(origins.insert(key, Origin::Option(option)));
+    if !options.network_connectors.is_empty() {
+        made.broker.network_connectors = options.network_connectors;
+        for (place, connector) in made.broker.network_connectors.iter_mut().enumerate() {
+            connector.duplex |= options.duplex;
+            note(of_network(place, "uri"), "--network-connector");
+            if options.duplex {
+                note(of_network(place, "duplex"), "--duplex");
+            }
+        }
+    }
     if set(&mut made.store.address, options.store) {
         note(of_store("address"), "--store");
     }

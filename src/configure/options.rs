@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use kahawai_broker::bridge::NetworkConnector;
 use kahawai_config::StoreAddress;
+use kahawai_config::network_uri;
 use kahawai_config::value::{bind_address, broker_name, milliseconds, segment_length};
 
 /// Options of `kahawai serve`, and of what composes as it does.
@@ -44,6 +46,15 @@ pub(crate) struct ServeOptions {
     /// The broker's name, as clients and slaves see it (ActiveMQ: brokerName). Or the variable KAHAWAI_NAME. [default: localhost]
     #[arg(long, value_name = "NAME", value_parser = broker_name)]
     pub(crate) name: Option<String>,
+
+    /// Whom to bridge to: static:(tcp://HOST:PORT,…), masterslave:(…) or multicast://default, as in ActiveMQ's networkConnector, with all else as by
+    /// default; may be given again. In place of those of a file. Or the variable KAHAWAI_NETWORK_CONNECTORS.
+    #[arg(long = "network-connector", value_name = "URI", value_parser = network_connector)]
+    pub(crate) network_connectors: Vec<NetworkConnector>,
+
+    /// What is bridged to by --network-connector sends its messages here too, over the same connection.
+    #[arg(long, requires = "network_connectors")]
+    pub(crate) duplex: bool,
 
     /// How long a master may be silent before a slave takes over, though its lock is still held: milliseconds. [default: 2000]
     #[arg(long, value_name = "MS", value_parser = milliseconds(100))]
@@ -93,6 +104,13 @@ pub(crate) enum JournalIo {
     MappedOnlyMsync,
     /// With pwrite, flushed by fdatasync.
     Plain,
+}
+
+/// A connector to other brokers, with all else as by default.
+fn network_connector(uri: &str) -> Result<NetworkConnector, String> {
+    let mut connector = NetworkConnector::default();
+    network_uri::set(&mut connector, uri)?;
+    Ok(connector)
 }
 
 /// As Java has it: without a value it is the empty text.
