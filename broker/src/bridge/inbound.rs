@@ -74,6 +74,9 @@ impl Bridge {
             return;
         }
         if !are_advisories || !is_bounded || self.inbound.listeners.len() >= LISTENERS_MAX {
+            if std::mem::replace(&mut self.inbound.is_refusal_said, true) {
+                return;
+            }
             let name = &wanted.physical_name[..wanted.physical_name.floor_char_boundary(256)];
             return self.orders.push_back(Order::Say(format!(
                 "the broker there consumes from {} over the bridge, by which it is told of consumers and of nothing else: it gets nothing of it",
@@ -143,11 +146,15 @@ impl Bridge {
 
     /// A message from there.
     fn takes_in(&mut self, mut message: Message) {
+        // Nothing is taken of whom nobody let in, and nothing is consumed for it.
+        if !self.inbound.has_joined {
+            return;
+        }
         if super::hear::told(&message).is_some() && message.destination.as_deref().is_some_and(is_advisory) {
             return self.hear_message(message);
         }
         // Whoever stops takes no more; what is not answered stays there.
-        if !self.inbound.has_joined || self.stage == Stage::Stopping {
+        if self.stage == Stage::Stopping {
             return;
         }
         let (asked, wants_answer) = (message.command_id, message.response_required);

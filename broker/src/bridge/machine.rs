@@ -99,6 +99,8 @@ pub(super) struct Inbound {
     pub(super) early: Vec<Command>,
     /// Whether the broker there has opened its connection.
     pub(super) has_joined: bool,
+    /// Whether it was said that it consumes what it may not.
+    pub(super) is_refusal_said: bool,
     /// Its consumers of advisories: by the number of the one here, how many of what it was sent it does not know to be acknowledged here.
     pub(super) listeners: HashMap<i64, Listener>,
 }
@@ -174,6 +176,7 @@ impl Bridge {
                 asked: HashMap::new(),
                 early: Vec::new(),
                 has_joined: false,
+                is_refusal_said: false,
                 listeners: HashMap::new(),
             },
             connector,

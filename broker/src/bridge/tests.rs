@@ -695,6 +695,11 @@ fn who_responds_opens_when_it_was_let_in_and_the_initiator_has_opened() {
     world.let_in();
     world.bridge.received(Side::Remote, listens(7, "ActiveMQ.Advisory.Consumer.>").into());
     world.bridge.received(Side::Remote, sent(1, queue("q"), true));
+    let Command::MessageDispatch(told) = advisory(wants(1, queue("q")).into()) else {
+        unreachable!("it is one")
+    };
+    let told = Message::clone(told.message.as_deref().expect("a message"));
+    world.bridge.received(Side::Remote, told.into());
     assert_eq!(world.orders(), []);
 }
 
