@@ -390,3 +390,47 @@ async fn a_broker_that_dials_again_takes_the_place_of_its_own_duplex_bridge() {
     here.broker.stop().await;
     there.broker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_triangle_a_topics_message_comes_once_to_whom_two_ways_lead() {
+    let wide = |there: &Setup| NetworkConnector { message_ttl: 2, consumer_ttl: 2, ..duplex(there) };
+    let far = start(|config| config.broker_name = "far".into()).await;
+    let here = start(|config| {
+        config.broker_name = "here".into();
+        config.network_connectors = vec![wide(&far)];
+    })
+    .await;
+    let topic = || Destination::topic("t");
+    let mut consumer = Peer::connect(&far).await;
+    consume(&mut consumer, 1, topic()).await;
+    until_bridged(&here, "t").await;
+    // Now there is a second way, over a third broker.
+    let third = start(|config| {
+        config.broker_name = "third".into();
+        let (to_far, to_here) = (wide(&far), wide(&here));
+        config.network_connectors = vec![
+            NetworkConnector { name: "to-far".to_owned(), ..to_far },
+            NetworkConnector { name: "to-here".to_owned(), ..to_here },
+        ];
+    })
+    .await;
+    until_bridged(&third, "t").await;
+    let (mut sender, mut at_third) = (Peer::connect(&here).await, Peer::connect(&third).await);
+    send(&mut at_third, 1, topic(), true).await;
+    assert_eq!(taken(&mut consumer).await, 1);
+    for number in 1001..=1050 {
+        send(&mut sender, number, topic(), true).await;
+    }
+    let mut came = Vec::new();
+    while came.last() != Some(&1050) {
+        let next = taken(&mut consumer).await;
+        // The first, of the third broker, may have two ways for a moment.
+        if next > 1000 {
+            came.push(next);
+        }
+    }
+    assert_eq!(came, (1001..=1050).collect::<Vec<i64>>());
+    third.broker.stop().await;
+    here.broker.stop().await;
+    far.broker.stop().await;
+}

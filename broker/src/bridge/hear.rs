@@ -9,7 +9,7 @@ use kahawai_openwire::message::{Message, MessageAck, MessageDispatch};
 use kahawai_openwire::text::Text;
 
 use super::demand::{Comes, New, Reason};
-use super::machine::{Bridge, CONSUMERS_MAX, NAME_BYTES_MAX, Order, PRIORITY_MIN, Side, Stage};
+use super::machine::{Bridge, CONSUMERS_MAX, NAME_BYTES_MAX, Order, Side, Stage};
 use super::speech;
 use crate::core::address::Address;
 use crate::openwire::translate::{address, destination};
@@ -57,6 +57,7 @@ impl Bridge {
             Some(Command::ConsumerInfo(info)) => self.comes(info),
             Some(Command::RemoveInfo(info)) => {
                 if let Some(RemovedId::Consumer(id)) = &info.object_id {
+                    self.serves_no_more(id);
                     for over in self.demand.goes(id) {
                         self.close_here(over);
                     }
@@ -94,15 +95,21 @@ impl Bridge {
                 self.subscribes(&wanted, info);
                 continue;
             }
+            if self.is_served_elsewhere(&wanted, id, info) {
+                continue;
+            }
             // Whoever stands for others behind it is one of its own, so that what goes there is not what is wanted here.
             let may_join = self.connector.conduit_subscriptions
                 && (!info.network_subscription
                     || !wanted.kind.is_queue()
                     || self.connector.conduit_network_queue_subscriptions);
             match self.demand.comes(id, &wanted, may_join) {
-                Comes::Known | Comes::Joined => {}
+                Comes::Known => {}
+                Comes::Joined => self.serves(&wanted, info),
                 Comes::Wanted => {
-                    self.subscribe(&wanted, info, Reason::Demand, None);
+                    if let Some(number) = self.subscribe(&wanted, info, Reason::Demand, None) {
+                        self.will_serve(number, &wanted, info);
+                    }
                 }
                 Comes::TooMany => self.tell_full(),
             }
@@ -128,6 +135,19 @@ impl Bridge {
         )));
     }
 
+    /// The priority of a subscription here for this consumer: those over there come after those here, and those further away after these.
+    pub(super) fn priority_of(&self, info: &ConsumerInfo) -> i8 {
+        if !self.connector.decrease_network_consumer_priority {
+            return info.priority as i8;
+        }
+        // With the broker there.
+        let hops = info.broker_path.as_deref().unwrap_or_default().len() + 1;
+        let further = if hops > 1 { hops + 1 } else { 0 };
+        let further = i32::try_from(further).unwrap_or(i32::MAX);
+        let priority = i32::from(self.connector.consumer_priority_base).saturating_sub(further);
+        i8::try_from(priority).unwrap_or(i8::MIN)
+    }
+
     /// Consumes here for somebody over there; durably where there is a name for that. Gives the number.
     pub(super) fn subscribe(
         &mut self,
@@ -141,14 +161,7 @@ impl Bridge {
         path.push(Arc::clone(&peer.id));
         let mut stands_for: Vec<_> = info.network_consumer_path.as_deref().unwrap_or_default().to_vec();
         stands_for.extend(info.consumer_id.clone());
-        let priority = if self.connector.decrease_network_consumer_priority {
-            let base = i32::from(self.connector.consumer_priority_base);
-            let further = if path.len() > 1 { path.len() + 1 } else { 0 };
-            let further = i32::try_from(further).unwrap_or(i32::MAX);
-            base.saturating_sub(further).max(PRIORITY_MIN)
-        } else {
-            i32::from(info.priority as i8)
-        };
+        let priority = self.priority_of(info);
         let filter = NetworkBridgeFilter {
             network_broker_id: Some(Arc::clone(&peer.id)),
             message_ttl: self.connector.message_ttl,
@@ -163,7 +176,8 @@ impl Bridge {
             maximum_pending_message_limit: info.maximum_pending_message_limit,
             dispatch_async: self.connector.dispatch_async,
             exclusive: info.exclusive,
-            priority: i8::try_from(priority).unwrap_or(i8::MIN) as u8,
+            // A byte on the wire, signed in Java.
+            priority: priority as u8,
             broker_path: Some(path.into()),
             subscription_name: durable.clone(),
             // What a durable one leaves out is acknowledged by this bridge, or it would be kept for ever.

@@ -12,6 +12,7 @@ use kahawai_openwire::text::Text;
 use kahawai_openwire::throwable::Throwable;
 
 use super::demand::{Demand, Reason};
+use super::neighbours::Rivals;
 use super::options::NetworkConnector;
 use super::report::Figures;
 use super::speech::{self, Us};
@@ -23,8 +24,6 @@ pub(super) const CONSUMERS_MAX: usize = 100_000;
 pub(super) const NAME_BYTES_MAX: usize = 4096;
 /// How many messages may be on their way before no more is read from the broker here.
 const FLIGHT_MAX: usize = 20_000;
-/// The least priority that a subscription has.
-pub(super) const PRIORITY_MIN: i32 = i8::MIN as i32;
 
 /// One of a bridge's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +155,7 @@ pub struct Bridge {
     pub(super) kept: Vec<Kept>,
     pub(super) overlaps: Vec<Overlap>,
     pub(super) temporaries: Temporaries,
+    pub(super) rivals: Rivals,
     /// What the broker there told of its durable subscriptions before the bridge stood.
     pub(super) told: Option<Box<BrokerSubscriptionInfo>>,
     pub(super) advisories: u32,
@@ -193,6 +193,7 @@ impl Bridge {
             kept: Vec::new(),
             overlaps: Vec::new(),
             temporaries: Temporaries::default(),
+            rivals: Rivals::default(),
             told: None,
             advisories: 0,
             is_full_said: false,
@@ -400,6 +401,7 @@ impl Bridge {
             return self.temporary_made(Side::Local, correlation);
         };
         self.durable_began(number, refused.is_none());
+        self.began(number, refused.is_none());
         if let Some(why) = refused {
             let what = self.demand.get(number).map_or_else(String::new, |one| one.address.to_string());
             self.demand.close(number, false);

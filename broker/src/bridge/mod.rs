@@ -18,6 +18,7 @@
 //! | `temporary`, `temporaries` | temporary destinations, over there and here |
 //! | `forward` | messages that cross |
 //! | `inbound` | the other way of a duplex bridge |
+//! | [`neighbours`], `rivals` | what the bridges of a broker know of each other, and what one does by that |
 //! | [`respond`] | what a broker is told that answers to a duplex connector |
 //! | [`report`] | what there is to tell of one |
 //! | [`retry`] | when a broken one is built anew, and what is said of it |
@@ -33,11 +34,13 @@ mod forward;
 mod hear;
 mod inbound;
 pub mod machine;
+pub mod neighbours;
 pub mod options;
 pub mod pattern;
 pub mod report;
 pub mod respond;
 pub mod retry;
+mod rivals;
 mod speech;
 pub mod target;
 mod temporaries;

@@ -53,6 +53,10 @@ pub struct NetworkConnector {
     pub dispatch_async: bool,
     /// `staticBridge`: whether only what is included statically crosses, and nobody's demand is asked for.
     pub static_bridge: bool,
+    /// `suppressDuplicateQueueSubscriptions`: whether a queue's consumer that can be reached over two bridges is served over one.
+    pub suppress_duplicate_queue_subscriptions: bool,
+    /// `suppressDuplicateTopicSubscriptions`: the same of a topic's.
+    pub suppress_duplicate_topic_subscriptions: bool,
     /// `bridgeTempDestinations`: whether temporary destinations over there are reached from here, so that requests are answered.
     pub bridge_temp_destinations: bool,
     /// `dynamicOnly`: whether what is kept here for durable subscriptions over there waits for their clients when the bridge is built anew.
@@ -100,6 +104,8 @@ impl Default for NetworkConnector {
             always_sync_send: true,
             dispatch_async: true,
             static_bridge: false,
+            suppress_duplicate_queue_subscriptions: false,
+            suppress_duplicate_topic_subscriptions: true,
             bridge_temp_destinations: true,
             dynamic_only: false,
             sync_durable_subs: false,

@@ -53,6 +53,8 @@ pub fn connector(info: &BrokerInfo) -> NetworkConnector {
     truth("alwaysSyncSend", &mut connector.always_sync_send);
     truth("dispatchAsync", &mut connector.dispatch_async);
     truth("staticBridge", &mut connector.static_bridge);
+    truth("suppressDuplicateQueueSubscriptions", &mut connector.suppress_duplicate_queue_subscriptions);
+    truth("suppressDuplicateTopicSubscriptions", &mut connector.suppress_duplicate_topic_subscriptions);
     truth("bridgeTempDestinations", &mut connector.bridge_temp_destinations);
     truth("dynamicOnly", &mut connector.dynamic_only);
     truth("syncDurableSubs", &mut connector.sync_durable_subs);

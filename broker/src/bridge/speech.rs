@@ -192,6 +192,8 @@ fn properties(us: &Us, connector: &NetworkConnector) -> String {
         ("alwaysSyncSend", connector.always_sync_send.to_string()),
         ("dispatchAsync", connector.dispatch_async.to_string()),
         ("staticBridge", connector.static_bridge.to_string()),
+        ("suppressDuplicateQueueSubscriptions", connector.suppress_duplicate_queue_subscriptions.to_string()),
+        ("suppressDuplicateTopicSubscriptions", connector.suppress_duplicate_topic_subscriptions.to_string()),
         ("bridgeTempDestinations", connector.bridge_temp_destinations.to_string()),
         ("dynamicOnly", connector.dynamic_only.to_string()),
         ("syncDurableSubs", connector.sync_durable_subs.to_string()),

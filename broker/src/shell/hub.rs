@@ -21,6 +21,7 @@ use super::rarely::Rarely;
 use super::relay::{Guard, Relay};
 use super::reports::Reports;
 use super::responders::Responders;
+use crate::bridge::neighbours::Neighbours;
 use crate::core::Core;
 use crate::core::effects::{Effects, StoreCall};
 use crate::core::keys::{CommitToken, ConnectionKey, ReadToken};
@@ -74,6 +75,9 @@ pub(crate) struct Hub {
     next_tick: AtomicU64,
     ticker: Notify,
     key_next: AtomicU64,
+    /// What the bridges of this broker know of each other, and when that has changed.
+    pub(crate) neighbours: Arc<Neighbours>,
+    neighbours_changed: watch::Sender<u64>,
     /// The duplex bridges that others began.
     pub(crate) responders: Responders,
     /// What bridges tell of themselves.
@@ -90,7 +94,11 @@ impl Hub {
         gate: Gate,
         core: Core,
     ) -> Arc<Self> {
+        let neighbours_changed = watch::Sender::new(0);
+        let changed = neighbours_changed.clone();
         let hub = Arc::new(Self {
+            neighbours: Arc::new(Neighbours::new(move || changed.send_modify(|times| *times += 1))),
+            neighbours_changed,
             config,
             origin: Arc::new(origin),
             store,
@@ -133,6 +141,11 @@ impl Hub {
 
     pub(crate) fn phase(&self) -> watch::Receiver<Phase> {
         self.phase.subscribe()
+    }
+
+    /// Tells when the bridges have to look at each other again.
+    pub(crate) fn neighbours_changed(&self) -> watch::Receiver<u64> {
+        self.neighbours_changed.subscribe()
     }
 
     pub(crate) fn set_phase(&self, phase: Phase) {

@@ -173,6 +173,16 @@ pub static SETTINGS: &[Setting<NetworkConnector>] = &[
         "whether nobody's demand is asked for, and only what is included statically crosses"
     ),
     truth!(
+        "suppressDuplicateQueueSubscriptions",
+        suppress_duplicate_queue_subscriptions,
+        "whether a queue's consumer that can be reached over two bridges is served over the nearer one alone"
+    ),
+    truth!(
+        "suppressDuplicateTopicSubscriptions",
+        suppress_duplicate_topic_subscriptions,
+        "whether a topic's consumer that can be reached over two bridges is served over the nearer one alone, and gets each message once"
+    ),
+    truth!(
         "bridgeTempDestinations",
         bridge_temp_destinations,
         "whether temporary destinations over there are reached from here, so that requests are answered"

@@ -138,6 +138,8 @@ const USED: &[Attribute<NetworkDraft>] = &[
     setting("alwaysSyncSend", NetworkDraft::set),
     setting("dispatchAsync", NetworkDraft::set),
     setting("staticBridge", NetworkDraft::set),
+    setting("suppressDuplicateQueueSubscriptions", NetworkDraft::set),
+    setting("suppressDuplicateTopicSubscriptions", NetworkDraft::set),
     setting("bridgeTempDestinations", NetworkDraft::set),
     setting("dynamicOnly", NetworkDraft::set),
     setting("syncDurableSubs", NetworkDraft::set),
@@ -151,16 +153,6 @@ const USED: &[Attribute<NetworkDraft>] = &[
 
 const OTHERS: &[Attribute<NetworkDraft>] = &[
     unbuilt("autoStart", "true", "a connector is there from the start on"),
-    unbuilt(
-        "suppressDuplicateQueueSubscriptions",
-        "false",
-        "a consumer that can be reached over two bridges is served over both",
-    ),
-    unbuilt(
-        "suppressDuplicateTopicSubscriptions",
-        "false",
-        "where a topic's consumer can be reached over two bridges, it is served over both",
-    ),
     unbuilt("useCompression", "false", "messages cross as they are"),
     unbuilt("advisoryForFailedForward", "false", "there is no such advisory yet: the log tells"),
     unbuilt("useVirtualDestSubs", "false", NO_VIRTUAL),

@@ -38,6 +38,7 @@ pub(super) async fn attempt(
     };
     let mut bridge = Bridge::new(Arc::clone(connector), us, &unique(&hub.config.broker_name));
     bridge.keeps(kept(hub));
+    bridge.beside(Arc::clone(&hub.neighbours));
     let name = format!("the bridge of {} to {remote}", connector.name);
     let inside = match there.set_nodelay(true).and_then(|()| Inside::open(hub, &name, bridge.is_duplex())) {
         Ok(inside) => inside,
@@ -45,7 +46,7 @@ pub(super) async fn attempt(
     };
     let (here, inbound, served) = inside.apart();
     let ended = match Wires::dialled(remote, here, inbound, there) {
-        Ok(wires) => drive(bridge, remote, wires, phase, &meter, stands).await,
+        Ok(wires) => drive(bridge, remote, wires, phase, hub.neighbours_changed(), &meter, stands).await,
         Err(why) => failed(why),
     };
     served.end().await;

@@ -39,6 +39,7 @@ enum Step {
     Read(Side, std::io::Result<usize>),
     Written(Side, std::io::Result<usize>),
     Time,
+    Neighbours,
     Phase,
 }
 
@@ -82,6 +83,7 @@ pub(super) async fn drive(
     name: &(dyn std::fmt::Display + Sync),
     wires: Wires,
     mut phase: watch::Receiver<Phase>,
+    mut neighbours: watch::Receiver<u64>,
     meter: &Meter<'_>,
     stands: &mut (dyn FnMut(&str) + Send),
 ) -> Ended {
@@ -151,6 +153,7 @@ pub(super) async fn drive(
             count = here_write.write(&local.outgoing), if !local.outgoing.is_empty() => Step::Written(Side::Local, count),
             count = write_if(&mut inbound_write, &inward.outgoing), if !inward.outgoing.is_empty() => Step::Written(Side::Inbound, count),
             () = alarm => Step::Time,
+            Ok(()) = neighbours.changed() => Step::Neighbours,
             // Who stops waits for the end alone, and for being master no more.
             _ = phase.wait_for(|phase| is_news(phase, stop_by.is_some())) => Step::Phase,
         };
@@ -176,6 +179,7 @@ pub(super) async fn drive(
                     }
                 }
             }
+            Step::Neighbours => bridge.look_again(),
             Step::Phase => match &*phase.borrow() {
                 Phase::Serving => {}
                 Phase::Stopping => {

@@ -37,6 +37,7 @@ async fn serve(hub: &Arc<Hub>, duplex: Duplex, arrival: &Arrival) {
     let reporter = hub.reports.open(&connector.name, format!("from {from}"));
     let mut bridge = Bridge::respond(connector, us(hub), &unique(&hub.config.broker_name), &info);
     bridge.keeps(kept(hub));
+    bridge.beside(Arc::clone(&hub.neighbours));
     let line = Line::agreed(wire, negotiated, received, Instant::now());
     let opening = hub.config.connection_timeout;
     let wires = Wires { here, inbound, there: stream, line, opening };
@@ -46,7 +47,7 @@ async fn serve(hub: &Arc<Hub>, duplex: Duplex, arrival: &Arrival) {
     };
     let meter = reporter.meter();
     let ended = tokio::select! {
-        ended = drive(bridge, &initiator, wires, hub.phase(), &meter, &mut stands) => ended,
+        ended = drive(bridge, &initiator, wires, hub.phase(), hub.neighbours_changed(), &meter, &mut stands) => ended,
         () = arrival.replaced() => {
             Ended::Failed { why: "it has dialled again".to_owned(), for_good: false }
         }
