@@ -14,10 +14,22 @@ use super::demand::{Comes, Reason, Subscriber};
 use super::machine::{Bridge, Kept, NAME_BYTES_MAX, Overlap, Side};
 use super::pattern::contains;
 use super::speech;
+use crate::core::Core;
 use crate::core::address::Address;
 
 /// What names of subscriptions begin with that a bridge has.
 pub const PREFIX: &str = "NC-DS_";
+
+/// The durable subscriptions that bridges of this broker have: what a bridge is told before it begins.
+pub fn kept(core: &Core) -> Vec<Kept> {
+    let all = core.durable_subscriptions().filter(|((_, name), ..)| name.starts_with(PREFIX));
+    let kept = all.map(|((client_id, name), durable, _)| Kept {
+        client_id: Text::from(&**client_id),
+        name: Text::from(&**name),
+        address: durable.address.clone(),
+    });
+    kept.collect()
+}
 
 impl Bridge {
     /// Those that the broker here kept for this bridge go on.

@@ -49,7 +49,7 @@ mod temporary;
 mod tests;
 
 pub use candidates::Candidates;
-pub use durable::PREFIX;
+pub use durable::{PREFIX, kept};
 pub use machine::{Bridge, Kept, Order, Side};
 pub use options::NetworkConnector;
 pub use report::{Figures, Report};

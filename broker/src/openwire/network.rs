@@ -70,7 +70,7 @@ impl Peer {
     }
 
     /// What tells it from all others.
-    pub(crate) fn key(&self) -> BridgeKey {
+    pub fn key(&self) -> BridgeKey {
         self.key.clone()
     }
 

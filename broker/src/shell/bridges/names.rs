@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use kahawai_openwire::text::Text;
-
 use super::chance::chance;
-use crate::bridge::{Kept, PREFIX, Us};
+use crate::bridge::{self, Kept, Us};
 use crate::shell::clock::now;
 use crate::shell::hub::Hub;
 
@@ -21,15 +19,7 @@ pub(super) fn us(hub: &Hub) -> Us {
 
 /// The durable subscriptions that bridges of this broker have.
 pub(super) fn kept(hub: &Arc<Hub>) -> Vec<Kept> {
-    hub.turn(|core| {
-        let all = core.durable_subscriptions().filter(|((_, name), ..)| name.starts_with(PREFIX));
-        let kept = all.map(|((client_id, name), durable, _)| Kept {
-            client_id: Text::from(&**client_id),
-            name: Text::from(&**name),
-            address: durable.address.clone(),
-        });
-        kept.collect()
-    })
+    hub.turn(|core| bridge::kept(core))
 }
 
 /// A name that no other bridge of any run has.
