@@ -171,7 +171,7 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
     let page = play.book.page();
     let mut wrong = Vec::new();
     for (number, sent) in &page.sent {
-        // By two ways a topic's message comes twice, as with ActiveMQ; and by two subscriptions of one bridge.
+        // By two subscriptions of one bridge a topic's message comes twice, and by two ways: of those bridges of one broker choose one, unless for durable ones.
         if !sent.place.is_queue() && !is_once {
             continue;
         }
@@ -195,6 +195,15 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
                 matches!(&person.role, Role::Consumer { place: found, durable: false, .. } if *found == place)
             })
         };
+        for (number, sent) in &page.sent {
+            if let Some(got) = sent.got.iter().find(|got| got.is_flagged) {
+                let to = &play.people[got.consumer].name;
+                wrong.push(format!(
+                    "message {number} to {:?} from {} is told to come again to {to}",
+                    sent.place, sent.from
+                ));
+            }
+        }
         let mut in_order = BTreeMap::<_, Vec<(u64, u64)>>::new();
         for (number, sent) in &page.sent {
             let from = broker_of(play, &sent.from);

@@ -14,6 +14,7 @@ mod judge;
 mod network;
 mod play;
 mod process;
+mod scenarios;
 mod served;
 mod wire;
 
@@ -73,12 +74,12 @@ fn every_law_is_kept(faulty: bool, seeds: u64) {
 
 #[test]
 fn seeds_without_faults_all_comes_once_and_in_order() {
-    every_law_is_kept(false, seeds(20));
+    every_law_is_kept(false, seeds(40));
 }
 
 #[test]
 fn seeds_whatever_goes_wrong_every_law_is_kept() {
-    every_law_is_kept(true, seeds(100));
+    every_law_is_kept(true, seeds(150));
 }
 
 #[test]

@@ -272,11 +272,13 @@ pub(crate) fn play(seed: u64, faulty: bool, bug: Bug, keep: bool) -> Played {
         disk.fill(false);
     }
     play.world.mend();
-    // One that was about to end has ended by then.
-    play.world.run_for(STOP_GRACE * 2);
-    play.world.mend();
     for person in &away {
         play.world.kill(&person.name);
+    }
+    // One that was about to end has ended by then.
+    play.world.run_for(STOP_GRACE * 2);
+    for broker in 0..count {
+        play.world.start(&name(broker));
     }
     play.until_bridged("when all is mended");
     play.rest("when all is mended");

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use kahawai_broker::bridge::neighbours::Neighbours;
 use kahawai_broker::bridge::{self, Bridge, Kept, NetworkConnector, Retry, Side, Us};
 use kahawai_broker::core::Core;
 use kahawai_broker::core::effects::{Effects, StoreCall};
@@ -48,6 +50,7 @@ const RETRY: u64 = 5 << 56;
 const OPENED: u64 = 6 << 56;
 const INSIDE: u64 = 7 << 56;
 const STOPPED: u64 = 8 << 56;
+const NEIGHBOURS: u64 = 9 << 56;
 const KIND: u64 = 0xff << 56;
 
 /// What a broker is, whichever process it is.
@@ -156,6 +159,9 @@ struct Live {
     ticks_at: i64,
     /// Timers that are not put off when they are asked for again.
     armed: BTreeSet<u64>,
+    /// What its bridges know of each other, and whether that has changed.
+    neighbours: Arc<Neighbours>,
+    has_news: Arc<AtomicBool>,
 }
 
 fn wall(context: &Context<'_>) -> i64 {
@@ -188,6 +194,8 @@ impl Live {
             .connectors
             .iter()
             .map(|(_, connector)| Try { retry: Retry::new(connector.retry.clone()), dialling: None });
+        let has_news = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&has_news);
         let mut live = Self {
             tries: tries.collect(),
             core,
@@ -201,6 +209,8 @@ impl Live {
             is_stopping: false,
             ticks_at: 0,
             armed: BTreeSet::new(),
+            neighbours: Arc::new(Neighbours::new(move || told.store(true, Ordering::Relaxed))),
+            has_news,
             setup,
         };
         live.turn(context, |_| ());
@@ -294,6 +304,11 @@ impl Live {
                     if let Some(served) = self.served.get_mut(&key) {
                         served.feed(&bytes, now);
                     }
+                }
+            }
+            NEIGHBOURS => {
+                if let Some(carried) = self.carried.get_mut(&number) {
+                    carried.bridge.look_again();
                 }
             }
             STOPPED => context.exit(),
@@ -515,6 +530,7 @@ impl Live {
         let unique = self.unique(context);
         let mut bridge = Bridge::new(connector, self.us(), &unique);
         bridge.keeps(self.kept());
+        bridge.beside(Arc::clone(&self.neighbours));
         let wire = Wire::new(context.now());
         self.carry(Begun::Here(number), bridge, socket, wire, context);
     }
@@ -556,6 +572,7 @@ impl Live {
         let unique = self.unique(context);
         let mut bridge = Bridge::respond(connector, self.us(), &unique, &info);
         bridge.keeps(self.kept());
+        bridge.beside(Arc::clone(&self.neighbours));
         let wire = served.into_wire(context.now());
         self.carry(Begun::There(key), bridge, socket, wire, context);
     }
@@ -723,6 +740,12 @@ impl Live {
             self.carried.iter().filter(|(_, carried)| carried.is_filled()).map(|(id, _)| *id).collect();
         for id in filled {
             self.arm(INSIDE | id, Duration::ZERO, Duration::from_micros(200), context);
+        }
+        if self.has_news.swap(false, Ordering::Relaxed) {
+            let ids: Vec<_> = self.carried.keys().copied().collect();
+            for id in ids {
+                self.arm(NEIGHBOURS | id, Duration::ZERO, Duration::from_micros(300), context);
+            }
         }
         let next = self.core.next_tick();
         if next != self.ticks_at && next < i64::MAX {
