@@ -14,7 +14,7 @@ use kahawai_openwire::destination::Destination;
 use rustix::process::Signal;
 use support::broker::{Broker, Instance, failover};
 use support::command::kahawai;
-use support::crossing_load::{CrossingLoad, Sent};
+use support::crossing_load::{CrossingLoad, Sent, UNDER_WAY, came_twice};
 use support::process::Process;
 use support::raw::Raw;
 use support::{directory, java, raw, tell};
@@ -152,17 +152,19 @@ fn crosses(amq: &ActiveMq, here: &Instance, consumed: &Destination, sent_to: &De
     }
 }
 
-/// Sends there and consumes here while the broker here is killed again and again: nothing is lost.
+/// Sends heaps there and consumes here while the broker here is killed again and again: nothing is lost, and what comes twice was under way.
 fn survives_kills(amq: &ActiveMq, here: &Instance, mut broker: Broker, folder: &Path) -> Broker {
-    let sends = Sent::Each { producers: 2, messages: 1500 };
-    let mut crossing = CrossingLoad::start(folder, &amq.uri(), &failover(&[here]), "killed", sends);
+    let mut crossing = CrossingLoad::start(folder, &amq.uri(), &failover(&[here]), "killed", Sent::Heaps);
     for _ in 0..CUTS {
-        crossing.wait_come(300);
+        crossing.wait_come_from_now(10);
         broker.0.kill();
         broker.assert_sound();
         broker = here.serve();
     }
-    tell(&format!("{CUTS} cuts: {}", crossing.finish()));
+    crossing.wait_come_from_now(1000);
+    let figures = crossing.finish();
+    tell(&format!("{CUTS} cuts: {figures}"));
+    assert!(came_twice(&figures) <= CUTS * UNDER_WAY, "more came twice than was under way: {figures}");
     broker
 }
 

@@ -5,147 +5,16 @@
 
 mod support;
 
-use std::fs;
 use std::path::Path;
 
-use support::broker::{Broker, Instance, failover};
-use support::crossing_load::{CrossingLoad, Sent, came_twice};
+use support::broker::{Instance, failover};
+use support::crossing_load::{CrossingLoad, Sent, UNDER_WAY, came_twice};
+use support::pairs::{PACE, Pair, Place, Shared, one, pure, wait_bridge};
 use support::process::Process;
 use support::{directory, java, tell};
 
 /// How often masters are killed.
 const CUTS: usize = 3;
-/// Of so many messages at most nobody knows at a cut whether they have crossed: a bridge's prefetch, and one that a consumer has not acknowledged.
-const UNDER_WAY: usize = 1001;
-/// Behind a list of brokers: a bridge that loses no time.
-const PACE: &str = "initialReconnectDelay=100&maxReconnectDelay=500&minConnectTime=100";
-
-fn one(there: &Instance) -> String {
-    format!("static:({})?{PACE}", there.uri())
-}
-
-/// What two brokers have in common.
-#[derive(Clone, Copy)]
-enum Shared {
-    Directory,
-    Database,
-    Nothing,
-}
-
-/// Where a pair is, and what each of it has.
-struct Place {
-    shared: Shared,
-    members: [Instance; 2],
-}
-
-impl Place {
-    fn new(folder: &Path, name: &str, shared: Shared) -> Self {
-        let names = [format!("{name}-1"), format!("{name}-2")];
-        let store = match shared {
-            Shared::Directory => folder.join(name).display().to_string(),
-            Shared::Database => format!("sqlite:{}", folder.join(format!("{name}.db")).display()),
-            Shared::Nothing => return Self { shared, members: pure(folder, &names, "") },
-        };
-        Self { shared, members: names.map(|name| Instance::new(&name, Path::new(&store))) }
-    }
-
-    /// A bridge to whichever of them serves.
-    fn connector(&self) -> String {
-        let [one, two] = &self.members;
-        format!("masterslave:({},{})?{PACE}", one.uri(), two.uri())
-    }
-
-    /// For clients.
-    fn url(&self) -> String {
-        failover(&[&self.members[0], &self.members[1]])
-    }
-}
-
-/// Master and slave with nothing shared. `more` is said to both.
-fn pure(folder: &Path, names: &[String; 2], more: &str) -> [Instance; 2] {
-    let configured = |name: &str, more: &str| {
-        let store = folder.join(name);
-        let file = folder.join(format!("{name}.toml"));
-        let text = format!("{more}\n[store]\naddress = \"{}\"\n", store.display());
-        fs::write(&file, text).expect("written");
-        Instance::configured(name, &file)
-    };
-    let master = configured(&names[0], more);
-    let of = format!("{more}\nmasterConnectorURI = \"{}\"", master.uri());
-    let slave = configured(&names[1], &of);
-    [master, slave]
-}
-
-/// A pair that runs, each with the same network connector.
-struct Pair {
-    place: Place,
-    connector: String,
-    /// Which of them serves.
-    master: usize,
-    brokers: [Broker; 2],
-    /// Where the slave began to follow.
-    followed: usize,
-}
-
-impl Pair {
-    fn start(place: Place, connector: String) -> Self {
-        let start = |member: &Instance| member.start_with(&[("KAHAWAI_NETWORK_CONNECTORS", &connector)]);
-        let master = start(&place.members[0]);
-        master.wait_ready(0);
-        let slave = start(&place.members[1]);
-        let mut pair = Self { connector, master: 0, brokers: [master, slave], followed: 0, place };
-        pair.wait_followed();
-        pair
-    }
-
-    fn wait_followed(&mut self) {
-        let slave = &self.brokers[1 - self.master];
-        self.followed = match self.place.shared {
-            Shared::Nothing => {
-                slave.0.wait_since(0, "in sync with", |line| line.contains("in sync with").then_some(())).1
-            }
-            _ => {
-                slave.wait_slave_of(0, self.place.members[self.master].name());
-                slave.0.here()
-            }
-        };
-    }
-
-    /// Kills the master; the slave serves when this returns, and the killed one is its slave.
-    fn kill_master(&mut self) {
-        let killed = self.master;
-        self.brokers[killed].0.kill();
-        self.brokers[killed].assert_sound();
-        self.master = 1 - killed;
-        self.brokers[self.master].wait_ready(self.followed);
-        self.brokers[killed] =
-            self.place.members[killed].start_with(&[("KAHAWAI_NETWORK_CONNECTORS", &self.connector)]);
-        self.wait_followed();
-    }
-
-    /// Waits until the master bridges to this one.
-    fn wait_bridge(&self, there: &Instance) {
-        wait_bridge(&self.brokers[self.master], 0, there);
-    }
-
-    fn serving(&self) -> &Instance {
-        &self.place.members[self.master]
-    }
-
-    fn stop(self) {
-        let [one, two] = self.brokers;
-        let (master, slave) = if self.master == 0 { (one, two) } else { (two, one) };
-        slave.stop();
-        master.stop();
-    }
-}
-
-/// Waits until a bridge stands to this one, and gives the place after.
-fn wait_bridge(broker: &Broker, from: usize, there: &Instance) -> usize {
-    let stands = format!(" at {} stands", there.uri());
-    broker.0.wait_since(from, &stands, |line| line.contains(&stands).then_some(())).1
-}
-
 fn judge(what: &str, cuts: usize, crossing: CrossingLoad) {
     let figures = crossing.finish();
     tell(&format!("{what}, {cuts} kills: {figures}"));
@@ -298,8 +167,7 @@ fn a_real_activemq_with_masterslave_follows_a_pair() {
 fn a_master_that_waits_for_its_slave_is_bridged_to_once_it_serves() {
     let folder = directory();
     let hub = Instance::new("hub", &folder.path().join("hub"));
-    let names = ["pair-1", "pair-2"].map(str::to_owned);
-    let members = pure(folder.path(), &names, "waitForSlave = true");
+    let members = pure(folder.path(), "pair", "waitForSlave = true", "");
     let place = Place { shared: Shared::Nothing, members };
     let middle = hub.start_with(&[("KAHAWAI_NETWORK_CONNECTORS", &place.connector())]);
     middle.wait_ready(0);

@@ -2,9 +2,10 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::java;
-use super::process::{Process, until};
+use super::process::Process;
+use super::{PATIENCE, java};
 
 /// So many messages are a line of progress.
 const STEP: usize = 10;
@@ -34,25 +35,56 @@ pub struct CrossingLoad {
 impl CrossingLoad {
     /// Sends here and takes there.
     pub fn start(folder: &Path, here: &str, there: &str, queue: &str, sends: Sent) -> Self {
-        let path = |name: &str| ledger(folder, queue, name);
-        let (sent, received) = (path("sent"), path("received"));
+        Self::begin(folder, here, there, (queue, &["--queue", queue]), sends, || {})
+    }
+
+    /// Publishes here, once `is_wanted` has returned: for a durable subscription there.
+    pub fn start_durable(
+        folder: &Path,
+        here: &str,
+        there: &str,
+        topic: &str,
+        sends: Sent,
+        is_wanted: impl FnOnce(),
+    ) -> Self {
+        Self::begin(folder, here, there, (topic, &["--topic", topic]), sends, is_wanted)
+    }
+
+    fn begin(
+        folder: &Path,
+        here: &str,
+        there: &str,
+        (name, destination): (&str, &[&str]),
+        sends: Sent,
+        is_wanted: impl FnOnce(),
+    ) -> Self {
+        let (sent, received) = (ledger(folder, name, "sent"), ledger(folder, name, "received"));
         let (producers, messages, more) = match sends {
             Sent::Each { producers, messages } => (producers, messages, &[][..]),
             Sent::Ever => (1, 0, &[][..]),
             Sent::Heaps => (1, 0, &["--per-commit", "1000", "--pause", "200"][..]),
         };
         let (expected, step) = ((producers * messages).to_string(), STEP.to_string());
-        let consume = ["--queue", queue, "--ledger", &received, "--mode", "auto", "--seconds", "600"];
+        let seconds = (600 * super::scale()).to_string();
+        let consume = ["--ledger", &received, "--mode", "auto", "--seconds", &seconds, "--client-id", name];
         let progress = ["--progress", &step, "--expect", &expected];
-        let consume = java::start("Consume", &[&[there], &consume[..], &progress].concat());
+        let consume = java::start("Consume", &[&[there], destination, &consume, &progress].concat());
         consume.wait_line(0, "READY");
+        is_wanted();
         let (producers, messages) = (producers.to_string(), messages.to_string());
-        let produce = ["--queue", queue, "--ledger", &sent, "--producers", &producers];
-        let until = ["--messages", &messages, "--seconds", "600"];
-        let produce = java::start("Produce", &[&[here], &produce[..], &until, more].concat());
+        // Whose a dead letter is must be seen in it.
+        let prefix = format!("{name}.");
+        let produce = ["--ledger", &sent, "--producers", &producers, "--prefix", &prefix];
+        let until = ["--messages", &messages, "--seconds", &seconds];
+        let produce = java::start("Produce", &[&[here], destination, &produce, &until, more].concat());
         let is_endless = messages == "0";
-        let (queue, folder, there) = (queue.to_owned(), folder.to_owned(), there.to_owned());
+        let (queue, folder, there) = (name.to_owned(), folder.to_owned(), there.to_owned());
         Self { queue, folder, there, is_endless, produce, consume, seen: 0 }
+    }
+
+    /// Its queue, or topic.
+    pub fn name(&self) -> &str {
+        &self.queue
     }
 
     /// Waits until so many more have come.
@@ -66,6 +98,11 @@ impl CrossingLoad {
     pub fn wait_come_from_now(&mut self, messages: usize) {
         self.seen = self.consume.here();
         self.wait_come(messages);
+    }
+
+    /// Sends no more, where it would for ever: for loads that are to end together.
+    pub fn stop_sending(&mut self) {
+        self.produce.tell("stop");
     }
 
     /// Waits until all have come, and gives the verdict's figures.
@@ -84,12 +121,12 @@ impl CrossingLoad {
         let path = |name: &str| ledger(&self.folder, &self.queue, name);
         let (sent, received, dead) = (path("sent"), path("received"), path("dead"));
         if self.is_endless {
-            self.produce.tell("stop");
+            self.stop_sending();
         }
         assert!(self.produce.wait_end().success(), "{}", self.produce.tail());
         if self.is_endless {
             let sent = &facts(&sent, "ACKED ") | &facts(&sent, "COMMITTED ");
-            until("all have come", || sent.is_subset(&facts(&received, "RECEIVED ")));
+            wait_all(&self.queue, &sent, &received);
             self.consume.tell("stop");
         }
         let status = self.consume.wait_end();
@@ -97,13 +134,44 @@ impl CrossingLoad {
         // The client itself buries what it takes for a duplicate after a failover.
         let bury = ["--queue", "ActiveMQ.DLQ", "--ledger", &dead, "--mode", "auto", "--idle", "1"];
         java::run("Consume", &[&[&*self.there], &bury[..]].concat());
-        let verify = ["--sent", &sent, "--received", &received, "--mode", "auto", "--dead", &dead];
+        let buried = buried(&self.folder);
+        let verify = ["--sent", &sent, "--received", &received, "--mode", "auto", "--dead", &buried];
         let verdict = java::run("Verify", &[&verify[..], order].concat());
         let figures = verdict.iter().find(|line| line.starts_with("sent=")).expect("figures");
         assert!(figures.contains(" lost=0 ") && !figures.contains(" sure=0 "), "{figures}");
         figures.clone()
     }
 }
+
+/// Waits until all of these have been received, for as long as any are.
+fn wait_all(queue: &str, sent: &HashSet<String>, received: &str) {
+    let (mut most, mut deadline) = (0, Instant::now() + PATIENCE);
+    loop {
+        let came = facts(received, "RECEIVED ");
+        let left = sent.difference(&came).count();
+        if left == 0 {
+            return;
+        }
+        if came.len() > most {
+            (most, deadline) = (came.len(), Instant::now() + PATIENCE);
+        }
+        assert!(Instant::now() < deadline, "of {} that were sent to {queue} {left} never came", sent.len());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The ledgers of dead letters in a folder: whoever looked first took those of all loads.
+fn buried(folder: &Path) -> String {
+    let entries = std::fs::read_dir(folder).expect("the folder").map(|entry| entry.expect("an entry").path());
+    let dead = entries.filter(|path| path.extension().is_some_and(|extension| extension == "dead"));
+    dead.map(|path| path.display().to_string()).collect::<Vec<_>>().join(",")
+}
+
+/// So many a bridge, or a client, has in its hand at most: its prefetch.
+pub const PREFETCH: usize = 1000;
+/// At a cut nobody knows of so many messages at most whether they have crossed a bridge, or were taken by a client, who waits for no answer to its
+/// acknowledgements.
+pub const UNDER_WAY: usize = 2 * PREFETCH;
 
 /// How many came twice, by a verdict's figures: those that a client took, and those that it buried since it had taken them before.
 pub fn came_twice(figures: &str) -> usize {

@@ -12,6 +12,7 @@
 //! | [`load`] | producers and consumers with ledgers, and the verdict over them |
 //! | [`raw`] | a bare OpenWire connection |
 //! | [`store`] | a look at a store nobody serves |
+//! | [`pairs`] | pairs of master and slave, as members of a network |
 //! | [`netns`] | hosts of a test's own, with links that can be cut |
 //! | [`mount`] | a small file system of one's own |
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
@@ -25,6 +26,7 @@ pub mod load;
 pub mod mariadb;
 pub mod mount;
 pub mod netns;
+pub mod pairs;
 pub mod port;
 pub mod postgres;
 pub mod process;
