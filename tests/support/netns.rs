@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::AsFd as _;
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,6 +12,9 @@ use rustix::thread::LinkNameSpaceType;
 thread_local! {
     static WITHIN: RefCell<Option<String>> = const { RefCell::new(None) };
 }
+
+/// The names of the first two hosts where processes are [`Hosts::named`].
+pub const NAMES: [&str; 2] = ["one", "two"];
 
 /// Does something whose processes are started on a host.
 pub fn within<T>(host: &str, act: impl FnOnce() -> T) -> T {
@@ -37,14 +41,23 @@ pub fn inside<T: Send>(host: &str, act: impl FnOnce() -> T + Send) -> T {
 pub fn here(command: &Command) -> Option<Command> {
     let host = WITHIN.with_borrow(Clone::clone)?;
     let mut there = Command::new("ip");
-    there.args(["netns", "exec", &host]).arg(command.get_program()).args(command.get_args());
+    there.args(["netns", "exec", &host]);
+    Some(carried(there, command))
+}
+
+/// A command that begins so, and goes on with another in its environment and folder.
+fn carried(mut beginning: Command, command: &Command) -> Command {
+    beginning.arg(command.get_program()).args(command.get_args());
+    if let Some(folder) = command.get_current_dir() {
+        beginning.current_dir(folder);
+    }
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => there.env(name, value),
-            None => there.env_remove(name),
+            Some(value) => beginning.env(name, value),
+            None => beginning.env_remove(name),
         };
     }
-    Some(there)
+    beginning
 }
 
 /// Three hosts, each with a link to each other.
@@ -113,6 +126,19 @@ impl Hosts {
 
     pub fn name(&self, host: usize) -> &str {
         &self.names[host]
+    }
+
+    /// The command on a host that is called by its name of [`NAMES`] and knows both, as `kahawai` is started on hosts that nobody has given addresses to
+    /// in a file. `folder` gets a file of names. It becomes the process itself.
+    pub fn named(&self, host: usize, folder: &Path, command: &Command) -> Command {
+        let known = [0, 1].map(|host| format!("{} {}\n", Self::address(host, 1 - host), NAMES[host]));
+        let names = folder.join(format!("{}.names", NAMES[host]));
+        std::fs::write(&names, format!("127.0.0.1 localhost\n{}", known.concat())).expect("written");
+        // What a namespace is entered by makes one of mounts too: nobody else sees this one.
+        let script = "hostname \"$0\"; mount --bind \"$1\" /etc/hosts; shift; exec \"$@\"";
+        let mut named = Command::new("unshare");
+        named.args(["--uts", "sh", "-ec", script, NAMES[host]]).arg(names);
+        carried(named, command)
     }
 
     /// A host's address as seen from another.
