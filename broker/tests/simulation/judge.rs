@@ -63,8 +63,10 @@ pub(crate) fn nothing_waits(play: &mut Play) -> u64 {
                 let passed = passed(play, message);
                 let wanted: Vec<_> =
                     consumers.iter().filter(|(_, queue)| *queue == waiting.destination).collect();
+                let place = (0..2).map(Place::Queue).find(|place| place.name() == waiting.destination);
+                let Some(place) = place else { continue };
                 if let Some((there, _)) =
-                    wanted.iter().find(|(there, _)| play.network.reaches(&passed, broker, *there))
+                    wanted.iter().find(|(there, _)| play.network.reaches(place, &passed, broker, *there))
                 {
                     wrong.push(format!(
                         "message {:?} of {} waits at {} (passed {passed:?}) while a consumer waits at {}",
@@ -147,7 +149,7 @@ pub(crate) fn durables_have_all(play: &mut Play) {
             let is_wanted = sent.place == *place
                 && sent.persistent
                 && sent.fate == Fate::Taken
-                && play.network.reaches(&[], from, there);
+                && play.network.reaches(sent.place, &[], from, there);
             let has = sent.got.iter().any(|got| got.consumer == person.id);
             let waits = left.contains(number);
             // In a ring one of a broker's may hide that another is wanted by another way; it is kept.
@@ -166,8 +168,10 @@ pub(crate) fn durables_have_all(play: &mut Play) {
 
 /// What came twice, came after a disturbance. Without faults all came once and in order.
 pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
-    let is_once =
-        play.network.is_tree && play.network.ways.iter().all(|way| way.connector.conduit_subscriptions);
+    let has_durable =
+        play.people.iter().any(|person| matches!(person.role, Role::Consumer { durable: true, .. }));
+    let is_once = (play.network.is_tree || !faulty && !has_durable)
+        && play.network.ways.iter().all(|way| way.connector.conduit_subscriptions);
     let page = play.book.page();
     let mut wrong = Vec::new();
     for (number, sent) in &page.sent {
@@ -188,8 +192,11 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
     }
     if !faulty {
         let is_far = |ttl: i32| usize::try_from(ttl).is_ok_and(|ttl| ttl >= play.network.count) || ttl < 0;
-        let goes_all_the_way =
-            play.network.is_tree && play.network.ways.iter().all(|way| is_far(way.connector.message_ttl));
+        let goes_all_the_way = play.network.is_tree
+            && play.network.ways.iter().all(|way| {
+                let is_drawn = !way.connector.statically_included_destinations.is_empty();
+                is_far(way.connector.message_ttl) && !is_drawn
+            });
         let consumers = |place: Place| {
             play.people.iter().filter(move |person| {
                 matches!(&person.role, Role::Consumer { place: found, durable: false, .. } if *found == place)
@@ -208,14 +215,16 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
         for (number, sent) in &page.sent {
             let from = broker_of(play, &sent.from);
             let reach: Vec<_> = consumers(sent.place)
-                .filter(|person| play.network.reaches(&[], from, broker_of(play, &person.broker)))
+                .filter(|person| play.network.reaches(sent.place, &[], from, broker_of(play, &person.broker)))
                 .collect();
             let all_reach = reach.len() == consumers(sent.place).count();
             let missed = match sent.place {
                 // Where demand reaches further than messages they are stuck on their way.
                 Place::Queue(_) => goes_all_the_way && !reach.is_empty() && all_reach && sent.got.is_empty(),
+                // In a ring one subscription that stands for several hides the ways of all but the first.
                 Place::Topic(_) => {
-                    reach.iter().any(|person| sent.got.iter().all(|got| got.consumer != person.id))
+                    (play.network.is_tree || !has_durable)
+                        && reach.iter().any(|person| sent.got.iter().all(|got| got.consumer != person.id))
                 }
             };
             if missed {
@@ -248,13 +257,18 @@ pub(crate) fn nothing_is_wanted(play: &mut Play) -> u64 {
     let may_loop = !play.network.is_tree
         && (play.people.iter().any(|person| joins(person))
             || play.network.ways.iter().any(|way| way.connector.conduit_network_queue_subscriptions));
+    let has_fixed =
+        play.network.ways.iter().any(|way| !way.connector.statically_included_destinations.is_empty());
     let mut loops = 0;
     let mut wrong = Vec::new();
     for broker in 0..play.network.count {
         let name = name(broker);
         let all = play.world.node::<Process>(&name).map(Process::subscriptions).unwrap_or_default();
-        for (origin, count) in all.into_iter().filter(|(_, count)| *count > 0) {
-            wrong.push(format!("the bridge {origin} at {name} has {count} subscriptions that nobody wants"));
+        // What is included statically somewhere is wanted there for ever.
+        for (connector, count) in all.into_iter().filter(|(_, count)| *count > 0 && !has_fixed) {
+            wrong.push(format!(
+                "the bridge of {connector} at {name} has {count} subscriptions that nobody wants"
+            ));
             loops += count;
         }
         for waiting in play.disks[broker].waiting() {

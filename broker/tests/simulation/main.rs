@@ -74,12 +74,12 @@ fn every_law_is_kept(faulty: bool, seeds: u64) {
 
 #[test]
 fn seeds_without_faults_all_comes_once_and_in_order() {
-    every_law_is_kept(false, seeds(40));
+    every_law_is_kept(false, seeds(15));
 }
 
 #[test]
 fn seeds_whatever_goes_wrong_every_law_is_kept() {
-    every_law_is_kept(true, seeds(150));
+    every_law_is_kept(true, seeds(80));
 }
 
 #[test]

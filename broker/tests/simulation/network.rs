@@ -8,6 +8,8 @@ use kahawai_broker::bridge::{NetworkConnector, RetryOptions};
 use kahawai_broker::core::address::Address;
 use kahawai_simulation::random::Random;
 
+use super::book::Place;
+
 /// One way of a bridge.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
@@ -29,6 +31,15 @@ pub(crate) struct Network {
 
 pub(crate) fn name(broker: usize) -> String {
     ["a", "b", "c", "d", "e"][broker].to_owned()
+}
+
+fn address(place: Place) -> Address {
+    if place.is_queue() { Address::queue(place.name()) } else { Address::topic(place.name()) }
+}
+
+/// Now and then this one.
+fn some(random: &mut Random, times: u64, place: Place) -> Vec<Address> {
+    if random.one_in(times) { vec![address(place)] } else { Vec::new() }
 }
 
 /// A connector that loses no time.
@@ -83,6 +94,7 @@ impl Network {
         let one_way = random.below(4);
         for (number, (one, other)) in pairs.into_iter().enumerate() {
             let (one, other) = if shape != 2 && random.one_in(2) { (other, one) } else { (one, other) };
+            let random_place = random.pick(&[Place::Queue(0), Place::Topic(1)]).expect("some");
             let made = |random: &mut Random, back: bool| NetworkConnector {
                 message_ttl,
                 consumer_ttl,
@@ -93,6 +105,8 @@ impl Network {
                 dynamic_only: random.one_in(4),
                 decrease_network_consumer_priority: random.below(3) > 0,
                 always_sync_send: random.below(4) > 0,
+                statically_included_destinations: some(random, 8, Place::Queue(1)),
+                excluded_destinations: some(random, 8, *random_place),
                 ..connector(format!("n{number}{}", if back { "b" } else { "" }))
             };
             let with_subscriptions = |random: &mut Random, connector: NetworkConnector| {
@@ -128,12 +142,19 @@ impl Network {
 
     /// Whether a message that has passed some brokers and is at another may go to a consumer there, as ActiveMQ has it: each bridge on some way there knows
     /// of the consumer, and lets the message pass.
-    pub(crate) fn reaches(&self, passed: &[usize], at: usize, to: usize) -> bool {
+    pub(crate) fn reaches(&self, place: Place, passed: &[usize], at: usize, to: usize) -> bool {
         let mut way = vec![at];
-        self.goes(passed, &mut way, &mut Vec::new(), to)
+        self.goes(&address(place), passed, &mut way, &mut Vec::new(), to)
     }
 
-    fn goes(&self, passed: &[usize], way: &mut Vec<usize>, ttls: &mut Vec<i32>, to: usize) -> bool {
+    fn goes(
+        &self,
+        address: &Address,
+        passed: &[usize],
+        way: &mut Vec<usize>,
+        ttls: &mut Vec<i32>,
+        to: usize,
+    ) -> bool {
         let at = way[way.len() - 1];
         if at == to {
             // Demand came over the last bridge first: it had passed one broker less each time.
@@ -144,12 +165,16 @@ impl Network {
         for next in self.ways.iter().filter(|next| next.from == at) {
             let hops = passed.len() + way.len() - 1;
             let too_far = usize::try_from(next.connector.message_ttl).is_ok_and(|ttl| hops >= ttl);
-            if too_far || passed.contains(&next.to) || way.contains(&next.to) {
+            if too_far
+                || !next.connector.permits(address)
+                || passed.contains(&next.to)
+                || way.contains(&next.to)
+            {
                 continue;
             }
             way.push(next.to);
             ttls.push(next.connector.consumer_ttl);
-            let goes = self.goes(passed, way, ttls, to);
+            let goes = self.goes(address, passed, way, ttls, to);
             way.pop();
             ttls.pop();
             if goes {

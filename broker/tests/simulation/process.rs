@@ -95,13 +95,16 @@ impl Process {
         })
     }
 
-    /// How many subscriptions its bridges have here, each with who began it.
+    /// How many subscriptions its bridges have here, each with the name of its connector.
     pub(crate) fn subscriptions(&self) -> Vec<(String, u64)> {
         let Some(live) = &self.live else { return Vec::new() };
-        let all = live
-            .carried
-            .values()
-            .map(|carried| (format!("{:?}", carried.origin), carried.bridge.figures().subscriptions));
+        let all = live.carried.values().map(|carried| {
+            let connector = match &carried.origin {
+                Begun::Here(number) => self.setup.connectors[*number].1.name.clone(),
+                Begun::There(key) => key.connector.to_string(),
+            };
+            (connector, carried.bridge.figures().subscriptions)
+        });
         all.collect()
     }
 
