@@ -33,7 +33,9 @@ fn class_path() -> &'static str {
 /// Starts a program.
 pub fn start(program: &str, arguments: &[&str]) -> Process {
     let mut command = Command::new("java");
-    command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xmx256m", "-cp", class_path(), program]);
+    // The judge holds every message of a run.
+    let heap = if program == "Verify" { "-Xmx2g" } else { "-Xmx256m" };
+    command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", heap, "-cp", class_path(), program]);
     Process::start(program, command.args(arguments))
 }
 
