@@ -172,6 +172,8 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
         play.people.iter().any(|person| matches!(person.role, Role::Consumer { durable: true, .. }));
     let is_once = (play.network.is_tree || !faulty && !has_durable)
         && play.network.ways.iter().all(|way| way.connector.conduit_subscriptions);
+    // What crosses for somebody else while a durable subscriber is away is kept for it all the same, and crosses again when it is back.
+    let is_once = is_once && !(has_durable && play.network.ways.iter().any(|way| way.connector.dynamic_only));
     let page = play.book.page();
     let mut wrong = Vec::new();
     for (number, sent) in &page.sent {
