@@ -630,6 +630,8 @@ impl Live {
         if std::mem::replace(&mut self.is_stopping, true) {
             return;
         }
+        // Its clients go one by one: what one had, the next may be given.
+        self.setup.book.disturbed();
         context.stop_listening(PORT);
         context.set_timer(STOPPED, STOP_GRACE);
         for number in 0..self.tries.len() {
