@@ -183,9 +183,9 @@ fn nothing_is_lost_whoever_of_two_pairs_and_an_activemq_is_killed() {
     // With each, how many bridges it crosses.
     let mut loads = [
         (1, prices),
-        (1, CrossingLoad::start(folder, &left, &right, "out", Sent::Heaps)),
-        (2, CrossingLoad::start(folder, &left, &amq, "AMQ.far", Sent::Heaps)),
-        (1, CrossingLoad::start(folder, &amq, &left, "home", Sent::Heaps)),
+        (1, CrossingLoad::start(folder, &left, &right, "out", Sent::SparseHeaps)),
+        (2, CrossingLoad::start(folder, &left, &amq, "AMQ.far", Sent::SparseHeaps)),
+        (1, CrossingLoad::start(folder, &amq, &left, "home", Sent::SparseHeaps)),
         (1, CrossingLoad::start(folder, &right, &left, "back", Sent::Ever)),
     ];
     let mut kills = 0;
