@@ -96,7 +96,7 @@ impl Bridge {
         if self.overlaps.is_empty() {
             return false;
         }
-        let key = (id.and_then(|id| id.producer_id.clone()), id.map_or(0, |id| id.producer_sequence_id));
+        let Some(key) = id.map(ToString::to_string) else { return false };
         let of = |overlap: &&mut Overlap| overlap.durable == number || overlap.others.contains(&number);
         let Some(overlap) = self.overlaps.iter_mut().find(of) else { return false };
         if overlap.crossed.remove(&key) {

@@ -53,8 +53,7 @@ impl Bridge {
             }
             return;
         }
-        let crossing = self.crossing(&message, Some(to));
-        drop(message);
+        let crossing = self.crossing(Arc::unwrap_or_clone(message), Some(to));
         if let Some(reply_to) = &crossing.reply_to {
             self.introduce_temporary(reply_to);
         }
@@ -71,16 +70,15 @@ impl Bridge {
     }
 
     /// A message as it crosses: what it is, and where it has been.
-    pub(super) fn crossing(&self, message: &Message, to: Option<Arc<Destination>>) -> Message {
+    pub(super) fn crossing(&self, mut message: Message, to: Option<Arc<Destination>>) -> Message {
         let mut path: Vec<_> = message.broker_path.as_deref().unwrap_or_default().to_vec();
         path.push(Arc::clone(&self.own_id));
-        let mut crossing = message.clone();
-        crossing.broker_path = Some(path.into());
-        crossing.producer_id = Some(Arc::clone(&self.producer));
-        crossing.destination = to;
-        let transaction = crossing.transaction_id.take();
-        crossing.original_transaction_id = crossing.original_transaction_id.or(transaction);
-        crossing
+        message.broker_path = Some(path.into());
+        message.producer_id = Some(Arc::clone(&self.producer));
+        message.destination = to;
+        let transaction = message.transaction_id.take();
+        message.original_transaction_id = message.original_transaction_id.or(transaction);
+        message
     }
 
     /// Whether a message has not been over there yet, nor come too far.

@@ -116,7 +116,7 @@ impl Bridge {
             return;
         }
         let to = dispatch.destination.or_else(|| message.destination.clone());
-        self.say(Side::Remote, self.crossing(&message, to).into());
+        self.say(Side::Remote, self.crossing(Arc::unwrap_or_clone(message), to).into());
     }
 
     /// Whether an advisory means something to the broker there.
@@ -158,12 +158,12 @@ impl Bridge {
             return;
         }
         let (asked, wants_answer) = (message.command_id, message.response_required);
-        let to = message.destination.as_deref().map(address);
         let excluded = &self.connector.excluded_destinations;
-        let is_excluded = |to: &crate::core::address::Address| {
-            !to.kind.is_queue() && excluded.iter().any(|one| super::pattern::contains(one, to))
+        let is_excluded = |to: &Destination| {
+            let to = address(to);
+            !to.kind.is_queue() && excluded.iter().any(|one| super::pattern::contains(one, &to))
         };
-        if to.as_ref().is_some_and(is_excluded) {
+        if !excluded.is_empty() && message.destination.as_deref().is_some_and(is_excluded) {
             // Its pattern was consumed here; this of it is not wanted.
             if wants_answer {
                 self.answer(asked, Ok(()));

@@ -126,8 +126,8 @@ pub struct Kept {
 pub(super) struct Overlap {
     pub(super) durable: i64,
     pub(super) others: Vec<i64>,
-    /// What crossed of either: the producer's name, and its number there.
-    pub(super) crossed: HashSet<(Option<Arc<ProducerId>>, i64)>,
+    /// What crossed of either, by their ids, which need not be of a producer.
+    pub(super) crossed: HashSet<String>,
 }
 
 /// See the module.

@@ -32,7 +32,9 @@ impl Bridge {
             for over in self.demand.goes(&id) {
                 self.close_here(over);
             }
-            self.suppress(address, &id, info);
+            self.suppress(address, &id, Arc::clone(&info));
+            // What it consumes besides is served on.
+            self.comes(&info);
         }
         let waiting = self.rivals.suppressed.iter();
         let free: Vec<_> = waiting

@@ -159,7 +159,7 @@ impl Bridge {
                 ..Message::default()
             };
             let to = advisory.destination.clone();
-            self.say(Side::Remote, self.crossing(&advisory, to).into());
+            self.say(Side::Remote, self.crossing(advisory, to).into());
             return;
         }
         self.ask(Side::Remote, info.into());
