@@ -10,6 +10,9 @@
 //!
 //! Start with [`shell::broker::Broker`]; the way of a message through the files is told in `README.md`.
 
+// Here a task is there for each of many connections, and carries the room of every future that it may come to await.
+#![warn(clippy::large_futures)]
+
 pub mod bridge;
 pub mod core;
 pub mod discovery;

@@ -267,7 +267,8 @@ async fn accept(
             let _counted = counted;
             let left = connection::serve(Arc::clone(&hub), Stream::Socket(stream), Peer::Socket(peer)).await;
             if let Some(duplex) = left {
-                bridges::respond::respond(hub, duplex).await;
+                // Boxed: a bridge takes many KiB, and every connection would carry the room for one.
+                Box::pin(bridges::respond::respond(hub, duplex)).await;
             }
         });
     }

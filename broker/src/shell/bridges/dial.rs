@@ -46,7 +46,9 @@ pub(super) async fn attempt(
     };
     let (here, inbound, served) = inside.apart();
     let ended = match Wires::dialled(remote, here, inbound, there) {
-        Ok(wires) => drive(bridge, remote, wires, phase, hub.neighbours_changed(), &meter, stands).await,
+        Ok(wires) => {
+            Box::pin(drive(bridge, remote, wires, phase, hub.neighbours_changed(), &meter, stands)).await
+        }
         Err(why) => failed(why),
     };
     served.end().await;

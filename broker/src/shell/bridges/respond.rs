@@ -46,8 +46,17 @@ async fn serve(hub: &Arc<Hub>, duplex: Duplex, arrival: &Arrival) {
         tracing::info!("bridged both ways by {initiator}");
     };
     let meter = reporter.meter();
+    let mut driven = Box::pin(drive(
+        bridge,
+        &initiator,
+        wires,
+        hub.phase(),
+        hub.neighbours_changed(),
+        &meter,
+        &mut stands,
+    ));
     let ended = tokio::select! {
-        ended = drive(bridge, &initiator, wires, hub.phase(), hub.neighbours_changed(), &meter, &mut stands) => ended,
+        ended = &mut driven => ended,
         () = arrival.replaced() => {
             Ended::Failed { why: "it has dialled again".to_owned(), for_good: false }
         }
