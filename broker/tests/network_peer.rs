@@ -140,6 +140,61 @@ async fn what_a_brokers_consumer_stands_for_is_told_in_its_advisory_and_to_whom_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_brokers_consumer_stands_for_may_change_and_nothing_else_of_it() {
+    let setup = start(|_| ()).await;
+    let mut bridge = Peer::connect(&setup).await;
+    let listen = |peer: &Peer| ConsumerInfo {
+        consumer_id: Some(consumer_id(&peer.name, 9)),
+        destination: Some(Arc::new(Destination::topic("ActiveMQ.Advisory.Consumer.>"))),
+        prefetch_size: 100,
+        ..ConsumerInfo::default()
+    };
+    let mut listener = Peer::connect(&setup).await;
+    listener.send_request(listen(&listener).into()).await;
+    let plain = ConsumerInfo {
+        consumer_id: Some(consumer_id(&bridge.name, 1)),
+        destination: Some(Arc::new(Destination::queue("q"))),
+        prefetch_size: 1000,
+        ..ConsumerInfo::default()
+    };
+    let network = |path: &[&str]| ConsumerInfo {
+        consumer_id: Some(consumer_id(&bridge.name, 2)),
+        network_subscription: true,
+        broker_path: brokers(path),
+        destination: Some(Arc::new(Destination::topic("t"))),
+        ..plain.clone()
+    };
+    let (far, near) = (network(&["ID:one", "ID:two"]), network(&["ID:two"]));
+    // A client that says again what it has said tells nobody anything, whatever it says now.
+    let other = ConsumerInfo { broker_path: brokers(&["ID:one"]), ..plain.clone() };
+    for info in [&plain, &far, &far, &plain, &other, &near] {
+        assert!(matches!(bridge.ask(info.clone().into()).await, Some(Command::Response(_))));
+    }
+    let (mut late, removed) = (Peer::connect(&setup).await, consumer_id(&bridge.name, 2));
+    late.send_request(listen(&late).into()).await;
+    let expected: [(&mut Peer, &[&ConsumerInfo]); 2] =
+        [(&mut listener, &[&plain, &far, &near]), (&mut late, &[&plain, &near])];
+    let mut listeners = Vec::new();
+    for (listener, all) in expected {
+        for sent in all {
+            let message = dispatched(listener).await.message.unwrap();
+            let Some(DataStructure::Command(Command::ConsumerInfo(told))) = &message.data_structure else {
+                panic!("{message:?}");
+            };
+            assert_eq!((&told.consumer_id, &told.broker_path), (&sent.consumer_id, &sent.broker_path));
+        }
+        listeners.push(listener);
+    }
+    let remove = RemoveInfo { object_id: Some(RemovedId::Consumer(removed)), ..RemoveInfo::default() };
+    assert!(matches!(bridge.ask(remove.into()).await, Some(Command::Response(_))));
+    for listener in listeners {
+        let message = dispatched(listener).await.message.unwrap();
+        assert!(matches!(&message.data_structure, Some(DataStructure::Command(Command::RemoveInfo(_)))));
+    }
+    setup.broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_consumer_that_stands_for_too_many_or_for_a_name_without_end_is_refused() {
     let setup = start(|config| {
         config.limits.network_names_max = 3;
@@ -376,6 +431,72 @@ async fn durable_subscriptions_are_told_to_a_bridge_that_asks_and_only_once_it_w
         assert!(!matches!(command, Command::BrokerSubscriptionInfo(_)));
         command
     } {}
+    setup.broker.stop().await;
+}
+
+/// What a bridge is told of a durable subscription here.
+async fn told_of(setup: &Setup, name: &str) -> ConsumerInfo {
+    let properties = "syncDurableSubs=true\ndynamicallyIncludedDestinations=[topic\\://>]";
+    let info = BrokerInfo { network_properties: Some(properties.into()), ..introduction("ID:far") };
+    let mut peer = bridge(setup, info, "asks_far_outbound").await;
+    loop {
+        if let Command::BrokerSubscriptionInfo(told) = peer.read().await.expect("it is told") {
+            let all = told.subscription_infos.unwrap();
+            return all
+                .iter()
+                .find(|info| info.subscription_name.as_deref() == Some(name))
+                .expect("it is")
+                .clone();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn by_which_way_demand_came_is_kept_with_a_bridges_durable_subscription() {
+    let memory = Memory::default();
+    let setup = start_over(&memory, 1, |_| ()).await;
+    let mut bridge = Peer::connect(&setup).await;
+    let durable = |bridge: &Peer, path: &[&str]| ConsumerInfo {
+        consumer_id: Some(consumer_id(&bridge.name, 1)),
+        destination: Some(Arc::new(Destination::topic("t"))),
+        subscription_name: Some("NC-DS_here_t".into()),
+        network_subscription: true,
+        broker_path: brokers(path),
+        ..ConsumerInfo::default()
+    };
+    let plain = ConsumerInfo {
+        consumer_id: Some(consumer_id(&bridge.name, 2)),
+        subscription_name: Some("plain".into()),
+        network_subscription: false,
+        broker_path: None,
+        ..durable(&bridge, &[])
+    };
+    let (far, near) = (durable(&bridge, &["ID:one", "ID:two"]), durable(&bridge, &["ID:two"]));
+    assert!(matches!(bridge.ask(plain.into()).await, Some(Command::Response(_))));
+    assert!(matches!(bridge.ask(far.clone().into()).await, Some(Command::Response(_))));
+    let told = told_of(&setup, "NC-DS_here_t").await;
+    assert_eq!((told.network_subscription, told.broker_path), (true, far.broker_path));
+    assert!(matches!(bridge.ask(near.clone().into()).await, Some(Command::Response(_))));
+    let closed = RemoveInfo { object_id: near.consumer_id.map(RemovedId::Consumer), ..RemoveInfo::default() };
+    assert!(matches!(bridge.ask(closed.into()).await, Some(Command::Response(_))));
+    setup.broker.stop().await;
+    let setup = start_over(&memory, 2, |_| ()).await;
+    assert_eq!(told_of(&setup, "NC-DS_here_t").await.broker_path, brokers(&["ID:two"]));
+    let told = told_of(&setup, "plain").await;
+    assert_eq!((told.network_subscription, told.broker_path), (false, None));
+    setup.broker.stop().await;
+    // It is told by another way when it comes again.
+    let setup = start_over(&memory, 3, |_| ()).await;
+    let mut again = Peer::negotiated(&setup).await;
+    again.name.clone_from(&bridge.name);
+    again.introduce().await;
+    let mut bridge = again;
+    let other = durable(&bridge, &["ID:three", "ID:two"]);
+    assert!(matches!(bridge.ask(other.clone().into()).await, Some(Command::Response(_))));
+    drop(bridge);
+    setup.broker.stop().await;
+    let setup = start_over(&memory, 4, |_| ()).await;
+    assert_eq!(told_of(&setup, "NC-DS_here_t").await.broker_path, other.broker_path);
     setup.broker.stop().await;
 }
 

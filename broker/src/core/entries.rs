@@ -3,6 +3,7 @@
 //! | table | key | value |
 //! |---|---|---|
 //! | `durables` | length of the client id (4), the client id, the subscription's name | version 1, flags (bit 0: noLocal, bit 1: a selector), length of the qualified address (4), the address, the selector |
+//! | `durables`, of a bridge | as above | version 2, as above up to the address; of how many brokers the path is (4), each one's length (4) and id; the selector |
 //! | `producers` | the producer's id | version 1, its last sequence (8) |
 //! | `outcomes` | the connection's id | version 1, the numbers (8 each) of its last commits |
 //! | `broker` | `id` | version 1, the broker's id |
@@ -19,6 +20,8 @@ use super::state::durable::{Durable, DurableName};
 
 /// The version of every value.
 const VERSION: u8 = 1;
+/// But that of a durable subscription that tells by which way its demand came.
+const VERSION_WITH_PATH: u8 = 2;
 const NO_LOCAL: u8 = 1;
 const SELECTOR: u8 = 2;
 
@@ -100,20 +103,26 @@ pub(crate) fn durable_value(durable: &Durable) -> Bytes {
     if durable.selector.is_some() {
         flags |= SELECTOR;
     }
-    let mut value = vec![VERSION, flags];
-    value.extend_from_slice(&(address.len() as u32).to_be_bytes());
-    value.extend_from_slice(address.as_bytes());
+    let version = if durable.passed.is_some() { VERSION_WITH_PATH } else { VERSION };
+    let mut value = vec![version, flags];
+    put_counted(&mut value, &address);
+    if let Some(passed) = &durable.passed {
+        value.extend_from_slice(&(passed.len() as u32).to_be_bytes());
+        passed.iter().for_each(|id| put_counted(&mut value, id));
+    }
     value.extend_from_slice(durable.selector.as_deref().unwrap_or_default().as_bytes());
     Bytes::from(value)
 }
 
 /// Reads an entry of `durables`.
 pub(crate) fn read_durable(key: &[u8], value: &[u8]) -> Result<(DurableName, Durable), Unreadable> {
-    let content = content(value)?;
+    let has_path = value.first() == Some(&VERSION_WITH_PATH);
+    let content = if has_path { &value[1..] } else { content(value)? };
     let read = || {
         let (client_id, name) = counted(key)?;
         let (flags, rest) = content.split_first()?;
-        let (address, selector) = counted(rest)?;
+        let (address, mut selector) = counted(rest)?;
+        let passed = if has_path { Some(take_path(&mut selector)?) } else { None };
         let has_selector = flags & SELECTOR != 0;
         if !has_selector && !selector.is_empty() {
             return None;
@@ -122,12 +131,31 @@ pub(crate) fn read_durable(key: &[u8], value: &[u8]) -> Result<(DurableName, Dur
             address: Address::parse(&text(address)?, AddressKind::Topic),
             no_local: flags & NO_LOCAL != 0,
             selector: if has_selector { Some(text(selector)?) } else { None },
+            passed,
             parts: Vec::new(),
             consumer: None,
         };
         Some(((text(client_id)?, text(name)?), durable))
     };
     read().ok_or(Unreadable::Malformed)
+}
+
+/// The brokers of a path at the beginning of these bytes, which go on behind it.
+fn take_path(bytes: &mut &[u8]) -> Option<Vec<ByteString>> {
+    let (count, mut rest) = bytes.split_first_chunk::<4>()?;
+    let mut passed = Vec::new();
+    for _ in 0..u32::from_be_bytes(*count) {
+        let (id, behind) = counted(rest)?;
+        passed.push(text(id)?);
+        rest = behind;
+    }
+    *bytes = rest;
+    Some(passed)
+}
+
+fn put_counted(value: &mut Vec<u8>, text: &str) {
+    value.extend_from_slice(&(text.len() as u32).to_be_bytes());
+    value.extend_from_slice(text.as_bytes());
 }
 
 /// As many bytes as a length before them says, and what is behind.
@@ -144,11 +172,12 @@ fn text(bytes: &[u8]) -> Option<ByteString> {
 mod tests {
     use super::*;
 
-    fn durable(selector: Option<&str>) -> Durable {
+    fn durable(selector: Option<&str>, passed: Option<&[&'static str]>) -> Durable {
         Durable {
             address: Address::topic("prices.>"),
             no_local: true,
             selector: selector.map(ByteString::from),
+            passed: passed.map(|all| all.iter().copied().map(ByteString::from_static).collect()),
             parts: Vec::new(),
             consumer: None,
         }
@@ -158,13 +187,13 @@ mod tests {
     fn entries_come_back_as_they_were() {
         let name = ("client".into(), "näme".into());
         for selector in [None, Some(""), Some("price > 7")] {
-            let durable = durable(selector);
-            let (found, read) = read_durable(&durable_key(&name), &durable_value(&durable)).unwrap();
-            assert_eq!(found, name);
-            assert_eq!(
-                (read.address, read.no_local, read.selector),
-                (durable.address, true, durable.selector)
-            );
+            for passed in [None, Some(&[][..]), Some(&["ID:nä-1", ""])] {
+                let durable = durable(selector, passed);
+                let (found, read) = read_durable(&durable_key(&name), &durable_value(&durable)).unwrap();
+                assert_eq!(found, name);
+                assert_eq!((&read.address, read.no_local), (&durable.address, true));
+                assert_eq!((&read.selector, &read.passed), (&durable.selector, &durable.passed));
+            }
         }
         for numbers in [&[7][..], &[], &[i64::MIN, -1, i64::MAX]] {
             assert_eq!(read_numbers(&numbers_value(numbers)).as_deref(), Ok(numbers));
@@ -174,16 +203,24 @@ mod tests {
 
     #[test]
     fn what_is_of_another_version_or_cut_short_is_told() {
-        let (key, value) = (durable_key(&("c".into(), "n".into())), durable_value(&durable(None)));
-        for length in 1..value.len() {
-            assert!(read_durable(&key, &value[..length]).is_err(), "{length}");
+        let (key, value) = (durable_key(&("c".into(), "n".into())), durable_value(&durable(None, None)));
+        let with_path = durable_value(&durable(None, Some(&["ID:one", "ID:two"])));
+        for value in [&value, &with_path] {
+            for length in 1..value.len() {
+                assert!(read_durable(&key, &value[..length]).is_err(), "{length}");
+            }
         }
+        // More brokers are promised than there are, or could be.
+        let mut endless = with_path.to_vec();
+        let count = 6 + durable(None, None).address.to_string().len();
+        endless[count..count + 4].copy_from_slice(&u32::MAX.to_be_bytes());
+        assert_eq!(read_durable(&key, &endless).unwrap_err(), Unreadable::Malformed);
         for length in 0..4 {
             assert!(read_durable(&key[..length], &value).is_err(), "{length}");
         }
         let mut younger = value.to_vec();
-        younger[0] = 2;
-        assert_eq!(read_durable(&key, &younger).unwrap_err(), Unreadable::Version(2));
+        younger[0] = 3;
+        assert_eq!(read_durable(&key, &younger).unwrap_err(), Unreadable::Version(3));
         assert_eq!(read_numbers(&[2]), Err(Unreadable::Version(2)));
         assert_eq!(read_numbers(&[1, 0]), Err(Unreadable::Malformed));
         assert_eq!(read_numbers(&[]), Err(Unreadable::Malformed));

@@ -125,6 +125,7 @@ impl Core {
                 address: address.unwrap_or_else(|| Address::topic("")),
                 no_local: subscription.no_local,
                 selector: subscription.selector.clone(),
+                passed: None,
                 parts: Vec::new(),
                 consumer: None,
             });

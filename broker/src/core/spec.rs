@@ -86,6 +86,13 @@ impl std::fmt::Debug for LeavesOut {
     }
 }
 
+impl ConsumerSpec {
+    /// Of a bridge's consumer: the brokers that the demand has passed that it is for.
+    pub(crate) fn passed(&self) -> Option<Vec<ByteString>> {
+        self.network.as_ref().filter(|network| network.subscription)?.path.clone()
+    }
+}
+
 /// What a broker's consumer tells of those it stands for. It is told again in advisories, and by it loops are found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkDemand {

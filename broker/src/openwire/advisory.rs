@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytestring::ByteString;
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::connection::{ConnectionInfo, DestinationInfo, RemoveInfo};
 use kahawai_openwire::consumer::{ConsumerInfo, RemoveSubscriptionInfo};
@@ -86,9 +87,7 @@ fn command(advisory: &Advisory) -> Command {
             connection_id: connection.as_ref().map(|name| Arc::new(ConnectionId::new(text(name)))),
             destination: Some(destination(address)),
             operation: if *begins { DestinationInfo::ADD } else { DestinationInfo::REMOVE },
-            broker_path: passed
-                .as_ref()
-                .map(|ids| ids.iter().map(|id| Arc::new(BrokerId::new(text(id)))).collect()),
+            broker_path: passed.as_deref().map(path),
             ..DestinationInfo::default()
         }
         .into(),
@@ -98,12 +97,11 @@ fn command(advisory: &Advisory) -> Command {
                 return removed(RemovedId::Consumer(id));
             }
             let network = spec.network.as_deref();
-            let path = network.and_then(|network| network.path.as_ref());
             let consumers = network.and_then(|network| network.consumers.as_ref());
             ConsumerInfo {
                 consumer_id: Some(id),
                 network_subscription: network.is_some_and(|network| network.subscription),
-                broker_path: path.map(|ids| ids.iter().map(|id| Arc::new(BrokerId::new(text(id)))).collect()),
+                broker_path: network.and_then(|network| network.path.as_deref()).map(path),
                 network_consumer_path: consumers
                     .map(|ids| ids.iter().map(|name| Arc::new(consumer_id(name))).collect()),
                 browser: spec.browser,
@@ -139,6 +137,11 @@ fn command(advisory: &Advisory) -> Command {
             .into()
         }
     }
+}
+
+/// The brokers that something has passed.
+pub(super) fn path(ids: &[ByteString]) -> Arc<[Arc<BrokerId>]> {
+    ids.iter().map(|id| Arc::new(BrokerId::new(text(id)))).collect()
 }
 
 fn removed(id: RemovedId) -> Command {

@@ -12,7 +12,7 @@ use kahawai_openwire::ids::{BrokerId, ConsumerId};
 use kahawai_openwire::properties;
 use kahawai_openwire::text::Text;
 
-use super::advisory::consumer_id;
+use super::advisory::{consumer_id, path};
 use super::failure::missing;
 use super::message::passed;
 use super::translate::{destination, string, text};
@@ -119,6 +119,8 @@ pub(super) fn subscriptions(core: &Core, peer: &Peer, own_id: &Text) -> BrokerSu
             |consumer| consumer_id(&consumer.name),
         );
         ConsumerInfo {
+            network_subscription: durable.passed.is_some(),
+            broker_path: durable.passed.as_deref().map(path),
             consumer_id: Some(Arc::new(id)),
             destination: Some(destination(&durable.address)),
             selector: durable.selector.as_ref().map(text),

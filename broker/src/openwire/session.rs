@@ -313,8 +313,8 @@ impl Session {
         let id = info.consumer_id.clone().ok_or_else(|| missing("ConsumerInfo", "consumer id"))?;
         let destination = info.destination.as_ref().ok_or_else(|| missing("ConsumerInfo", "destination"))?;
         self.check_session("consumer", id.session_id)?;
-        if self.consumers.get(&*id).is_some_and(|key| core.has_consumer(*key)) {
-            core.answer(self.key, request, Ok(()));
+        if let Some(key) = self.consumers.get(&*id).filter(|key| core.has_consumer(**key)) {
+            core.change_demand(self.key, *key, demand(info), request);
             return Ok(());
         }
         let key = core.new_consumer_key();

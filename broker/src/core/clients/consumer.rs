@@ -9,7 +9,7 @@ use crate::core::dispatch::window::Waiting;
 use crate::core::effects::{Delivery, Event};
 use crate::core::failure::{Failure, FailureKind};
 use crate::core::keys::{ConnectionKey, ConsumerKey, RequestId};
-use crate::core::spec::{ConsumerSpec, LastDelivered};
+use crate::core::spec::{ConsumerSpec, LastDelivered, NetworkDemand};
 use crate::core::state::Core;
 use crate::core::state::backlog::Backlog;
 use crate::core::state::consumer::{Browser, Consumer, Slow};
@@ -44,7 +44,7 @@ impl Core {
         request: Option<RequestId>,
     ) -> Result<(), Failure> {
         self.check_name("consumer id", &spec.name)?;
-        self.check_network(&spec)?;
+        self.check_network(spec.network.as_deref())?;
         let filter = {
             let limit = self.limits.consumers_per_connection_max;
             let connection = self.connection_mut(connection)?;
@@ -92,9 +92,44 @@ impl Core {
         Ok(())
     }
 
+    /// A bridge's consumer that is there says anew for whom it stands: whoever listens for consumers hears of it again. Nothing else of it changes.
+    pub fn change_demand(
+        &mut self,
+        connection: ConnectionKey,
+        key: ConsumerKey,
+        network: Option<Arc<NetworkDemand>>,
+        request: Option<RequestId>,
+    ) {
+        let result = self.try_change_demand(key, network);
+        self.answer(connection, request, result);
+    }
+
+    fn try_change_demand(
+        &mut self,
+        key: ConsumerKey,
+        network: Option<Arc<NetworkDemand>>,
+    ) -> Result<(), Failure> {
+        self.check_network(network.as_deref())?;
+        let is_bridge = |network: &Option<Arc<NetworkDemand>>| {
+            network.as_ref().is_some_and(|network| network.subscription)
+        };
+        let Some(consumer) = self.consumers.get_mut(&key) else { return Ok(()) };
+        // Clients say again what they have said, after a fail-over.
+        let is_news = is_bridge(&consumer.spec.network) && consumer.spec.network != network;
+        if is_news && is_bridge(&network) {
+            consumer.spec.network = network;
+            self.durable_moves(key);
+            let Some(consumer) = self.consumers.get(&key) else { return Ok(()) };
+            if !consumer.spec.address.is_advisory() {
+                self.announce_consumer(key, true);
+            }
+        }
+        Ok(())
+    }
+
     /// What a consumer says of those it stands for is kept as long as it lives: it must be little.
-    fn check_network(&self, spec: &ConsumerSpec) -> Result<(), Failure> {
-        let Some(network) = &spec.network else { return Ok(()) };
+    fn check_network(&self, network: Option<&NetworkDemand>) -> Result<(), Failure> {
+        let Some(network) = network else { return Ok(()) };
         let limit = self.limits.network_names_max;
         let named = network.names().count();
         if named > limit {

@@ -63,12 +63,15 @@ impl Core {
         if new {
             self.make_durable(&name, &spec);
         }
+        let passed = spec.passed();
         self.insert_consumer(connection, key, spec, filter);
         let Some(durable) = self.durables.get_mut(&name) else {
             debug_assert!(false, "it is known or was just made");
             return Ok(());
         };
         durable.consumer = Some(key);
+        let has_moved = durable.passed != passed;
+        durable.passed = passed;
         let sources = durable.parts.clone();
         if let Some(consumer) = self.consumers.get_mut(&key) {
             consumer.sources.clone_from(&sources);
@@ -77,14 +80,33 @@ impl Core {
             self.attach_source(key, source);
         }
         if new {
-            let value = self.durables.get(&name).map(durable_value);
-            let put = Operation::Put { table: DURABLES, key: durable_key(&name), value };
-            self.submit(vec![put], Completed::Subscribed { connection, request, consumer: Some(key) });
+            self.put_durable(&name, Completed::Subscribed { connection, request, consumer: Some(key) });
         } else {
+            if has_moved {
+                self.put_durable(&name, Completed::Nothing);
+            }
             self.answer(connection, request, Ok(()));
             self.announce_consumer(key, true);
         }
         Ok(())
+    }
+
+    /// A bridge says anew by which way the demand came that a subscription is for.
+    pub(crate) fn durable_moves(&mut self, consumer: ConsumerKey) {
+        let Some(found) = self.consumers.get(&consumer) else { return };
+        let Some(connection) = self.connections.get(&found.connection) else { return };
+        let Some(subscription) = found.spec.subscription.clone() else { return };
+        let (name, passed) = ((connection.spec.client_id.clone(), subscription), found.spec.passed());
+        if let Some(durable) = self.durables.get_mut(&name) {
+            durable.passed = passed;
+            self.put_durable(&name, Completed::Nothing);
+        }
+    }
+
+    /// Writes what the store has of one.
+    fn put_durable(&mut self, name: &DurableName, then: Completed) {
+        let value = self.durables.get(name).map(durable_value);
+        self.submit(vec![Operation::Put { table: DURABLES, key: durable_key(name), value }], then);
     }
 
     /// The durable subscriptions, each with its consumer if it has one.
@@ -103,6 +125,7 @@ impl Core {
             address: address.clone(),
             no_local: spec.no_local,
             selector: spec.selector.clone(),
+            passed: spec.passed(),
             parts: Vec::new(),
             consumer: None,
         };
