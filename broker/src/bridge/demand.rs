@@ -3,11 +3,12 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use kahawai_openwire::destination::Destination;
-use kahawai_openwire::ids::ConsumerId;
+use kahawai_openwire::consumer::ConsumerInfo;
+use kahawai_openwire::ids::{BrokerId, ConsumerId};
 use kahawai_openwire::text::Text;
 
 use super::pattern::contains;
+use super::ways::{Way, Ways};
 use crate::core::address::Address;
 
 /// A consumer here that stands for some over there.
@@ -15,14 +16,18 @@ use crate::core::address::Address;
 pub struct Subscription {
     /// What it consumes.
     pub address: Address,
-    /// The same as OpenWire names it.
-    pub destination: Arc<Destination>,
+    /// What was asked of the broker here.
+    asked: Arc<ConsumerInfo>,
+    /// Whether the broker here has let it begin.
+    has_begun: bool,
     /// The consumers over there. One that is included statically stays without any.
     remotes: HashSet<ConsumerId>,
     reason: Reason,
-    /// Where it is durable: its name, and for whom over there it is kept, whether they are connected or not.
-    durable: Option<Text>,
+    /// Where it is durable: for whom over there it is kept, whether they are connected or not.
     subscribers: HashSet<Subscriber>,
+    /// By which ways all of those came, and its own where it does not go with them.
+    ways: Ways,
+    own: Option<Way>,
     /// Others may join it.
     takes_others: bool,
     /// How many messages of it were forwarded and not answered.
@@ -48,16 +53,14 @@ pub enum Reason {
 pub struct New {
     /// What it consumes.
     pub address: Address,
-    /// The same as OpenWire names it.
-    pub destination: Arc<Destination>,
+    /// What is asked of the broker here. The last broker of its path is the one at the other end.
+    pub asked: Arc<ConsumerInfo>,
     /// The consumer over there, if it goes with one.
     pub remote: Option<ConsumerId>,
     /// Why it is there.
     pub reason: Reason,
     /// Whether others may join it.
     pub takes_others: bool,
-    /// The name of one that is durable.
-    pub durable: Option<Text>,
 }
 
 /// A durable subscription over there: the client id, and the name.
@@ -73,11 +76,30 @@ pub struct Over {
 }
 
 impl Subscription {
-    /// From now on it is known who wants it.
-    fn was_kept_for_some(&mut self) {
-        if self.reason == Reason::Kept {
-            self.reason = Reason::Demand;
+    fn durable(&self) -> Option<&Text> {
+        self.asked.subscription_name.as_ref()
+    }
+
+    /// The way that was told of it.
+    fn told(&self) -> &[Arc<BrokerId>] {
+        let path = self.asked.broker_path.as_deref().unwrap_or_default();
+        path.split_last().map_or(&[], |(_, way)| way)
+    }
+
+    /// From now on it is known who wants it. Gives whether it was not.
+    fn was_kept_for_some(&mut self) -> bool {
+        let was_kept = self.reason == Reason::Kept;
+        if was_kept {
+            self.stays(Reason::Demand, None);
         }
+        was_kept
+    }
+
+    /// Why it is there from now on, and by which way, where it does not go with who wants it.
+    fn stays(&mut self, reason: Reason, own: Option<Way>) {
+        self.reason = reason;
+        self.ways.exchange(self.own.as_ref(), own.as_ref());
+        self.own = own;
     }
 
     /// Whether it takes no more messages.
@@ -99,6 +121,29 @@ pub enum Comes {
     TooMany,
 }
 
+/// Who is known over there: by which way, if by one that reaches here, and which subscriptions are for it.
+#[derive(Debug)]
+struct Known {
+    way: Option<Way>,
+    numbers: Vec<i64>,
+}
+
+impl Known {
+    /// It is told of again. Gives whether by another way.
+    fn moves(&mut self, way: Option<&Way>, subscriptions: &mut HashMap<i64, Subscription>) -> bool {
+        if self.way.as_ref() == way {
+            return false;
+        }
+        for number in &self.numbers {
+            if let Some(one) = subscriptions.get_mut(number) {
+                one.ways.exchange(self.way.as_ref(), way);
+            }
+        }
+        self.way = way.cloned();
+        true
+    }
+}
+
 /// All subscriptions of a bridge, by their numbers.
 #[derive(Debug)]
 pub struct Demand {
@@ -106,8 +151,10 @@ pub struct Demand {
     /// Those that others may join, by what they consume, and those of patterns besides.
     open: HashMap<Address, BTreeSet<i64>>,
     patterns: BTreeSet<i64>,
-    by_remote: HashMap<ConsumerId, Vec<i64>>,
-    by_subscriber: HashMap<Subscriber, Vec<i64>>,
+    by_remote: HashMap<ConsumerId, Known>,
+    by_subscriber: HashMap<Subscriber, Known>,
+    /// Those of which something else may be to be told than was.
+    changed: BTreeSet<i64>,
     next: i64,
     most: usize,
 }
@@ -121,6 +168,7 @@ impl Demand {
             patterns: BTreeSet::new(),
             by_remote: HashMap::new(),
             by_subscriber: HashMap::new(),
+            changed: BTreeSet::new(),
             next: 1,
             most,
         }
@@ -131,10 +179,11 @@ impl Demand {
         self.subscriptions.len()
     }
 
-    /// A consumer over there wants this; it may join others where `may_join`.
-    pub fn comes(&mut self, id: &ConsumerId, address: &Address, may_join: bool) -> Comes {
+    /// A consumer over there, which came by this way, wants this; it may join others where `may_join`.
+    pub fn comes(&mut self, id: &ConsumerId, address: &Address, way: &Way, may_join: bool) -> Comes {
         let is_known = self.by_remote.get(id).is_some_and(|found| {
             found
+                .numbers
                 .iter()
                 .any(|number| self.subscriptions.get(number).is_some_and(|one| one.address == *address))
         });
@@ -144,21 +193,76 @@ impl Demand {
         if !self.by_remote.contains_key(id) && self.by_remote.len() >= self.most {
             return Comes::TooMany;
         }
-        let joined = if may_join { self.covering(address) } else { Vec::new() };
-        for number in &joined {
-            if let Some(one) = self.subscriptions.get_mut(number) {
-                one.remotes.insert(id.clone());
+        let mut joined = if may_join { self.covering(address) } else { Vec::new() };
+        if address.kind.is_queue() {
+            // Of a queue's message only one gets it, which may be over there by the way that it must not go: each way has one of its own.
+            joined.retain(|number| {
+                let one = self.subscriptions.get(number);
+                one.is_some_and(|one| one.reason != Reason::Demand || *one.told() == **way)
+            });
+        }
+        if joined.is_empty() {
+            return Comes::Wanted;
+        }
+        for number in joined {
+            self.join(number, id, way);
+        }
+        Comes::Joined
+    }
+
+    /// One is for this consumer over there too.
+    fn join(&mut self, number: i64, id: &ConsumerId, way: &Way) {
+        let Some(one) = self.subscriptions.get_mut(&number) else { return };
+        let known = self.by_remote.entry(id.clone());
+        let known = known.or_insert_with(|| Known { way: Some(Arc::clone(way)), numbers: Vec::new() });
+        if one.remotes.insert(id.clone()) {
+            known.numbers.push(number);
+            if one.ways.exchange(None, known.way.as_ref()) {
+                self.changed.insert(number);
             }
         }
-        match joined.is_empty() {
-            true => Comes::Wanted,
-            false => {
-                let known = self.by_remote.entry(id.clone()).or_default();
-                known.extend(joined);
-                known.sort_unstable();
-                known.dedup();
-                Comes::Joined
+    }
+
+    /// A consumer over there is told of again, by this way. Gives whether it is known by another one.
+    pub fn moves(&mut self, id: &ConsumerId, way: &Way) -> bool {
+        let Some(known) = self.by_remote.get_mut(id) else { return false };
+        let moves = known.moves(Some(way), &mut self.subscriptions);
+        if moves {
+            self.changed.extend(&known.numbers);
+        }
+        moves
+    }
+
+    /// Whether the broker here may have to be told something anew.
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// The next subscription that the broker here is to be told of anew, as those that it stands for are reached by another way than was said. Each is given
+    /// once.
+    pub fn next_change(&mut self, peer: &Arc<BrokerId>) -> Option<ConsumerInfo> {
+        while let Some(number) = self.changed.pop_first() {
+            let Some(one) = self.subscriptions.get_mut(&number) else { continue };
+            // One that begins is looked at again when it has.
+            if one.is_closing || !one.has_begun {
+                continue;
             }
+            let Some(way) = one.ways.nearest(one.told()).filter(|way| ***way != *one.told()) else {
+                continue;
+            };
+            let path = way.iter().chain([peer]).map(Arc::clone).collect();
+            let asked = ConsumerInfo { broker_path: Some(path), ..ConsumerInfo::clone(&one.asked) };
+            one.asked = Arc::new(asked.clone());
+            return Some(asked);
+        }
+        None
+    }
+
+    /// The broker here has let one begin.
+    pub fn has_begun(&mut self, number: i64) {
+        if let Some(one) = self.subscriptions.get_mut(&number) {
+            one.has_begun = true;
+            self.changed.insert(number);
         }
     }
 
@@ -173,40 +277,77 @@ impl Demand {
         all
     }
 
-    /// A durable subscription over there is for this. Where one here keeps it already, that one keeps it for it too.
-    pub fn subscribes(&mut self, subscriber: &Subscriber, address: &Address) -> Comes {
+    /// A durable subscription over there is for this, and came by this way, or by whichever. Where one here keeps it already, that one keeps it for it too.
+    pub fn subscribes(&mut self, subscriber: &Subscriber, address: &Address, way: Option<&Way>) -> Comes {
         let mut covering = self.covering(address);
-        covering.retain(|number| self.subscriptions.get(number).is_some_and(|one| one.durable.is_some()));
+        covering.retain(|number| self.subscriptions.get(number).is_some_and(|one| one.durable().is_some()));
         let known = self.by_subscriber.get(subscriber);
-        if known.is_some_and(|known| covering.iter().any(|number| known.contains(number))) {
+        if known.is_some_and(|known| covering.iter().any(|number| known.numbers.contains(number))) {
+            if way.is_some() {
+                self.subscriber_moves(subscriber, way);
+            }
             return Comes::Known;
         }
         if known.is_none() && self.by_subscriber.len() >= self.most {
             return Comes::TooMany;
         }
+        let way = way.cloned().unwrap_or_default();
         for number in &covering {
-            self.keep_for(*number, subscriber.clone());
+            self.keep_for(*number, subscriber.clone(), Some(&way));
         }
         if covering.is_empty() { Comes::Wanted } else { Comes::Joined }
     }
 
-    /// One is kept for this subscriber over there.
-    pub fn keep_for(&mut self, number: i64, subscriber: Subscriber) {
-        if let Some(one) = self.subscriptions.get_mut(&number) {
-            debug_assert!(one.durable.is_some(), "only a durable one is kept");
-            one.subscribers.insert(subscriber.clone());
-            self.by_subscriber.entry(subscriber).or_default().push(number);
+    fn subscriber_moves(&mut self, subscriber: &Subscriber, way: Option<&Way>) {
+        if let Some(known) = self.by_subscriber.get_mut(subscriber)
+            && known.moves(way, &mut self.subscriptions)
+        {
+            self.changed.extend(&known.numbers);
+        }
+    }
+
+    /// A durable subscription over there is for this, and is not reached from here. What is kept for it, if it was, is kept until it ends, as that may be all
+    /// there is. And where it is not known for whom one is kept, it may be for one that is too far: it is for none whose way leads through here.
+    pub fn strays(&mut self, subscriber: &Subscriber, address: &Address, is_far: bool) {
+        if self.by_subscriber.contains_key(subscriber) {
+            return self.subscriber_moves(subscriber, None);
+        }
+        let is_kept =
+            |number: &i64| self.subscriptions.get(number).is_some_and(|one| one.reason == Reason::Kept);
+        let kept: Vec<_> = self.covering(address).into_iter().filter(is_kept).collect();
+        if is_far && self.by_subscriber.len() < self.most {
+            for number in kept {
+                self.keep_for(number, subscriber.clone(), None);
+            }
+        }
+    }
+
+    /// One is kept for this subscriber over there, by this way if it reaches here.
+    pub fn keep_for(&mut self, number: i64, subscriber: Subscriber, way: Option<&Way>) {
+        let Some(one) = self.subscriptions.get_mut(&number) else { return };
+        debug_assert!(one.durable().is_some(), "only a durable one is kept");
+        let known = self.by_subscriber.entry(subscriber.clone());
+        let known = known.or_insert_with(|| Known { way: way.cloned(), numbers: Vec::new() });
+        if one.subscribers.insert(subscriber) {
+            known.numbers.push(number);
+            if one.ways.exchange(None, known.way.as_ref()) {
+                self.changed.insert(number);
+            }
         }
     }
 
     /// A durable subscription over there is no more. Gives those here that nobody wants any more and that owe no answer.
     pub fn unsubscribes(&mut self, subscriber: &Subscriber) -> Vec<Over> {
         let mut over = Vec::new();
-        for number in self.by_subscriber.remove(subscriber).unwrap_or_default() {
+        let Some(Known { way, numbers }) = self.by_subscriber.remove(subscriber) else { return over };
+        for number in numbers {
             if let Some(one) = self.subscriptions.get_mut(&number) {
                 one.subscribers.remove(subscriber);
+                let is_last = one.ways.exchange(way.as_ref(), None);
                 // For whom one was kept that was there before the bridge is not known.
-                one.was_kept_for_some();
+                if one.was_kept_for_some() || is_last {
+                    self.changed.insert(number);
+                }
                 over.extend(self.close_if_unwanted(number));
             }
         }
@@ -216,15 +357,15 @@ impl Demand {
     /// The durable subscriptions over there were told in full: those here that are kept for none of them are over. Gives those that owe no answer.
     pub fn all_subscribed(&mut self, is_told: impl Fn(&Address) -> bool) -> Vec<Over> {
         let kept_for_none = |one: &Subscription| {
-            one.durable.is_some() && !one.is_closing && one.subscribers.is_empty() && is_told(&one.address)
+            one.durable().is_some() && !one.is_closing && one.subscribers.is_empty() && is_told(&one.address)
         };
         let found = self.subscriptions.iter().filter(|(_, one)| kept_for_none(one));
         let mut numbers: Vec<i64> = found.map(|(number, _)| *number).collect();
         numbers.sort_unstable();
         let mut over = Vec::new();
         for number in numbers {
-            if let Some(one) = self.subscriptions.get_mut(&number) {
-                one.was_kept_for_some();
+            if self.subscriptions.get_mut(&number).is_some_and(Subscription::was_kept_for_some) {
+                self.changed.insert(number);
             }
             over.extend(self.close_if_unwanted(number));
         }
@@ -234,23 +375,26 @@ impl Demand {
     /// The ones of this that are not durable, which a durable one takes the place of.
     pub fn fleeting(&self, address: &Address) -> Vec<i64> {
         let all = self.open.get(address).into_iter().flatten().copied();
-        all.filter(|number| self.subscriptions.get(number).is_some_and(|one| one.durable.is_none())).collect()
+        all.filter(|number| self.subscriptions.get(number).is_some_and(|one| one.durable().is_none()))
+            .collect()
     }
 
     /// What one was for is another's from now on; it is closed. Gives it where it owes no answer.
     pub fn give_over(&mut self, from: i64, to: i64) -> Option<Over> {
         let one = self.subscriptions.get_mut(&from)?;
         let (remotes, reason) = (std::mem::take(&mut one.remotes), one.reason);
-        if let Some(other) = self.subscriptions.get_mut(&to) {
-            if reason == Reason::Inclusion {
-                other.reason = reason;
-            }
-            other.remotes.extend(remotes.iter().cloned());
+        one.ways = Ways::default();
+        if let Some(other) = self.subscriptions.get_mut(&to)
+            && reason == Reason::Inclusion
+        {
+            other.stays(reason, Some(Way::default()));
+            self.changed.insert(to);
         }
         for remote in remotes {
             if let Some(known) = self.by_remote.get_mut(&remote) {
-                known.retain(|number| *number != from && *number != to);
-                known.push(to);
+                known.numbers.retain(|number| *number != from);
+                let way = known.way.clone().unwrap_or_default();
+                self.join(to, &remote, &way);
             }
         }
         self.close(from, false)
@@ -274,30 +418,36 @@ impl Demand {
 
     /// A subscription begins.
     pub fn begin(&mut self, number: i64, new: New) {
-        let New { address, destination, remote, reason, takes_others, durable } = new;
+        let New { address, asked, remote, reason, takes_others } = new;
         if takes_others {
             if address.is_pattern() {
                 self.patterns.insert(number);
             }
             self.open.entry(address.clone()).or_default().insert(number);
         }
-        if let Some(remote) = &remote {
-            self.by_remote.entry(remote.clone()).or_default().push(number);
-        }
-        let one = Subscription {
+        let mut one = Subscription {
             address,
-            destination,
-            reason,
-            durable,
+            asked,
+            has_begun: false,
+            reason: Reason::Demand,
             subscribers: HashSet::new(),
-            remotes: remote.into_iter().collect(),
+            remotes: HashSet::new(),
+            ways: Ways::default(),
+            own: None,
             takes_others,
             outstanding: 0,
             is_closing: false,
             is_unsubscribed: false,
         };
+        let way = Way::from(one.told());
+        if reason != Reason::Demand {
+            one.stays(reason, Some(Way::clone(&way)));
+        }
         let before = self.subscriptions.insert(number, one);
         debug_assert!(before.is_none(), "each number is given once");
+        if let Some(remote) = remote {
+            self.join(number, &remote, &way);
+        }
     }
 
     /// The subscription of this number.
@@ -324,9 +474,13 @@ impl Demand {
     /// they owe none.
     pub fn goes(&mut self, id: &ConsumerId) -> Vec<Over> {
         let mut over = Vec::new();
-        for number in self.by_remote.remove(id).unwrap_or_default() {
+        let Some(Known { way, numbers }) = self.by_remote.remove(id) else { return over };
+        for number in numbers {
             let Some(one) = self.subscriptions.get_mut(&number) else { continue };
             one.remotes.remove(id);
+            if one.ways.exchange(way.as_ref(), None) {
+                self.changed.insert(number);
+            }
             over.extend(self.close_if_unwanted(number));
         }
         over
@@ -375,20 +529,21 @@ impl Demand {
         let one = self.subscriptions.remove(&number)?;
         for subscriber in one.subscribers {
             if let Some(known) = self.by_subscriber.get_mut(&subscriber) {
-                known.retain(|other| *other != number);
-                if known.is_empty() {
+                known.numbers.retain(|other| *other != number);
+                if known.numbers.is_empty() {
                     self.by_subscriber.remove(&subscriber);
                 }
             }
         }
         for remote in one.remotes {
             if let Some(known) = self.by_remote.get_mut(&remote) {
-                known.retain(|other| *other != number);
-                if known.is_empty() {
+                known.numbers.retain(|other| *other != number);
+                if known.numbers.is_empty() {
                     self.by_remote.remove(&remote);
                 }
             }
         }
-        Some(Over { number, unsubscribe: one.durable.filter(|_| one.is_unsubscribed) })
+        let name = one.asked.subscription_name.clone();
+        Some(Over { number, unsubscribe: name.filter(|_| one.is_unsubscribed) })
     }
 }

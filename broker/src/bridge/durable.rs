@@ -7,13 +7,14 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use kahawai_openwire::consumer::{BrokerSubscriptionInfo, ConsumerInfo, RemoveSubscriptionInfo};
-use kahawai_openwire::ids::{ConnectionId, MessageId};
+use kahawai_openwire::ids::{BrokerId, ConnectionId, MessageId};
 use kahawai_openwire::text::Text;
 
 use super::demand::{Comes, Reason, Subscriber};
 use super::machine::{Bridge, Kept, NAME_BYTES_MAX, Overlap, Side};
 use super::pattern::contains;
 use super::speech;
+use super::ways::Way;
 use crate::core::Core;
 use crate::core::address::Address;
 
@@ -27,6 +28,7 @@ pub fn kept(core: &Core) -> Vec<Kept> {
         client_id: Text::from(&**client_id),
         name: Text::from(&**name),
         address: durable.address.clone(),
+        passed: durable.passed.iter().flatten().map(|id| Text::from(&**id)).collect(),
     });
     kept.collect()
 }
@@ -40,12 +42,17 @@ impl Bridge {
         }
         let Some(peer) = &self.peer else { return };
         let client_id = speech::local_client_id(&self.us, &self.connector, &peer.name, false);
-        for Kept { name, address, .. } in kept.into_iter().filter(|kept| kept.client_id == client_id) {
+        for Kept { name, address, passed, .. } in kept.into_iter().filter(|kept| kept.client_id == client_id)
+        {
             if name == self.durable_name(&address) && self.connector.permits(&address) {
                 let number = self.demand.number();
+                // For whom it was is not known, but where that was.
+                let way = passed.split_last().map_or(&[][..], |(_, way)| way);
+                let way = way.iter().map(|id| Arc::new(BrokerId::new(id.clone())));
                 let info = ConsumerInfo {
                     consumer_id: Some(Arc::new(speech::consumer_id(&self.names[0], number))),
                     network_subscription: true,
+                    broker_path: Some(way.collect()),
                     ..ConsumerInfo::default()
                 };
                 self.subscribe(&address, &info, Reason::Kept, Some(name));
@@ -59,17 +66,19 @@ impl Bridge {
 
     /// A durable subscription over there, whose client has come.
     pub(super) fn subscribes(&mut self, wanted: &Address, info: &ConsumerInfo) {
-        let Some(subscriber) = subscriber(info.client_id.as_ref(), info.subscription_name.as_ref()) else {
-            return;
-        };
-        match self.demand.subscribes(&subscriber, wanted) {
+        let Some(subscriber) = subscriber(info) else { return };
+        // What another broker keeps while its bridge is away is told of without a way.
+        let is_way_known = info.broker_path.is_some() || !subscriber.1.starts_with(PREFIX);
+        let way = info.broker_path.clone().unwrap_or_default();
+        let way = is_way_known.then_some(&way);
+        match self.demand.subscribes(&subscriber, wanted, way) {
             Comes::Known | Comes::Joined => {}
             Comes::TooMany => self.tell_full(),
             Comes::Wanted => {
                 let others = self.demand.fleeting(wanted);
                 let name = self.durable_name(wanted);
                 let Some(number) = self.subscribe(wanted, info, Reason::Demand, Some(name)) else { return };
-                self.demand.keep_for(number, subscriber);
+                self.demand.keep_for(number, subscriber, Some(way.unwrap_or(&Way::default())));
                 if !others.is_empty() {
                     self.overlaps.push(Overlap { durable: number, others, crossed: HashSet::new() });
                 }
@@ -110,11 +119,8 @@ impl Bridge {
     }
 
     /// One over there is no more.
-    pub(super) fn unsubscribes(&mut self, info: &RemoveSubscriptionInfo) {
-        let Some(subscriber) = subscriber(info.client_id.as_ref(), info.subscription_name.as_ref()) else {
-            return;
-        };
-        for over in self.demand.unsubscribes(&subscriber) {
+    pub(super) fn unsubscribes(&mut self, subscriber: &Subscriber) {
+        for over in self.demand.unsubscribes(subscriber) {
             self.close_here(over);
         }
     }
@@ -158,8 +164,17 @@ impl Bridge {
     }
 }
 
-/// A durable subscription's name, where it is one that is kept.
-fn subscriber(client_id: Option<&Text>, name: Option<&Text>) -> Option<Subscriber> {
+/// Which durable subscription a consumer over there is of, where it is one that is kept.
+pub(super) fn subscriber(info: &ConsumerInfo) -> Option<Subscriber> {
+    named(info.client_id.as_ref(), info.subscription_name.as_ref())
+}
+
+/// Which one has ended over there.
+pub(super) fn unsubscribed(info: &RemoveSubscriptionInfo) -> Option<Subscriber> {
+    named(info.client_id.as_ref(), info.subscription_name.as_ref())
+}
+
+fn named(client_id: Option<&Text>, name: Option<&Text>) -> Option<Subscriber> {
     let (client_id, name) = (client_id.cloned().unwrap_or_default(), name?.clone());
     (client_id.len() <= NAME_BYTES_MAX && name.len() <= NAME_BYTES_MAX).then_some((client_id, name))
 }

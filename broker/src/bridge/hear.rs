@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::consumer::{ConsumerInfo, NetworkBridgeFilter};
-use kahawai_openwire::ids::{ConsumerId, RemovedId};
+use kahawai_openwire::ids::{BrokerId, ConsumerId, RemovedId};
 use kahawai_openwire::message::{Message, MessageAck, MessageDispatch};
 use kahawai_openwire::text::Text;
 
 use super::demand::{Comes, New, Reason};
+use super::durable::{subscriber, unsubscribed};
 use super::machine::{Bridge, CONSUMERS_MAX, NAME_BYTES_MAX, Order, Side, Stage};
 use super::speech;
 use crate::core::address::Address;
 use crate::openwire::translate::{address, destination};
+
+/// How many brokers demand passes at most, whatever `consumerTTL` says.
+const HOPS_MAX: usize = 64;
 
 impl Bridge {
     /// An advisory came from over there.
@@ -57,14 +61,15 @@ impl Bridge {
             Some(Command::ConsumerInfo(info)) => self.comes(info),
             Some(Command::RemoveInfo(info)) => {
                 if let Some(RemovedId::Consumer(id)) = &info.object_id {
-                    self.serves_no_more(id);
-                    for over in self.demand.goes(id) {
-                        self.close_here(over);
-                    }
+                    self.goes(id);
                 }
             }
             Some(Command::DestinationInfo(info)) => self.temporary_over_there(info),
-            Some(Command::RemoveSubscriptionInfo(info)) => self.unsubscribes(info),
+            Some(Command::RemoveSubscriptionInfo(info)) => {
+                if let Some(subscriber) = unsubscribed(info) {
+                    self.unsubscribes(&subscriber);
+                }
+            }
             _ => {}
         }
     }
@@ -73,11 +78,15 @@ impl Bridge {
     pub(super) fn comes(&mut self, info: &ConsumerInfo) {
         let (Some(id), Some(wanted)) = (&info.consumer_id, &info.destination) else { return };
         let too_long = wanted.physical_name.len() > NAME_BYTES_MAX || id.connection_id.len() > NAME_BYTES_MAX;
-        let path = info.broker_path.as_deref().unwrap_or_default();
-        let ttl = self.connector.consumer_ttl;
-        let too_far = info.broker_path.is_some() && usize::try_from(ttl).is_ok_and(|ttl| path.len() >= ttl);
-        if too_long || info.browser || too_far || path.contains(&self.own_id) {
+        if too_long || info.browser {
             return;
+        }
+        let way = info.broker_path.clone().unwrap_or_default();
+        if self.is_too_far(&way) || way.contains(&self.own_id) {
+            return self.is_reached_no_more(id, info);
+        }
+        if self.demand.moves(id, &way) {
+            self.serves_by(id, info);
         }
         for wanted in address(wanted).parts() {
             // Advisories are each broker's own.
@@ -103,7 +112,7 @@ impl Bridge {
                 && (!info.network_subscription
                     || !wanted.kind.is_queue()
                     || self.connector.conduit_network_queue_subscriptions);
-            match self.demand.comes(id, &wanted, may_join) {
+            match self.demand.comes(id, &wanted, &way, may_join) {
                 Comes::Known => {}
                 Comes::Joined => self.serves(&wanted, info),
                 Comes::Wanted => {
@@ -112,6 +121,40 @@ impl Bridge {
                     }
                 }
                 Comes::TooMany => self.tell_full(),
+            }
+        }
+    }
+
+    /// Whether what has passed these brokers was told far enough.
+    pub(super) fn is_too_far(&self, way: &[Arc<BrokerId>]) -> bool {
+        let ttl = usize::try_from(self.connector.consumer_ttl).unwrap_or(HOPS_MAX);
+        !way.is_empty() && way.len() >= ttl.min(HOPS_MAX)
+    }
+
+    /// A consumer over there is gone.
+    pub(super) fn goes(&mut self, id: &ConsumerId) {
+        self.serves_no_more(id);
+        for over in self.demand.goes(id) {
+            self.close_here(over);
+        }
+    }
+
+    /// One over there came by a way that is too long or leads through here. If it is known it came by another one, which is no more.
+    fn is_reached_no_more(&mut self, id: &ConsumerId, info: &ConsumerInfo) {
+        self.goes(id);
+        let (Some(subscriber), Some(wanted)) = (subscriber(info), &info.destination) else { return };
+        let is_far = !info.broker_path.iter().any(|way| way.contains(&self.own_id));
+        for topic in address(wanted).parts().iter().filter(|part| !part.kind.is_queue()) {
+            self.demand.strays(&subscriber, topic, is_far);
+        }
+    }
+
+    /// Tells the broker here of subscriptions whose consumers over there are reached by another way than was said.
+    pub(super) fn tell_changes(&mut self) {
+        while self.stage == Stage::Stands && self.demand.has_changed() {
+            let Some(peer) = &self.peer else { return };
+            if let Some(asked) = self.demand.next_change(&peer.id) {
+                self.say(Side::Local, asked.into());
             }
         }
     }
@@ -168,10 +211,10 @@ impl Bridge {
             consumer_ttl: self.connector.consumer_ttl,
         };
         let number = self.demand.number();
-        let destination = destination(wanted);
+        let is_durable = durable.is_some();
         let subscription = ConsumerInfo {
             consumer_id: Some(Arc::new(speech::consumer_id(&self.names[0], number))),
-            destination: Some(Arc::clone(&destination)),
+            destination: Some(destination(wanted)),
             prefetch_size: i32::try_from(self.connector.prefetch_size).unwrap_or(i32::MAX),
             maximum_pending_message_limit: info.maximum_pending_message_limit,
             dispatch_async: self.connector.dispatch_async,
@@ -179,25 +222,26 @@ impl Bridge {
             // A byte on the wire, signed in Java.
             priority: priority as u8,
             broker_path: Some(path.into()),
-            subscription_name: durable.clone(),
+            subscription_name: durable,
             // What a durable one leaves out is acknowledged by this bridge, or it would be kept for ever.
-            additional_predicate: durable.is_none().then_some(filter),
+            additional_predicate: (!is_durable).then_some(filter),
             network_subscription: true,
             network_consumer_path: Some(stands_for.into()),
             ..ConsumerInfo::default()
         };
         // Of those that stand for others behind that broker, each is by itself unless the connector says otherwise.
-        let takes_others = durable.is_some()
+        let takes_others = is_durable
             || self.connector.conduit_subscriptions
                 && (reason == Reason::Inclusion
                     || !info.network_subscription
                     || !wanted.kind.is_queue()
                     || self.connector.conduit_network_queue_subscriptions);
         // A durable one does not go with its client.
-        let is_its_own = reason == Reason::Demand && durable.is_none();
+        let is_its_own = reason == Reason::Demand && !is_durable;
         let remote = info.consumer_id.as_deref().filter(|_| is_its_own).cloned();
         let address = wanted.clone();
-        self.demand.begin(number, New { address, destination, remote, reason, takes_others, durable });
+        let asked = Arc::new(subscription.clone());
+        self.demand.begin(number, New { address, asked, remote, reason, takes_others });
         let asked = self.ask(Side::Local, subscription.into());
         self.opening.insert(asked, number);
         Some(number)

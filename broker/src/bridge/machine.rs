@@ -120,6 +120,8 @@ pub struct Kept {
     pub name: Text,
     /// What it is for.
     pub address: Address,
+    /// The brokers that the demand had passed when it was told last, with the one over there.
+    pub passed: Vec<Text>,
 }
 
 /// A durable subscription that takes the place of others, while both get the same messages.
@@ -259,6 +261,7 @@ impl Bridge {
             Side::Remote => self.received_there(command),
             Side::Inbound => self.received_inbound(command),
         }
+        self.tell_changes();
     }
 
     /// A line is gone.
@@ -400,6 +403,9 @@ impl Bridge {
         let Some(number) = self.opening.remove(&correlation) else {
             return self.temporary_made(Side::Local, correlation);
         };
+        if refused.is_none() {
+            self.demand.has_begun(number);
+        }
         self.durable_began(number, refused.is_none());
         self.began(number, refused.is_none());
         if let Some(why) = refused {

@@ -11,6 +11,7 @@
 //! | [`candidates`] | which of several is tried next |
 //! | [`pattern`] | which names a pattern stands for, and whether all of another's |
 //! | [`demand`] | who wants what over there, and what is consumed here for it |
+//! | [`ways`] | by which ways they are reached, and what is told of that |
 //! | [`speech`] | what an initiator says of itself |
 //! | [`machine`] | the bridge: how it begins, stands and ends |
 //! | `hear` | what is said over there of who consumes |
@@ -47,6 +48,7 @@ mod temporaries;
 mod temporary;
 #[cfg(test)]
 mod tests;
+pub mod ways;
 
 pub use candidates::Candidates;
 pub use durable::{PREFIX, kept};

@@ -1,8 +1,10 @@
 //! What the bridges of one broker know of each other: who of them serves which consumers, so that one that can be reached over two of them is served over
 //! one (`suppressDuplicateTopicSubscriptions`, `suppressDuplicateQueueSubscriptions`).
 //!
-//! Of two the one of higher priority serves, which is the nearer one by default; of two of one priority the one that was first.
+//! Of two the nearer one serves, as `messageTTL` may keep messages from the other; of two as near the one of higher priority, and of two of one priority
+//! the one that was first. (ActiveMQ looks at priorities alone, which are equal in 5.17 unless `decreaseNetworkConsumerPriority` is set.)
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -27,11 +29,19 @@ struct Claims {
     suppressed: usize,
 }
 
+/// By what one is preferred to another: the least one is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Rank {
+    /// How many brokers are between.
+    pub(super) hops: usize,
+    pub(super) priority: Reverse<i8>,
+}
+
 struct Claim {
     bridge: u64,
     /// The consumer at the other end of the bridge.
     remote: ConsumerId,
-    priority: i8,
+    rank: Rank,
     since: u64,
     /// It, and those that it stands for.
     consumers: HashSet<ConsumerId>,
@@ -93,7 +103,7 @@ impl Neighbours {
         bridge: u64,
         address: &Address,
         remote: &ConsumerId,
-        priority: i8,
+        rank: Rank,
         consumers: HashSet<ConsumerId>,
     ) {
         let mut claims = self.lock();
@@ -103,7 +113,7 @@ impl Neighbours {
         let shares = |claim: &Claim| claim.bridge != bridge && !claim.consumers.is_disjoint(&consumers);
         let matters = all.iter().any(shares);
         if !all.iter().any(|claim| claim.bridge == bridge && claim.remote == *remote) {
-            all.push(Claim { bridge, remote: remote.clone(), priority, since, consumers });
+            all.push(Claim { bridge, remote: remote.clone(), rank, since, consumers });
         }
         drop(claims);
         if matters {
@@ -132,7 +142,7 @@ impl Neighbours {
         bridge: u64,
         address: &Address,
         remote: &ConsumerId,
-        priority: i8,
+        rank: Rank,
         consumers: &HashSet<ConsumerId>,
     ) -> bool {
         let claims = self.lock();
@@ -141,7 +151,7 @@ impl Neighbours {
         let since = own.map_or(u64::MAX, |own| own.since);
         all.iter().any(|claim| {
             claim.bridge != bridge
-                && (claim.priority > priority || claim.priority == priority && claim.since < since)
+                && (claim.rank, claim.since) < (rank, since)
                 && !claim.consumers.is_disjoint(consumers)
         })
     }

@@ -1,5 +1,6 @@
 //! Consumers over there that another bridge of this broker serves too: they are served over one of them.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use kahawai_openwire::consumer::ConsumerInfo;
 use kahawai_openwire::ids::ConsumerId;
 
 use super::machine::{Bridge, CONSUMERS_MAX, Stage};
-use super::neighbours::Neighbours;
+use super::neighbours::{Neighbours, Rank};
 use crate::core::address::Address;
 
 impl Bridge {
@@ -28,10 +29,7 @@ impl Bridge {
             .map(|(id, (address, info))| (address.clone(), id.clone(), Arc::clone(info)))
             .collect();
         for (address, id, info) in beaten {
-            self.serves_no_more(&id);
-            for over in self.demand.goes(&id) {
-                self.close_here(over);
-            }
+            self.goes(&id);
             self.suppress(address, &id, Arc::clone(&info));
             // What it consumes besides is served on.
             self.comes(&info);
@@ -45,6 +43,7 @@ impl Bridge {
             self.forget_suppressed(|found| *found == key);
             self.comes(&info);
         }
+        self.tell_changes();
     }
 
     fn suppresses(&self, wanted: &Address) -> bool {
@@ -54,9 +53,14 @@ impl Bridge {
         }
     }
 
+    fn rank_of(&self, info: &ConsumerInfo) -> Rank {
+        let hops = info.broker_path.as_deref().unwrap_or_default().len();
+        Rank { hops, priority: Reverse(self.priority_of(info)) }
+    }
+
     fn is_beaten(&self, wanted: &Address, id: &ConsumerId, info: &ConsumerInfo) -> bool {
         let Some((neighbours, number)) = &self.rivals.neighbours else { return false };
-        neighbours.is_beaten(*number, wanted, id, self.priority_of(info), &consumers(id, info))
+        neighbours.is_beaten(*number, wanted, id, self.rank_of(info), &consumers(id, info))
     }
 
     /// Whether another bridge serves a consumer that has come; it is remembered then.
@@ -113,10 +117,27 @@ impl Bridge {
         if !self.suppresses(wanted) || !self.demand.knows(id) {
             return;
         }
-        neighbours.claim(*number, wanted, id, self.priority_of(info), consumers(id, info));
+        neighbours.claim(*number, wanted, id, self.rank_of(info), consumers(id, info));
         let served = self.rivals.served.entry(ConsumerId::clone(id)).or_default();
         if !served.iter().any(|(address, _)| address == wanted) {
             served.push((wanted.clone(), Arc::new(info.clone())));
+        }
+    }
+
+    /// It is told of again, and came by another way: it is nearer, or further away.
+    pub(super) fn serves_by(&mut self, id: &ConsumerId, info: &ConsumerInfo) {
+        let Some((neighbours, number)) = &self.rivals.neighbours else { return };
+        let rank = self.rank_of(info);
+        let info = Arc::new(info.clone());
+        for (address, found) in self.rivals.served.get_mut(id).into_iter().flatten() {
+            *found = Arc::clone(&info);
+            neighbours.withdraw(*number, address, id);
+            neighbours.claim(*number, address, id, rank, consumers(id, &info));
+        }
+        for (_, found) in self.rivals.beginning.values_mut() {
+            if found.consumer_id.as_deref() == Some(id) {
+                *found = Arc::clone(&info);
+            }
         }
     }
 

@@ -69,11 +69,6 @@ impl Bridge {
         if self.connector.duplex { Side::Inbound } else { Side::Local }
     }
 
-    fn is_too_far(&self, path: &[Arc<BrokerId>]) -> bool {
-        let ttl = self.connector.consumer_ttl;
-        !path.is_empty() && usize::try_from(ttl).is_ok_and(|ttl| path.len() >= ttl)
-    }
-
     fn about(&self, side: Side, found: &Address, operation: u8, path: Vec<Arc<BrokerId>>) -> DestinationInfo {
         DestinationInfo {
             connection_id: Some(Arc::new(ConnectionId::new(self.names[side as usize].clone()))),

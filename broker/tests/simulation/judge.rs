@@ -1,6 +1,7 @@
 //! The laws, asked at rest.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kahawai_store::batch::DestinationKind;
 use kahawai_store::message::Message;
@@ -49,12 +50,22 @@ fn consumers(play: &Play) -> Vec<(usize, String)> {
     all.collect()
 }
 
+/// At how many brokers somebody consumes it.
+fn brokers_of(play: &Play, wanted: Place) -> usize {
+    let consumes =
+        |person: &&Arc<Person>| matches!(&person.role, Role::Consumer { place, .. } if *place == wanted);
+    play.people.iter().filter(consumes).map(|person| &person.broker).collect::<BTreeSet<_>>().len()
+}
+
+/// Whether a topic's consumers may be hidden from some, as one way is told of several and may lead through whoever hears of it: not where all ways can be
+/// gone back, as whoever is on a way that leads there hears of the others from there.
+fn may_hide(play: &Play, topic: Place) -> bool {
+    !play.network.is_tree && brokers_of(play, topic) > 1 && !play.network.is_two_way(topic)
+}
+
 /// No message waits that somebody waits for, as ActiveMQ would serve it. Gives how many wait where they can go nowhere though somebody waits.
 pub(crate) fn nothing_waits(play: &mut Play) -> u64 {
     let consumers = consumers(play);
-    // In a ring one that stands for several hides the ways of all but the first.
-    let may_hide = !play.network.is_tree
-        && play.network.ways.iter().any(|way| way.connector.conduit_network_queue_subscriptions);
     let mut stuck = 0;
     let mut wrong = Vec::new();
     for (broker, disk) in play.disks.iter().enumerate() {
@@ -70,7 +81,7 @@ pub(crate) fn nothing_waits(play: &mut Play) -> u64 {
                 let Some(place) = place else { continue };
                 let reached =
                     wanted.iter().find(|(there, _)| play.network.reaches(place, &passed, broker, *there));
-                if let Some((there, _)) = reached.filter(|(there, _)| *there == broker || !may_hide) {
+                if let Some((there, _)) = reached {
                     wrong.push(format!(
                         "message {:?} of {} waits at {} (passed {passed:?}) while a consumer waits at {}",
                         number_of(&message.body),
@@ -155,8 +166,7 @@ pub(crate) fn durables_have_all(play: &mut Play) {
                 && play.network.reaches(sent.place, &[], from, there);
             let has = sent.got.iter().any(|got| got.consumer == person.id);
             let waits = left.contains(number);
-            // In a ring one of a broker's may hide that another is wanted by another way; it is kept.
-            if is_wanted && !has && (play.network.is_tree || !waits) {
+            if is_wanted && !has && !may_hide(play, *place) {
                 wrong.push(format!(
                     "message {number} to {place:?} from {} never came to {} at {} (it waits somewhere: {waits}; came to {:?})",
                     sent.from, person.name, person.broker, sent.arrivals
@@ -180,8 +190,10 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
     let page = play.book.page();
     let mut wrong = Vec::new();
     for (number, sent) in &page.sent {
-        // By two subscriptions of one bridge a topic's message comes twice, and by two ways: of those bridges of one broker choose one, unless for durable ones.
-        if !sent.place.is_queue() && !is_once {
+        // By two subscriptions of one bridge a topic's message comes twice, and by two ways: of those bridges of one broker choose one, unless for durable
+        // ones, and where others consume elsewhere it goes on from there.
+        let has_two_ways = || !play.network.is_tree && brokers_of(play, sent.place) > 1;
+        if !sent.place.is_queue() && (!is_once || has_two_ways()) {
             continue;
         }
         let mut last = BTreeMap::new();
@@ -189,8 +201,8 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
             let key = if sent.place.is_queue() { 0 } else { got.consumer };
             if last.insert(key, got.order).is_some() && !page.is_disturbed(sent.order, got.order) {
                 wrong.push(format!(
-                    "message {number} to {:?} from {} came twice undisturbed",
-                    sent.place, sent.from
+                    "message {number} to {:?} from {} came twice undisturbed to {} (it came to {:?})",
+                    sent.place, sent.from, play.people[got.consumer].name, sent.arrivals
                 ));
             }
         }
@@ -226,9 +238,8 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
             let missed = match sent.place {
                 // Where demand reaches further than messages they are stuck on their way.
                 Place::Queue(_) => goes_all_the_way && !reach.is_empty() && all_reach && sent.got.is_empty(),
-                // In a ring one subscription that stands for several hides the ways of all but the first.
                 Place::Topic(_) => {
-                    (play.network.is_tree || !has_durable)
+                    !may_hide(play, sent.place)
                         && reach.iter().any(|person| sent.got.iter().all(|got| got.consumer != person.id))
                 }
             };
@@ -255,13 +266,11 @@ pub(crate) fn nothing_came_twice(play: &mut Play, faulty: bool) {
     play.wrong.append(&mut wrong);
 }
 
-/// Nobody is there any more: no bridge consumes, and nothing is kept. In a ring, subscriptions of brokers that each stand for several others may keep each
-/// other, as ActiveMQ's (AMQ-9689): gives how many.
+/// Nobody is there any more: no bridge consumes, and nothing is kept. In a ring, durable subscriptions of brokers that each keep for several others may keep
+/// each other, as ActiveMQ's (AMQ-9689): gives how many.
 pub(crate) fn nothing_is_wanted(play: &mut Play) -> u64 {
-    let joins = |person: &Person| matches!(&person.role, Role::Consumer { place: Place::Topic(_), .. });
-    let may_loop = !play.network.is_tree
-        && (play.people.iter().any(|person| joins(person))
-            || play.network.ways.iter().any(|way| way.connector.conduit_network_queue_subscriptions));
+    let is_kept = |person: &Person| matches!(&person.role, Role::Consumer { durable: true, .. });
+    let may_loop = !play.network.is_tree && play.people.iter().any(|person| is_kept(person));
     let has_fixed =
         play.network.ways.iter().any(|way| !way.connector.statically_included_destinations.is_empty());
     let mut loops = 0;

@@ -140,6 +140,16 @@ impl Network {
         self.ways.iter().map(|way| ((name(way.from), name(way.to)), way.connector.message_ttl)).collect()
     }
 
+    /// Whether each bridge that takes messages of this has one that goes the other way.
+    pub(crate) fn is_two_way(&self, place: Place) -> bool {
+        let address = address(place);
+        let takes = |way: &&Way| way.connector.permits(&address);
+        self.ways
+            .iter()
+            .filter(takes)
+            .all(|way| self.ways.iter().filter(takes).any(|back| (back.from, back.to) == (way.to, way.from)))
+    }
+
     /// Whether a message that has passed some brokers and is at another may go to a consumer there, as ActiveMQ has it: each bridge on some way there knows
     /// of the consumer, and lets the message pass.
     pub(crate) fn reaches(&self, place: Place, passed: &[usize], at: usize, to: usize) -> bool {

@@ -266,3 +266,92 @@ fn what_a_full_disk_over_there_refuses_stays_and_crosses_when_there_is_room() {
         well(play);
     }
 }
+
+/// Four brokers in a row, from the first to the last, of which demand passes two.
+fn in_a_row() -> Network {
+    let mut network = Network::new(4);
+    for from in 0..3 {
+        let made = connector(format!("n{from}"));
+        network.bridge(from, from + 1, NetworkConnector { consumer_ttl: 2, message_ttl: -1, ..made });
+    }
+    network
+}
+
+/// Whether the messages of a topic that were sent from now on come to somebody.
+fn come_to(play: &mut Play, person: &Arc<Person>) -> bool {
+    let before = play.book.page().sent.len();
+    send(play, 0, TOPIC, Duration::from_millis(300));
+    play.rest("when they have come");
+    let page = play.book.page();
+    let sent: Vec<_> = page.sent.values().skip(before).collect();
+    let come = sent.iter().filter(|sent| sent.got.iter().any(|got| got.consumer == person.id)).count();
+    assert!(come == 0 || come == sent.len(), "{come} of {} came", sent.len());
+    come > 0
+}
+
+#[test]
+fn whoever_is_near_enough_is_served_though_one_that_is_not_was_there_first() {
+    for (seed, durable) in (0..SEEDS).flat_map(|seed| [(seed, false), (seed, true)]) {
+        let mut play = begin(seed, Bug::None, in_a_row());
+        let far = play.consumer(3, TOPIC, durable);
+        start(&mut play, &far);
+        play.rest("at the beginning");
+        assert!(!come_to(&mut play, &far), "seed {seed}: it is three brokers away");
+        let near = play.consumer(2, TOPIC, durable);
+        start(&mut play, &near);
+        play.rest("when it is there");
+        assert!(come_to(&mut play, &near), "seed {seed}");
+        // The other is heard of no more when it has gone.
+        play.world.call(&near.name, Client::leave);
+        play.rest("when it has left");
+        assert_eq!(
+            come_to(&mut play, &far),
+            durable,
+            "seed {seed}: what was kept is kept until the last has gone"
+        );
+        play.world.call(&far.name, Client::leave);
+        play.rest("when both have left");
+        judge::nothing_is_wanted(&mut play);
+        well(play);
+    }
+}
+
+#[test]
+fn a_way_that_is_told_but_once_hides_who_comes_after() {
+    let mut play = begin(0, Bug::TellsOnce, in_a_row());
+    for broker in [3, 2] {
+        let person = play.consumer(broker, TOPIC, false);
+        start(&mut play, &person);
+        play.rest("when it is there");
+        assert!(!come_to(&mut play, &person), "the simulation must be able to see it");
+    }
+}
+
+#[test]
+fn what_brokers_in_a_ring_want_for_each_other_ends_with_whoever_wanted_it() {
+    for seed in 0..SEEDS {
+        for count in [3, 4] {
+            let mut network = Network::new(count);
+            for from in 0..count {
+                for to in (0..count).filter(|to| *to != from) {
+                    let made = connector(format!("n{from}{to}"));
+                    let far = NetworkConnector { consumer_ttl: -1, message_ttl: -1, ..made };
+                    network.bridge(from, to, far);
+                }
+            }
+            network.is_tree = false;
+            let mut play = begin(seed, Bug::None, network);
+            let everywhere: Vec<_> = (0..count).map(|broker| play.consumer(broker, TOPIC, false)).collect();
+            for person in &everywhere {
+                start(&mut play, person);
+            }
+            play.rest("when all are there");
+            for person in &everywhere {
+                play.world.call(&person.name, Client::leave);
+            }
+            play.rest("when all have left");
+            assert_eq!(judge::nothing_is_wanted(&mut play), 0);
+            well(play);
+        }
+    }
+}

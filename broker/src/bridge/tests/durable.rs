@@ -119,6 +119,7 @@ fn what_was_kept_goes_on_when_the_bridge_stands_again_unless_it_waits_for_its_cl
         client_id: client_id.into(),
         name: name.into(),
         address: Address::topic(topic),
+        passed: Vec::new(),
     };
     let all = || {
         vec![
@@ -150,6 +151,7 @@ fn durable_subscriptions_that_are_told_in_full_are_kept_and_no_others() {
         client_id: "NC_there_inbound_here".into(),
         name: format!("NC-DS_here_{topic}").into(),
         address: Address::topic(topic),
+        passed: Vec::new(),
     };
     let told = BrokerSubscriptionInfo {
         subscription_infos: Some(

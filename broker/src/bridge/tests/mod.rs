@@ -21,6 +21,7 @@ mod duplex;
 mod durable;
 mod rivals;
 mod temporary;
+mod ways;
 
 struct World {
     bridge: Bridge,

@@ -72,12 +72,46 @@ fn a_topics_consumer_that_two_bridges_reach_is_served_over_the_nearer_one() {
 }
 
 #[test]
+fn the_nearer_one_serves_though_the_further_one_comes_before_it_at_a_queue() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&told);
+    let neighbours = Arc::new(Neighbours::new(move || {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }));
+    let bridge = |decreases| {
+        let mut world = World::standing(|connector| {
+            connector.consumer_ttl = 3;
+            connector.decrease_network_consumer_priority = decreases;
+        });
+        world.bridge.beside(Arc::clone(&neighbours));
+        world
+    };
+    // One whose consumers have a low priority here, and one whose have their own.
+    let (mut one, mut other) = (bridge(true), bridge(false));
+    let (near, far) = twice();
+    assert_eq!(hear_and_begin(&mut other, &far), 1);
+    assert_eq!(hear_and_begin(&mut one, &near), 1);
+    other.bridge.look_again();
+    assert!(matches!(other.said(Side::Local)[..], [Command::RemoveInfo(_)]));
+    // What was near is far now: the other is the nearer one.
+    let further = ConsumerInfo { broker_path: Some([broker("x"), broker("y")].into()), ..near };
+    one.hear(further.into());
+    other.bridge.look_again();
+    assert_eq!(other.subscribed().len(), 1);
+}
+
+#[test]
 fn who_consumes_beside_one_that_another_bridge_serves_is_served() {
     let (mut one, mut other, _) = beside_each_other(|connector| connector.consumer_ttl = 2);
     let (near, far) = twice();
     let beside = wants(5, Destination::topic("t"));
-    assert_eq!(hear_and_begin(&mut other, &far), 1);
-    assert_eq!(hear_and_begin(&mut other, &beside), 0, "it joins");
+    other.hear(far.into());
+    let first = other.subscribed();
+    other.bridge.received(Side::Local, answer(&first[0].clone().into()));
+    other.hear(beside.clone().into());
+    let second = other.subscribed();
+    assert_eq!(second.len(), 1);
+    assert_eq!(second[0].consumer_id, first[0].consumer_id, "it joins, and is nearer");
     assert_eq!(hear_and_begin(&mut one, &near), 1);
     other.bridge.look_again();
     assert_eq!(other.orders(), [], "the subscription stays for whom nobody else serves");
