@@ -277,6 +277,13 @@ impl Demand {
         all
     }
 
+    /// Whether one that others may join takes all of this, and if so, whether it has begun.
+    pub fn takes(&self, address: &Address) -> Option<bool> {
+        let numbers = self.covering(address);
+        let all = numbers.iter().filter_map(|number| self.subscriptions.get(number));
+        all.map(|one| one.has_begun).reduce(|one, other| one || other)
+    }
+
     /// A durable subscription over there is for this, and came by this way, or by whichever. Where one here keeps it already, that one keeps it for it too.
     pub fn subscribes(&mut self, subscriber: &Subscriber, address: &Address, way: Option<&Way>) -> Comes {
         let mut covering = self.covering(address);

@@ -157,7 +157,6 @@ impl Bridge {
         if self.stage == Stage::Stopping {
             return;
         }
-        let (asked, wants_answer) = (message.command_id, message.response_required);
         let excluded = &self.connector.excluded_destinations;
         let is_excluded = |to: &Destination| {
             let to = address(to);
@@ -165,18 +164,32 @@ impl Bridge {
         };
         if !excluded.is_empty() && message.destination.as_deref().is_some_and(is_excluded) {
             // Its pattern was consumed here; this of it is not wanted.
-            if wants_answer {
-                self.answer(asked, Ok(()));
+            if message.response_required {
+                self.answer(message.command_id, Ok(()));
             }
             return;
         }
         message.producer_id = Some(Arc::clone(&self.inbound.producer));
         message.transaction_id = None;
-        if wants_answer {
-            let here = self.ask(Side::Inbound, message.into());
-            self.inbound.asked.insert(here, asked);
-        } else {
-            self.say(Side::Inbound, message.into());
+        self.inbound.held.push_back(message);
+        self.let_in();
+    }
+
+    /// Sends on here what came from there, in order, as far as nothing has to be waited for.
+    pub(super) fn let_in(&mut self) {
+        while self.stage != Stage::Stopping
+            && let Some(message) = self.inbound.held.pop_front()
+        {
+            if self.waits_for_replies(&message) {
+                return self.inbound.held.push_front(message);
+            }
+            if message.response_required {
+                let asked = message.command_id;
+                let here = self.ask(Side::Inbound, message.into());
+                self.inbound.asked.insert(here, asked);
+            } else {
+                self.say(Side::Inbound, message.into());
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use kahawai_openwire::connection::{BrokerInfo, ShutdownInfo};
 use kahawai_openwire::consumer::{BrokerSubscriptionInfo, ConsumerInfo};
 use kahawai_openwire::destination::Destination;
 use kahawai_openwire::ids::{BrokerId, ConsumerId, MessageId, ProducerId};
+use kahawai_openwire::message::Message;
 use kahawai_openwire::text::Text;
 use kahawai_openwire::throwable::Throwable;
 
@@ -96,6 +97,8 @@ pub(super) struct Inbound {
     pub(super) asked: HashMap<i32, i32>,
     /// What came from there before the broker here let it in.
     pub(super) early: Vec<Command>,
+    /// Messages from there that wait, as what is replied to the first of them would not go back yet.
+    pub(super) held: VecDeque<Message>,
     /// Whether the broker there has opened its connection.
     pub(super) has_joined: bool,
     /// Whether it was said that it consumes what it may not.
@@ -177,6 +180,7 @@ impl Bridge {
                 producer: Arc::new(speech::producer_id(&names[Side::Inbound as usize])),
                 asked: HashMap::new(),
                 early: Vec::new(),
+                held: VecDeque::new(),
                 has_joined: false,
                 is_refusal_said: false,
                 listeners: HashMap::new(),
@@ -237,7 +241,7 @@ impl Bridge {
     /// Whether more is to be read from the broker there: what it sends may have nowhere to go yet.
     pub fn hears_more(&self) -> bool {
         let is_opening = matches!(self.stage, Stage::OpeningHere(_) | Stage::OpeningInbound(_));
-        self.inbound.asked.len() < FLIGHT_MAX && !(self.responds && is_opening)
+        self.inbound.asked.len() + self.inbound.held.len() < FLIGHT_MAX && !(self.responds && is_opening)
     }
 
     /// Whether more is to be read from the broker here: what it gives may have nowhere to go yet.
@@ -262,6 +266,7 @@ impl Bridge {
             Side::Inbound => self.received_inbound(command),
         }
         self.tell_changes();
+        self.let_in();
     }
 
     /// A line is gone.

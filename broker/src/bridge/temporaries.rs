@@ -39,6 +39,16 @@ impl Temporaries {
         self.made.contains_key(address)
     }
 
+    /// Whether the broker here has not answered yet that it has it.
+    pub(super) fn is_asked(&self, address: &Address) -> bool {
+        self.made.get(address).is_some_and(|made| made.is_asked)
+    }
+
+    /// Whether it has a subscription without a consumer being known over there.
+    pub(super) fn is_consumed(&self, address: &Address) -> bool {
+        self.made.get(address).is_some_and(|made| made.subscription.is_some())
+    }
+
     /// Whether one more may be made here.
     pub(super) fn may_make(&self) -> bool {
         self.made.len() < MOST

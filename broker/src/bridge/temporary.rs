@@ -8,7 +8,7 @@ use std::sync::Arc;
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::connection::DestinationInfo;
 use kahawai_openwire::consumer::ConsumerInfo;
-use kahawai_openwire::destination::Destination;
+use kahawai_openwire::destination::{Destination, DestinationKind};
 use kahawai_openwire::ids::{BrokerId, ConnectionId, ConsumerId, MessageId};
 use kahawai_openwire::message::{Message, MessageAck, MessageKind};
 
@@ -90,13 +90,7 @@ impl Bridge {
         }
         // Of its consumer nothing may be heard, where the advisories that are asked for are of other names.
         if !speech::hears_all(&self.connector) {
-            let number = self.demand.number();
-            let info = ConsumerInfo {
-                consumer_id: Some(Arc::new(speech::consumer_id(&self.names[0], number))),
-                ..ConsumerInfo::default()
-            };
-            let subscription = self.subscribe(&found, &info, Reason::Inclusion, None);
-            self.temporaries.subscribed(&found, subscription);
+            self.consume_temporary(&found);
         }
     }
 
@@ -108,6 +102,39 @@ impl Bridge {
         // Who consumes from it may be heard of before it is.
         self.make_temporary(wanted, info.broker_path.as_deref().unwrap_or_default());
         self.temporaries.waits(wanted, info)
+    }
+
+    /// Whether a request from there has to wait: what is replied to a topic goes nowhere until somebody has subscribed to that, and this bridge has not here yet.
+    /// (In a queue it waits.)
+    pub(super) fn waits_for_replies(&mut self, request: &Message) -> bool {
+        let Some(reply_to) = request.reply_to.as_deref() else { return false };
+        if reply_to.kind != DestinationKind::TemporaryTopic || !self.connector.conduit_subscriptions {
+            return false;
+        }
+        let found = address(reply_to);
+        if !self.temporaries.is_made(&found) {
+            return false;
+        }
+        match self.demand.takes(&found) {
+            Some(has_begun) => !has_begun,
+            None if self.temporaries.is_asked(&found) => true,
+            None => self.consume_temporary(&found),
+        }
+    }
+
+    /// Consumes from one here, whether its consumer was heard of or not. Once: false where it was refused.
+    fn consume_temporary(&mut self, found: &Address) -> bool {
+        if self.temporaries.is_consumed(found) {
+            return false;
+        }
+        let number = self.demand.number();
+        let info = ConsumerInfo {
+            consumer_id: Some(Arc::new(speech::consumer_id(&self.names[0], number))),
+            ..ConsumerInfo::default()
+        };
+        let subscription = self.subscribe(found, &info, Reason::Inclusion, None);
+        self.temporaries.subscribed(found, subscription);
+        true
     }
 
     /// Whether one here is news over there.

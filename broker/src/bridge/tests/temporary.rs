@@ -106,6 +106,73 @@ fn a_request_is_told_over_there_where_to_reply_before_it_comes_and_once() {
     assert_eq!(info.operation, DestinationInfo::REMOVE);
 }
 
+/// An advisory as it comes over a duplex bridge.
+fn news(structure: Command) -> Command {
+    let Command::MessageDispatch(told) = advisory(structure) else { unreachable!("it is one") };
+    Message::clone(told.message.as_deref().expect("a message")).into()
+}
+
+#[test]
+fn a_request_waits_until_what_is_replied_to_a_topic_would_go_back() {
+    let replies = || Destination::new(DestinationKind::TemporaryTopic, "ID:other:1:1");
+    let made = || DestinationInfo { destination: Some(Arc::new(replies())), ..DestinationInfo::default() };
+    let asks = |sequence: i64| {
+        let Command::Message(mut message) = sent(sequence, queue("q"), true) else {
+            unreachable!("it is one")
+        };
+        Arc::make_mut(&mut message).reply_to = Some(Arc::new(replies()));
+        Command::Message(message)
+    };
+    let crosses = |world: &mut World| {
+        let orders = world.orders();
+        let is_message = |order: &&Order| matches!(order, Order::Send(Side::Inbound, Command::Message(_)));
+        orders.iter().filter(is_message).count()
+    };
+    // Its consumer is told of, or never is.
+    for is_told in [true, false] {
+        let mut world = World::duplex(|_| ());
+        world.bridge.received(Side::Remote, news(made().into()));
+        let making = world.said(Side::Inbound);
+        world.bridge.received(Side::Remote, asks(1));
+        world.bridge.received(Side::Remote, sent(2, queue("q"), true));
+        if is_told {
+            world.bridge.received(Side::Remote, news(wants(1, replies()).into()));
+        }
+        assert_eq!(world.orders(), [], "not before it is there");
+        world.bridge.received(Side::Inbound, answer(&making[0]));
+        let begun = world.said(Side::Local);
+        let [Command::ConsumerInfo(info)] = &begun[..] else { panic!("{begun:?}") };
+        assert_eq!(info.destination.as_deref(), Some(&replies()));
+        // Whoever consumes it there is served by that.
+        world.bridge.received(Side::Remote, news(wants(2, replies()).into()));
+        assert_eq!(world.orders(), []);
+        world.bridge.received(Side::Local, answer(&begun[0]));
+        assert_eq!(crosses(&mut world), 2);
+        world.bridge.received(Side::Remote, asks(3));
+        assert_eq!(crosses(&mut world), 1);
+    }
+    // Where the broker here does not let it be consumed the request is not held for ever.
+    let mut world = World::duplex(|_| ());
+    world.bridge.received(Side::Remote, news(made().into()));
+    let making = world.said(Side::Inbound);
+    world.bridge.received(Side::Remote, asks(1));
+    world.bridge.received(Side::Inbound, answer(&making[0]));
+    let begun = world.said(Side::Local);
+    world.bridge.received(Side::Local, refuse(&begun[0], "javax.jms.JMSSecurityException"));
+    assert_eq!(crosses(&mut world), 1);
+    // Nor where it goes meanwhile, nor where it was never told of.
+    world.bridge.received(Side::Remote, news(made().into()));
+    let mut world = World::duplex(|_| ());
+    world.bridge.received(Side::Remote, asks(1));
+    assert_eq!(crosses(&mut world), 1);
+    world.bridge.received(Side::Remote, news(made().into()));
+    world.bridge.received(Side::Remote, asks(2));
+    assert_eq!(crosses(&mut world), 0);
+    let gone = DestinationInfo { operation: DestinationInfo::REMOVE, ..made() };
+    world.bridge.received(Side::Remote, news(gone.into()));
+    assert_eq!(crosses(&mut world), 1);
+}
+
 #[test]
 fn over_a_duplex_bridge_it_is_told_as_an_advisory_and_made_where_messages_come_in() {
     let mut world = World::duplex(|_| ());
