@@ -2,7 +2,7 @@
 //!
 //! A real ActiveMQ 5.17 has a static network connector, one way, to `kahawai serve`: demand here makes messages come from there, each once
 //! and in order, and ends there when it ends here; what it forwards says where it has been. Kills under load lose nothing: what is sent twice
-//! is what was under way when the bridge was cut.
+//! is what was under way when the bridge was cut. Where others are behind the broker here, it takes no harm from hearing anew where consumers are.
 
 mod support;
 
@@ -55,7 +55,9 @@ impl ActiveMq {
         let bridge =
             format!("static:({bridge})?initialReconnectDelay=100&maxReconnectDelay=500&minConnectTime=100");
         let directory = directory.to_str().expect("UTF-8");
-        let arguments = ["--name", "amq", "--directory", directory, "--bridge", &bridge];
+        let ttl = NETWORK_TTL.to_string();
+        let arguments =
+            ["--name", "amq", "--directory", directory, "--bridge", &bridge, "--network-ttl", &ttl];
         let process = java::start("RunActiveMQ", &arguments);
         let (address, _) = process.wait_since(0, "LISTENING", |line| {
             let uri = line.strip_prefix("LISTENING tcp://")?.split_whitespace().next()?;
@@ -77,6 +79,9 @@ impl ActiveMq {
         listener
     }
 }
+
+/// How far demand and messages go.
+const NETWORK_TTL: usize = 4;
 
 /// What the next advisory tells.
 fn advised(listener: &mut Raw) -> Command {
@@ -220,4 +225,109 @@ fn a_real_activemq_bridges_to_this_broker() {
         line.contains("no longer bridged by the network connector NC of the broker amq (ID:").then_some(())
     });
     broker.stop();
+}
+
+/// One of those behind another, at which somebody consumes.
+struct Behind {
+    instance: Instance,
+    broker: Broker,
+    consumer: Raw,
+}
+
+/// The ids of the brokers that the one consumer of a bridge was told of last to have passed.
+fn told_last(listener: &mut Raw, ways: &[&[&str]]) {
+    let mut last = None;
+    for way in ways {
+        let info = wait_demand(listener);
+        let path: Vec<_> =
+            info.broker_path.iter().flat_map(|path| path.iter()).map(|id| id.value.to_string()).collect();
+        assert_eq!(path, *way);
+        assert!(last.is_none_or(|last| last == info.consumer_id), "it is another one");
+        last = Some(info.consumer_id);
+    }
+}
+
+#[test]
+fn a_real_activemq_hears_of_consumers_at_several_brokers_and_serves_each_once() {
+    if java::is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let topic = Destination::topic("prices");
+    let mut names = Vec::new();
+    let mut behind = Vec::new();
+    let mut next: Option<String> = None;
+    for name in ["far", "near"] {
+        let (instance, broker) = bridging(folder.path(), name, next.as_deref());
+        let consumer = Raw::open(&instance.address()).expect("a connection");
+        names.push(broker_id(&instance.address()));
+        next = Some(instance.uri());
+        behind.push(Behind { instance, broker, consumer });
+    }
+    let (here, broker) = bridging(folder.path(), "here", next.as_deref());
+    let own = broker_id(&here.address());
+    let amq = ActiveMq::start(&folder.path().join("amq"), &here.uri());
+    let mut there = amq.listen(&topic);
+    let mut listener = listen(&here.address(), &topic);
+    let (far, near) = (names[0].as_str(), names[1].as_str());
+
+    // The further one first: the way of the nearer one is told here when it comes, by the same consumer, which the ActiveMQ knows.
+    behind[0].consumer.open_consumer(&topic, 1000).expect("a consumer");
+    told_last(&mut listener, &[&[far, near]]);
+    told_last(&mut there, &[&[far, near, &own]]);
+    behind[1].consumer.open_consumer(&topic, 1000).expect("a consumer");
+    told_last(&mut listener, &[&[near]]);
+    let mut producer = Raw::open(&amq.address).expect("a connection");
+    producer.open_producer().expect("a producer");
+    const MESSAGES: usize = 50;
+    for _ in 0..MESSAGES {
+        let message = producer.message(&topic, false, 100);
+        producer.request(message).expect("it is sent");
+    }
+    // One after another, and one that ends: where a message came twice the last one would not be next.
+    let last = producer.message(&topic, false, 7);
+    producer.request(last).expect("it is sent");
+    for one in &mut behind {
+        for number in 0..=MESSAGES {
+            let message = one.consumer.read_message().expect("a message comes");
+            let is_last = message.content.as_ref().is_some_and(|content| content.len() < 100);
+            assert_eq!(is_last, number == MESSAGES, "message {number} at {}", one.instance.address());
+        }
+    }
+    behind[1].consumer.close_consumer(1).expect("it is closed");
+    told_last(&mut listener, &[&[far, near]]);
+    behind[0].consumer.close_consumer(1).expect("it is closed");
+    wait_no_demand(&mut listener);
+    wait_no_demand(&mut there);
+    for one in behind {
+        one.broker.stop();
+    }
+    broker.stop();
+}
+
+/// Starts one that bridges to another, and waits until it does.
+fn bridging(folder: &Path, name: &str, next: Option<&str>) -> (Instance, Broker) {
+    let store = folder.join(name);
+    let mut text = format!("[store]\naddress = {store:?}\n");
+    if let Some(next) = next {
+        text += &format!("[[networkConnector]]\nuri = \"static:({next})\"\nnetworkTTL = {NETWORK_TTL}\n");
+    }
+    let file = folder.join(format!("{name}.toml"));
+    std::fs::write(&file, text).expect("the file is written");
+    let instance = Instance::configured(name, &file);
+    let broker = instance.serve();
+    if next.is_some() {
+        broker.0.wait_since(0, "the bridge stands", |line| {
+            (line.contains("the bridge to ") && line.contains(" stands")).then_some(())
+        });
+    }
+    (instance, broker)
+}
+
+/// Hears at one of ours of consumers of a topic.
+fn listen(address: &str, topic: &Destination) -> Raw {
+    let mut listener = Raw::open(address).expect("a connection");
+    let advisories = Destination::topic(format!("ActiveMQ.Advisory.Consumer.Topic.{}", topic.physical_name));
+    listener.open_consumer(&advisories, 100).expect("a consumer");
+    listener
 }

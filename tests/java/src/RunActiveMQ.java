@@ -29,6 +29,7 @@ public final class RunActiveMQ {
         "  --scheduler             start the delayed-delivery scheduler",
         "  --statistics            answers on ActiveMQ.Statistics.* (StatisticsBrokerPlugin)",
         "  --bridge URI            a network connector, one way, as static:(tcp://HOST:PORT) or multicast://default; of the name NC",
+        "  --network-ttl N         networkTTL of NC (1, as ActiveMQ has it)",
         "  --duplex-bridge URI     another that wants to be duplex; of the name ND",
         "  --connector OPTIONS     query for the connector's URI, as wireFormat.maxFrameSize=1000000",
         "prints: LISTENING URI pid=N  when it serves (a slave: when it became master)",
@@ -79,6 +80,7 @@ public final class RunActiveMQ {
         String connector = options.text("connector", "");
         String bridge = options.text("bridge", "");
         String duplex = options.text("duplex-bridge", "");
+        long networkTtl = options.number("network-ttl", 1);
 
         KahaDBPersistenceAdapter store = new KahaDBPersistenceAdapter();
         store.setDirectory(new File(directory, "kahadb"));
@@ -97,7 +99,9 @@ public final class RunActiveMQ {
                 new org.apache.activemq.plugin.StatisticsBrokerPlugin()});
         }
         if (!bridge.isEmpty()) {
-            broker.addNetworkConnector(bridge).setName("NC");
+            NetworkConnector connected = broker.addNetworkConnector(bridge);
+            connected.setName("NC");
+            connected.setNetworkTTL((int) networkTtl);
         }
         if (!duplex.isEmpty()) {
             NetworkConnector connected = broker.addNetworkConnector(duplex);
