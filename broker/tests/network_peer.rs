@@ -434,6 +434,30 @@ async fn durable_subscriptions_are_told_to_a_bridge_that_asks_and_only_once_it_w
     setup.broker.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bridge_that_keeps_some_is_told_all_durable_subscriptions_behind_an_empty_entry() {
+    let setup = start(|_| ()).await;
+    let mut client = Peer::connect(&setup).await;
+    let info = ConsumerInfo {
+        consumer_id: Some(consumer_id(&client.name, 1)),
+        destination: Some(Arc::new(Destination::topic("prices"))),
+        subscription_name: Some("till".into()),
+        ..ConsumerInfo::default()
+    };
+    assert!(matches!(client.ask(info.into()).await, Some(Command::Response(_))));
+    let info =
+        BrokerInfo { network_properties: Some("tellAllDurableSubs=true".into()), ..introduction("ID:far") };
+    let mut peer = bridge(&setup, info, "asks_far_outbound").await;
+    let told = loop {
+        if let Command::BrokerSubscriptionInfo(told) = peer.read().await.expect("it is told") {
+            break told.subscription_infos.unwrap();
+        }
+    };
+    let names: Vec<_> = told.iter().map(|info| info.subscription_name.as_deref()).collect();
+    assert_eq!(names, [None, Some("till")]);
+    setup.broker.stop().await;
+}
+
 /// What a bridge is told of a durable subscription here.
 async fn told_of(setup: &Setup, name: &str) -> ConsumerInfo {
     let properties = "syncDurableSubs=true\ndynamicallyIncludedDestinations=[topic\\://>]";

@@ -315,17 +315,24 @@ impl Demand {
 
     /// A durable subscription over there is for this, and is not reached from here. What is kept for it, if it was, is kept until it ends, as that may be all
     /// there is. And where it is not known for whom one is kept, it may be for one that is too far: it is for none whose way leads through here.
-    pub fn strays(&mut self, subscriber: &Subscriber, address: &Address, is_far: bool) {
-        if self.by_subscriber.contains_key(subscriber) {
-            return self.subscriber_moves(subscriber, None);
+    pub fn strays(&mut self, subscriber: &Subscriber, topics: &[Address], is_far: bool) {
+        self.subscriber_moves(subscriber, None);
+        if is_far {
+            self.may_be_kept_for(subscriber, topics, None);
+        }
+    }
+
+    /// Where it is not known for whom one is kept, it may be for this durable subscription over there, which came by this way if it is near enough.
+    pub fn may_be_kept_for(&mut self, subscriber: &Subscriber, topics: &[Address], way: Option<&Way>) {
+        if self.by_subscriber.contains_key(subscriber) || self.by_subscriber.len() >= self.most {
+            return;
         }
         let is_kept =
             |number: &i64| self.subscriptions.get(number).is_some_and(|one| one.reason == Reason::Kept);
-        let kept: Vec<_> = self.covering(address).into_iter().filter(is_kept).collect();
-        if is_far && self.by_subscriber.len() < self.most {
-            for number in kept {
-                self.keep_for(number, subscriber.clone(), None);
-            }
+        let all = topics.iter().flat_map(|topic| self.covering(topic));
+        let kept: Vec<_> = all.filter(is_kept).collect();
+        for number in kept {
+            self.keep_for(number, subscriber.clone(), way);
         }
     }
 
@@ -361,13 +368,14 @@ impl Demand {
         over
     }
 
-    /// The durable subscriptions over there were told in full: those here that are kept for none of them are over. Gives those that owe no answer.
-    pub fn all_subscribed(&mut self, is_told: impl Fn(&Address) -> bool) -> Vec<Over> {
-        let kept_for_none = |one: &Subscription| {
-            one.durable().is_some() && !one.is_closing && one.subscribers.is_empty() && is_told(&one.address)
+    /// The durable subscriptions over there were told in full, as far as these here are concerned: of those it is known for whom they are kept, and which are
+    /// kept for none is over. Gives those that owe no answer.
+    pub fn all_subscribed(&mut self, is_told: impl Fn(i64, &Address) -> bool) -> Vec<Over> {
+        let is_known = |(number, one): &(&i64, &Subscription)| {
+            one.durable().is_some() && !one.is_closing && is_told(**number, &one.address)
         };
-        let found = self.subscriptions.iter().filter(|(_, one)| kept_for_none(one));
-        let mut numbers: Vec<i64> = found.map(|(number, _)| *number).collect();
+        let mut numbers: Vec<i64> =
+            self.subscriptions.iter().filter(is_known).map(|(number, _)| *number).collect();
         numbers.sort_unstable();
         let mut over = Vec::new();
         for number in numbers {

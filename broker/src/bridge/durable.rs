@@ -17,6 +17,8 @@ use super::speech;
 use super::ways::Way;
 use crate::core::Core;
 use crate::core::address::Address;
+use crate::openwire::network::are_included;
+use crate::openwire::translate::address;
 
 /// What names of subscriptions begin with that a bridge has.
 pub const PREFIX: &str = "NC-DS_";
@@ -36,28 +38,36 @@ pub fn kept(core: &Core) -> Vec<Kept> {
 impl Bridge {
     /// Those that the broker here kept for this bridge go on.
     pub(super) fn resume_kept(&mut self) {
-        let kept = std::mem::take(&mut self.kept);
-        if self.connector.dynamic_only {
-            return;
+        let mut kept = std::mem::take(&mut self.kept);
+        kept.retain(|kept| self.is_kept_here(kept));
+        for Kept { name, address, passed, .. } in kept {
+            let number = self.demand.number();
+            // For whom it was is not known, but where that was.
+            let (last, way) = passed.split_last().map_or((None, &[][..]), |(last, way)| (Some(last), way));
+            let is_for_peer = last == self.peer.as_ref().map(|peer| &peer.id.value);
+            let way = way.iter().map(|id| Arc::new(BrokerId::new(id.clone())));
+            let info = ConsumerInfo {
+                consumer_id: Some(Arc::new(speech::consumer_id(&self.names[0], number))),
+                network_subscription: true,
+                broker_path: Some(way.collect()),
+                ..ConsumerInfo::default()
+            };
+            let begun = self.subscribe(&address, &info, Reason::Kept, Some(name));
+            self.kept_for_peer.extend(begun.filter(|_| is_for_peer));
         }
-        let Some(peer) = &self.peer else { return };
-        let client_id = speech::local_client_id(&self.us, &self.connector, &peer.name, false);
-        for Kept { name, address, passed, .. } in kept.into_iter().filter(|kept| kept.client_id == client_id)
-        {
-            if name == self.durable_name(&address) && self.connector.permits(&address) {
-                let number = self.demand.number();
-                // For whom it was is not known, but where that was.
-                let way = passed.split_last().map_or(&[][..], |(_, way)| way);
-                let way = way.iter().map(|id| Arc::new(BrokerId::new(id.clone())));
-                let info = ConsumerInfo {
-                    consumer_id: Some(Arc::new(speech::consumer_id(&self.names[0], number))),
-                    network_subscription: true,
-                    broker_path: Some(way.collect()),
-                    ..ConsumerInfo::default()
-                };
-                self.subscribe(&address, &info, Reason::Kept, Some(name));
-            }
-        }
+    }
+
+    /// Whether one that the broker here keeps is this bridge's, and goes on.
+    fn is_kept_here(&self, kept: &Kept) -> bool {
+        let Some(peer) = self.peer.as_ref().filter(|_| !self.connector.dynamic_only) else { return false };
+        kept.client_id == speech::local_client_id(&self.us, &self.connector, &peer.name, false)
+            && kept.name == self.durable_name(&kept.address)
+            && self.connector.permits(&kept.address)
+    }
+
+    /// Whether there are some.
+    pub(super) fn keeps_some(&self) -> bool {
+        self.kept.iter().any(|kept| self.is_kept_here(kept))
     }
 
     fn durable_name(&self, address: &Address) -> Text {
@@ -125,29 +135,58 @@ impl Bridge {
         }
     }
 
-    /// All of those over there that this bridge may know of, whether their clients are connected or not.
+    /// All of those over there that this bridge may know of, whether their clients are connected or not: with `syncDurableSubs` those of what is included
+    /// dynamically, and really all where it has asked for whom it keeps some.
     pub(super) fn all_subscribed(&mut self, told: Box<BrokerSubscriptionInfo>) {
-        if !self.connector.sync_durable_subs || self.connector.dynamic_only {
-            return;
-        }
         if !self.stands() {
             self.told = Some(told);
             return;
         }
+        let mut infos = told.subscription_infos.as_deref().unwrap_or_default();
+        let are_all =
+            self.asks_for_whom && infos.first().is_some_and(|info| info.subscription_name.is_none());
+        if are_all {
+            infos = &infos[1..];
+        }
+        let is_synced = self.connector.sync_durable_subs && !self.connector.dynamic_only;
+        if !are_all && !is_synced {
+            return;
+        }
         let (token, own) = (&self.connector.client_id_token, &self.us.broker_name);
         let way = format!("{token}{own}{token}inbound{token}");
-        for info in told.subscription_infos.as_deref().unwrap_or_default() {
+        let included = self.connector.dynamically_included_destinations.clone();
+        for info in infos {
             let is_kept_for_us =
                 info.subscription_name.as_deref().is_some_and(|name| name.starts_with(PREFIX))
                     && info.client_id.as_deref().is_some_and(|id| id.contains(&way));
-            if !is_kept_for_us && info.subscription_name.is_some() {
+            let (Some(wanted), false) = (&info.destination, is_kept_for_us) else { continue };
+            let wanted = address(wanted);
+            if are_all {
+                self.may_be_kept_for(info, &wanted);
+            }
+            if is_synced && info.subscription_name.is_some() && are_included(&included, &wanted) {
                 self.comes(info);
             }
         }
-        let included = self.connector.dynamically_included_destinations.clone();
-        for over in self.demand.all_subscribed(|address| included.iter().any(|one| contains(one, address))) {
+        let known = std::mem::take(&mut self.kept_for_peer);
+        let is_told = |number: i64, address: &Address| {
+            are_all && known.contains(&number)
+                || is_synced && included.iter().any(|one| contains(one, address))
+        };
+        for over in self.demand.all_subscribed(is_told) {
             self.close_here(over);
         }
+    }
+
+    /// What was kept before the bridge may be for one that is over there.
+    fn may_be_kept_for(&mut self, info: &ConsumerInfo, wanted: &Address) {
+        let Some(subscriber) = subscriber(info) else { return };
+        let way = info.broker_path.clone().unwrap_or_default();
+        if way.contains(&self.own_id) {
+            return;
+        }
+        let way = (!self.is_too_far(&way)).then_some(way);
+        self.demand.may_be_kept_for(&subscriber, &wanted.parts(), way.as_ref());
     }
 
     /// Nothing is kept any more by this name.

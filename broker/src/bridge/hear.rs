@@ -144,9 +144,9 @@ impl Bridge {
         self.goes(id);
         let (Some(subscriber), Some(wanted)) = (subscriber(info), &info.destination) else { return };
         let is_far = !info.broker_path.iter().any(|way| way.contains(&self.own_id));
-        for topic in address(wanted).parts().iter().filter(|part| !part.kind.is_queue()) {
-            self.demand.strays(&subscriber, topic, is_far);
-        }
+        let mut topics = address(wanted).parts();
+        topics.retain(|part| !part.kind.is_queue());
+        self.demand.strays(&subscriber, &topics, is_far);
     }
 
     /// Tells the broker here of subscriptions whose consumers over there are reached by another way than was said.

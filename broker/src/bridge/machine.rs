@@ -158,6 +158,9 @@ pub struct Bridge {
     pub(super) figures: Figures,
     /// Durable subscriptions of this client that the broker here keeps, as of the beginning.
     pub(super) kept: Vec<Kept>,
+    /// Whether the broker there was asked for whom they may be, and those of them that were for it, by their numbers.
+    pub(super) asks_for_whom: bool,
+    pub(super) kept_for_peer: HashSet<i64>,
     pub(super) overlaps: Vec<Overlap>,
     pub(super) temporaries: Temporaries,
     pub(super) rivals: Rivals,
@@ -197,6 +200,8 @@ impl Bridge {
             opening: HashMap::new(),
             figures: Figures::default(),
             kept: Vec::new(),
+            asks_for_whom: false,
+            kept_for_peer: HashSet::new(),
             overlaps: Vec::new(),
             temporaries: Temporaries::default(),
             rivals: Rivals::default(),
@@ -373,7 +378,9 @@ impl Bridge {
     pub(super) fn open_there(&mut self) {
         let connector = Arc::clone(&self.connector);
         if !self.responds {
-            self.say(Side::Remote, speech::broker_info(&self.us, &connector).into());
+            self.asks_for_whom = self.keeps_some();
+            let info = speech::broker_info(&self.us, &connector, self.asks_for_whom);
+            self.say(Side::Remote, info.into());
         }
         let name = self.names[Side::Remote as usize].clone();
         self.say(Side::Remote, speech::remote_connection(&self.us, &connector, &name).into());

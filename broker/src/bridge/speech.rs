@@ -12,6 +12,7 @@ use kahawai_openwire::text::Text;
 
 use super::options::NetworkConnector;
 use crate::core::address::{Address, AddressKind};
+use crate::openwire::network::TELLS_ALL;
 
 /// This broker, as others know it.
 #[derive(Clone, Debug)]
@@ -27,15 +28,15 @@ pub struct Us {
 /// The one session of each connection, and the one producer and first consumer of the one over there.
 const ONE: i64 = 1;
 
-/// The broker presents itself.
-pub(super) fn broker_info(us: &Us, connector: &NetworkConnector) -> BrokerInfo {
+/// The broker presents itself; `asks_for_whom` where it wants to hear of all durable subscriptions over there ([`TELLS_ALL`]).
+pub(super) fn broker_info(us: &Us, connector: &NetworkConnector, asks_for_whom: bool) -> BrokerInfo {
     BrokerInfo {
         broker_id: Some(Arc::new(BrokerId::new(us.broker_id.clone()))),
         broker_name: Some(us.broker_name.clone()),
         broker_url: Some(us.broker_url.clone()),
         network_connection: true,
         duplex_connection: connector.duplex,
-        network_properties: Some(properties(us, connector).into()),
+        network_properties: Some(properties(us, connector, asks_for_whom).into()),
         ..BrokerInfo::default()
     }
 }
@@ -166,7 +167,7 @@ fn advisories(connector: &NetworkConnector) -> String {
 }
 
 /// What the acceptor may read of the connector, as Java's properties.
-fn properties(us: &Us, connector: &NetworkConnector) -> String {
+fn properties(us: &Us, connector: &NetworkConnector, asks_for_whom: bool) -> String {
     let mut text = String::from("#\n");
     // As ActiveMQ writes lists.
     let list = |all: &[Address]| match all {
@@ -200,6 +201,7 @@ fn properties(us: &Us, connector: &NetworkConnector) -> String {
         ("clientIdToken", connector.client_id_token.clone()),
         ("dynamicallyIncludedDestinations", dynamic),
         ("staticallyIncludedDestinations", fixed),
+        (TELLS_ALL, if asks_for_whom { "true".to_owned() } else { String::new() }),
     ] {
         if !value.is_empty() {
             escape(&mut text, name);

@@ -25,6 +25,9 @@ use crate::core::spec::{BridgeKey, LeavesOut, NetworkDemand};
 const UNNAMED: &str = "NC";
 /// The first version of OpenWire that can tell of durable subscriptions.
 const SUBSCRIPTIONS_SINCE: i32 = 12;
+/// The property by which a bridge asks for all durable subscriptions here, as it keeps some for this broker and does not know for whom: Kahawai's own, which
+/// means nothing to an ActiveMQ. They come as the list of `syncDurableSubs`, behind an entry that is empty.
+pub(crate) const TELLS_ALL: &str = "tellAllDurableSubs";
 /// How much of a name is shown.
 const NAME_BYTES_MAX: usize = 256;
 /// Where ActiveMQ has subscriptions whose clients are away.
@@ -37,6 +40,8 @@ pub struct Peer {
     broker_name: ByteString,
     /// `syncDurableSubs`: it wants to be told of the durable subscriptions here.
     sync_durable_subs: bool,
+    /// Of all of them.
+    all_durable_subs: bool,
     /// `dynamicallyIncludedDestinations`: of which.
     included: Vec<Address>,
 }
@@ -65,6 +70,7 @@ impl Peer {
             key: BridgeKey { connector, broker: string(&id.value) },
             broker_name,
             sync_durable_subs: options.get("syncDurableSubs").is_some_and(|value| value == "true"),
+            all_durable_subs: options.get(TELLS_ALL).is_some_and(|value| value == "true"),
             included: options.get("dynamicallyIncludedDestinations").map_or_else(Vec::new, |list| read(list)),
         })
     }
@@ -76,12 +82,17 @@ impl Peer {
 
     /// Whether it wants to be told of the durable subscriptions here, in a version that can.
     pub(super) fn wants_subscriptions(&self, version: i32) -> bool {
-        self.sync_durable_subs && version >= SUBSCRIPTIONS_SINCE
+        (self.sync_durable_subs || self.all_durable_subs) && version >= SUBSCRIPTIONS_SINCE
     }
 
     fn includes(&self, address: &Address) -> bool {
-        address.parts().iter().any(|part| self.included.iter().any(|included| included.matches(part)))
+        self.all_durable_subs || are_included(&self.included, address)
     }
+}
+
+/// Whether these, which are included dynamically, take some of this.
+pub(crate) fn are_included(included: &[Address], address: &Address) -> bool {
+    address.parts().iter().any(|part| included.iter().any(|included| included.matches(part)))
 }
 
 impl fmt::Display for Peer {
@@ -133,7 +144,9 @@ pub(super) fn subscriptions(core: &Core, peer: &Peer, own_id: &Text) -> BrokerSu
     BrokerSubscriptionInfo {
         broker_id: Some(Arc::new(BrokerId::new(own_id.clone()))),
         broker_name: Some(core.broker_name().into()),
-        subscription_infos: Some(infos.collect()),
+        subscription_infos: Some(
+            peer.all_durable_subs.then(ConsumerInfo::default).into_iter().chain(infos).collect(),
+        ),
         ..BrokerSubscriptionInfo::default()
     }
 }

@@ -267,6 +267,41 @@ fn what_a_full_disk_over_there_refuses_stays_and_crosses_when_there_is_room() {
     }
 }
 
+#[test]
+fn what_is_kept_for_one_who_is_away_stays_when_another_unsubscribes_behind_a_restart() {
+    for seed in 0..SEEDS {
+        let mut play = begin(seed, Bug::None, two(|_| {}));
+        let people = [play.consumer(1, TOPIC, true), play.consumer(1, TOPIC, true)];
+        for person in &people {
+            start(&mut play, person);
+        }
+        play.rest("at the beginning");
+        play.world.kill(&people[0].name);
+        play.world.kill(&name(0));
+        play.world.start(&name(0));
+        play.until_bridged("behind a restart");
+        play.rest("behind a restart");
+        play.world.call(&people[1].name, Client::leave);
+        play.rest("when the other has left");
+        let before = play.book.page().sent.len();
+        play.world.kill(&name(1));
+        send(&mut play, 0, TOPIC, Duration::from_millis(300));
+        play.world.start(&name(1));
+        play.until_bridged("when they cross");
+        start(&mut play, &people[0]);
+        play.rest("when it is back");
+        let page = play.book.page();
+        let got = |sent: &&Sent| sent.got.iter().any(|got| got.consumer == people[0].id);
+        let sent: Vec<_> = page.sent.values().skip(before).collect();
+        assert!(!sent.is_empty() && sent.iter().all(got), "seed {seed}: {} sent", sent.len());
+        drop(page);
+        play.world.call(&people[0].name, Client::leave);
+        play.rest("when both have left");
+        judge::nothing_is_wanted(&mut play);
+        well(play);
+    }
+}
+
 /// Four brokers in a row, from the first to the last, of which demand passes two.
 fn in_a_row() -> Network {
     let mut network = Network::new(4);

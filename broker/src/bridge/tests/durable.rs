@@ -183,3 +183,91 @@ fn durable_subscriptions_that_are_told_in_full_are_kept_and_no_others() {
     let over: Vec<_> = rest.iter().filter_map(over).collect();
     assert_eq!(over, ["NC-DS_here_t.over", "NC-DS_here_u"]);
 }
+
+/// What a broker tells that was asked for all of its durable subscriptions.
+fn all(infos: Vec<ConsumerInfo>) -> Command {
+    let infos: Vec<_> = [ConsumerInfo::default()].into_iter().chain(infos).collect();
+    BrokerSubscriptionInfo { subscription_infos: Some(infos.into()), ..BrokerSubscriptionInfo::default() }
+        .into()
+}
+
+#[test]
+fn whoever_keeps_some_asks_for_whom_and_keeps_them_for_those_who_are_away() {
+    let kept = |topic: &str, peer: &str| Kept {
+        client_id: "NC_there_inbound_here".into(),
+        name: format!("NC-DS_here_{topic}").into(),
+        address: Address::topic(topic),
+        passed: vec![peer.into()],
+    };
+    let asks = |kept: Vec<Kept>, dynamic_only: bool| {
+        let mut world = World::new(|connector| connector.dynamic_only = dynamic_only);
+        world.bridge.keeps(kept);
+        world.bridge.received(Side::Remote, there("ID:there"));
+        let here = world.said(Side::Local);
+        world.bridge.received(Side::Local, answer(&here[0]));
+        let over_there = world.said(Side::Remote);
+        let Some(Command::BrokerInfo(info)) = over_there.first() else { panic!("{over_there:?}") };
+        info.network_properties.as_deref().is_some_and(|said| said.contains("tellAllDurableSubs=true"))
+    };
+    assert!(asks(vec![kept("t", "ID:there")], false));
+    assert!(!asks(vec![kept("t", "ID:there")], true));
+    assert!(!asks(Vec::new(), false));
+    let elsewhere = Kept { client_id: "NC_else_inbound_here".into(), ..kept("t", "ID:there") };
+    assert!(!asks(vec![elsewhere], false));
+
+    // One for two, one for nobody any more, one for a broker whose place another has taken, one for who is too far now.
+    let all_kept = || {
+        vec![
+            kept("two", "ID:there"),
+            kept("none", "ID:there"),
+            kept("other", "ID:gone"),
+            kept("far", "ID:there"),
+        ]
+    };
+    let far = ConsumerInfo { broker_path: Some([broker("ID:a")].into()), ..subscribes(4, "far", "far") };
+    let told = || {
+        all(vec![
+            subscribes(1, "two", "one"),
+            subscribes(2, "two", "another"),
+            far.clone(),
+            subscribes(3, "new", "new"),
+        ])
+    };
+    let mut world = World::standing_with(all_kept(), |_| ());
+    let begun = world.subscribed();
+    assert_eq!(begun.len(), 4);
+    world.bridge.received(Side::Remote, told());
+    let said = world.said(Side::Local);
+    let [Command::RemoveInfo(_), Command::RemoveSubscriptionInfo(over)] = &said[..] else {
+        panic!("those who are away have nothing new kept for them: {said:?}")
+    };
+    assert_eq!(over.subscription_name.as_deref(), Some("NC-DS_here_none"));
+    world.hear(unsubscribes("one"));
+    assert_eq!(world.orders(), [], "the other is away, and it is kept for that");
+    for name in ["another", "far"] {
+        world.hear(unsubscribes(name));
+        assert_eq!(world.said(Side::Local).len(), 2, "{name}");
+    }
+    // With syncDurableSubs they have.
+    let mut world = World::standing_with(all_kept(), |connector| {
+        connector.sync_durable_subs = true;
+        connector.dynamically_included_destinations = vec![Address::topic("new"), Address::topic("two")];
+    });
+    assert_eq!(world.subscribed().len(), 1, "the others do not cross");
+    world.bridge.received(Side::Remote, told());
+    let new = world.subscribed();
+    assert_eq!(new[0].subscription_name.as_deref(), Some("NC-DS_here_new"));
+    // One for several topics keeps each.
+    let mut world = World::standing_with(vec![kept("t", "ID:there"), kept("u", "ID:there")], |_| ());
+    assert_eq!(world.subscribed().len(), 2);
+    world.bridge.received(Side::Remote, all(vec![subscribes(1, "t,u", "both")]));
+    assert_eq!(world.orders(), []);
+    world.hear(unsubscribes("both"));
+    assert_eq!(world.said(Side::Local).len(), 4);
+    // Whoever has not asked is not told so.
+    let mut world = World::standing(|_| ());
+    world.hear(subscribes(1, "t", "one").into());
+    world.subscribed();
+    world.bridge.received(Side::Remote, all(Vec::new()));
+    assert_eq!(world.orders(), []);
+}
