@@ -6,6 +6,7 @@ mod support;
 use std::time::Duration;
 
 use serde_json::Value;
+use support::activemq::ActiveMq;
 use support::broker::{Broker, Instance};
 use support::command::kahawai;
 use support::process::{Process, Stream, until};
@@ -58,10 +59,7 @@ fn every_scenario_accounts_for_every_message_with_activemq() {
         return;
     }
     let folder = directory();
-    let directory = folder.path().join("activemq");
-    let broker = java::start("RunActiveMQ", &["--directory", directory.to_str().expect("UTF-8")]);
-    let (line, _) = broker.wait_line(0, "LISTENING ");
-    every_scenario(line.split(' ').nth(1).expect("its address"));
+    every_scenario(&ActiveMq::start(folder.path(), &[]).uri());
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod support;
 
 use std::path::Path;
 
+use support::activemq::ActiveMq;
 use support::broker::{Broker, Instance, failover};
 use support::crossing::cross_all;
 use support::crossing_load::{CrossingLoad, Sent, UNDER_WAY, came_twice};
@@ -90,31 +91,18 @@ fn this_broker_bridges_to_a_real_activemq() {
         return;
     }
     let folder = directory();
-    let directory = folder.path().join("amq");
-    let amq_on = |port: &str| {
-        let directory = directory.to_str().expect("UTF-8");
-        let process =
-            java::start("RunActiveMQ", &["--name", "amq", "--directory", directory, "--port", port]);
-        let (uri, _) = process.wait_since(0, "LISTENING", |line| {
-            line.strip_prefix("LISTENING ")?.split_whitespace().next().map(str::to_owned)
-        });
-        (process, uri)
-    };
-    let (mut amq, uri) = amq_on("0");
-    let (_, port) = uri.rsplit_once(':').expect("a port");
+    let mut amq = ActiveMq::start(folder.path(), &[]);
+    let uri = amq.uri();
     let here = Instance::new("here", &folder.path().join("here"));
     let mut one = serve(&here, &uri);
     wait_bridge(&one);
-    let address = uri.strip_prefix("tcp://").expect("an address");
-    cross_all(&here.address(), address, "one.way");
+    cross_all(&here.address(), &amq.address(), "one.way");
     let from = failover(&[&here]);
-    let to = format!(
-        "failover:({uri})?initialReconnectDelay=50&maxReconnectDelay=100&useExponentialBackOff=false"
-    );
+    let to = amq.failover();
     crosses_whole(&from, &to, folder.path());
     let mut kill_it = || {
         amq.kill();
-        amq = amq_on(port).0;
+        amq.come_back();
     };
     survives_kills(&from, &to, "there", folder.path(), &mut kill_it);
     let again = || serve(&here, &uri);

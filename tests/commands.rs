@@ -3,9 +3,10 @@
 mod support;
 
 use serde_json::{Value, json};
+use support::activemq::ActiveMq;
 use support::broker::Instance;
 use support::command::{Done, kahawai, kahawai_with};
-use support::process::{Process, until};
+use support::process::until;
 use support::{directory, java, process_unique};
 
 /// A broker by its address, and names nobody else uses on it.
@@ -55,8 +56,8 @@ fn the_commands_work_with_activemq() {
         return;
     }
     let folder = directory();
-    let (_broker, url) = activemq(&folder, &[]);
-    everything(&Target::new(&url));
+    let broker = ActiveMq::start(folder.path(), &[]);
+    everything(&Target::new(&broker.uri()));
 }
 
 #[test]
@@ -65,8 +66,8 @@ fn a_broker_with_statistics_is_asked_for_them() {
         return;
     }
     let folder = directory();
-    let (_broker, url) = activemq(&folder, &["--statistics"]);
-    let target = Target::new(&url);
+    let broker = ActiveMq::start(folder.path(), &["--statistics"]);
+    let target = Target::new(&broker.uri());
     destinations_are_counted(&target);
     let (queue, topic) = (target.name("COUNTED"), target.name("PRICES"));
     target.run(&["receive", &queue, "--count", "1", "--wait", "30s"]).ok();
@@ -87,15 +88,6 @@ fn a_broker_with_statistics_is_asked_for_them() {
         (&json!(3), &json!(1), &json!(2))
     );
     assert_eq!(line(format!("topic://{topic}"))["enqueue_count"], 2);
-}
-
-fn activemq(folder: &tempfile::TempDir, options: &[&str]) -> (Process, String) {
-    let directory = folder.path().join("activemq");
-    let arguments = [&["--directory", directory.to_str().expect("UTF-8")], options].concat();
-    let broker = java::start("RunActiveMQ", &arguments);
-    let (line, _) = broker.wait_line(0, "LISTENING ");
-    let url = line.split(' ').nth(1).expect("its address").to_owned();
-    (broker, url)
 }
 
 fn what_is_sent_is_seen_by_browsers_and_received_once(target: &Target) {

@@ -6,10 +6,10 @@ mod support;
 
 use std::path::Path;
 
+use support::activemq::ActiveMq;
 use support::broker::{Broker, Instance, failover};
 use support::crossing::cross_all;
 use support::crossing_load::{CrossingLoad, Sent};
-use support::process::Process;
 use support::{directory, java, tell};
 
 /// A bridge that loses no time.
@@ -117,22 +117,10 @@ fn a_real_activemq_bridges_both_ways_at_either_end() {
     let folder = directory();
     let dialled = Instance::new("dialled", &folder.path().join("dialled"));
     let other = dialled.serve();
-    let directory = folder.path().join("amq");
-    let directory = directory.to_str().expect("UTF-8");
-    let bridge = connector(&dialled.uri());
-    let run = |port: &str| {
-        let arguments = ["--name", "amq", "--directory", directory, "--port", port];
-        let bridge = ["--duplex-bridge", &bridge];
-        let amq: Process = java::start("RunActiveMQ", &[&arguments[..], &bridge].concat());
-        let (address, _) = amq.wait_since(0, "LISTENING", |line| {
-            let uri = line.strip_prefix("LISTENING tcp://")?.split_whitespace().next()?;
-            Some(uri.to_owned())
-        });
-        (amq, address)
-    };
-    let (mut amq, address) = run("0");
+    let mut amq = ActiveMq::start(folder.path(), &["--duplex-bridge", &connector(&dialled.uri())]);
+    let address = amq.address();
     wait_bridged(&other, "ND of the broker amq");
-    let dials = dialling("dials", folder.path(), &format!("tcp://{address}"));
+    let dials = dialling("dials", folder.path(), &amq.uri());
     let mut one = dials.serve();
     wait_bridge(&one);
     for (kahawai, word) in [(&dialled, "dialled"), (&dials, "dials")] {
@@ -142,13 +130,10 @@ fn a_real_activemq_bridges_both_ways_at_either_end() {
     none_was_cut(&one);
     none_was_cut(&other);
     other.stop();
-    let url = format!(
-        "failover:(tcp://{address})?initialReconnectDelay=50&maxReconnectDelay=100&useExponentialBackOff=false"
-    );
-    let (_, port) = address.rsplit_once(':').expect("a port");
+    let url = amq.failover();
     survives_kills(folder.path(), &dials, &mut one, &url, &mut || {
         amq.kill();
-        amq = run(port).0;
+        amq.come_back();
     });
     one.stop();
 }

@@ -12,10 +12,10 @@ use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::consumer::ConsumerInfo;
 use kahawai_openwire::destination::Destination;
 use rustix::process::Signal;
+use support::activemq::ActiveMq;
 use support::broker::{Broker, Instance, failover};
 use support::command::kahawai;
 use support::crossing_load::{CrossingLoad, Sent, UNDER_WAY, came_twice};
-use support::process::Process;
 use support::raw::Raw;
 use support::{directory, java, raw, tell};
 
@@ -43,45 +43,25 @@ fn the_slave_that_takes_over_and_the_master_that_comes_back_have_one_id() {
     again.stop();
 }
 
-/// A real ActiveMQ that bridges, and where its clients connect.
-struct ActiveMq {
-    process: Process,
-    address: String,
-}
-
-impl ActiveMq {
-    fn start(directory: &Path, bridge: &str) -> Self {
-        // Its own delays are for networks in which nobody waits for a test.
-        let bridge =
-            format!("static:({bridge})?initialReconnectDelay=100&maxReconnectDelay=500&minConnectTime=100");
-        let directory = directory.to_str().expect("UTF-8");
-        let ttl = NETWORK_TTL.to_string();
-        let arguments =
-            ["--name", "amq", "--directory", directory, "--bridge", &bridge, "--network-ttl", &ttl];
-        let process = java::start("RunActiveMQ", &arguments);
-        let (address, _) = process.wait_since(0, "LISTENING", |line| {
-            let uri = line.strip_prefix("LISTENING tcp://")?.split_whitespace().next()?;
-            Some(uri.to_owned())
-        });
-        Self { process, address }
-    }
-
-    fn uri(&self) -> String {
-        format!("tcp://{}", self.address)
-    }
-
-    /// Hears there of consumers of a destination and of all it may stand for.
-    fn listen(&self, destination: &Destination) -> Raw {
-        let kind = if destination.kind.is_topic() { "Topic" } else { "Queue" };
-        let topic = format!("ActiveMQ.Advisory.Consumer.{kind}.{}", destination.physical_name);
-        let mut listener = Raw::open(&self.address).expect("a connection");
-        listener.open_consumer(&Destination::topic(topic), 100).expect("a consumer");
-        listener
-    }
+/// A real ActiveMQ that bridges.
+fn activemq(folder: &Path, bridge: &str) -> ActiveMq {
+    // Its own delays are for networks in which nobody waits for a test.
+    let bridge =
+        format!("static:({bridge})?initialReconnectDelay=100&maxReconnectDelay=500&minConnectTime=100");
+    ActiveMq::start(folder, &["--bridge", &bridge, "--network-ttl", &NETWORK_TTL.to_string()])
 }
 
 /// How far demand and messages go.
 const NETWORK_TTL: usize = 4;
+
+/// Hears of consumers of a destination and of all it may stand for.
+fn listen(address: &str, destination: &Destination) -> Raw {
+    let kind = if destination.kind.is_topic() { "Topic" } else { "Queue" };
+    let topic = format!("ActiveMQ.Advisory.Consumer.{kind}.{}", destination.physical_name);
+    let mut listener = Raw::open(address).expect("a connection");
+    listener.open_consumer(&Destination::topic(topic), 100).expect("a consumer");
+    listener
+}
 
 /// What the next advisory tells.
 fn advised(listener: &mut Raw) -> Command {
@@ -109,7 +89,7 @@ fn wait_no_demand(listener: &mut Raw) {
 /// Messages that are sent there come here, each once and in order, from whatever is consumed here; then nothing comes.
 fn crosses(amq: &ActiveMq, here: &Instance, consumed: &Destination, sent_to: &Destination, persistent: bool) {
     const MESSAGES: usize = 200;
-    let mut listener = amq.listen(consumed);
+    let mut listener = listen(&amq.address(), consumed);
     let mut consumer = Raw::open(&here.address()).expect("a connection");
     consumer.open_consumer(consumed, 1000).expect("a consumer");
     let demand = wait_demand(&mut listener);
@@ -119,7 +99,7 @@ fn crosses(amq: &ActiveMq, here: &Instance, consumed: &Destination, sent_to: &De
     let path: Vec<_> = path.iter().map(|id| id.value.to_string()).collect();
     assert_eq!(path, [broker_id(&here.address())]);
 
-    let mut producer = Raw::open(&amq.address).expect("a connection");
+    let mut producer = Raw::open(&amq.address()).expect("a connection");
     producer.open_producer().expect("a producer");
     let mut sent = Vec::new();
     for _ in 0..MESSAGES {
@@ -129,7 +109,7 @@ fn crosses(amq: &ActiveMq, here: &Instance, consumed: &Destination, sent_to: &De
         producer.request(command).expect("it is sent");
     }
     let mut last = None;
-    let came_from = broker_id(&amq.address);
+    let came_from = broker_id(&amq.address());
     for sent in &sent {
         let message = consumer.read_message().expect("a message comes");
         let id = message.message_id.as_ref().expect("an id");
@@ -184,7 +164,7 @@ fn a_real_activemq_bridges_to_this_broker() {
     let folder = directory();
     let here = Instance::new("here", &folder.path().join("store"));
     let broker = here.serve();
-    let mut amq = ActiveMq::start(&folder.path().join("amq"), &here.uri());
+    let mut amq = activemq(folder.path(), &here.uri());
     let (_, from) = broker.0.wait_since(0, "bridged by", |line| {
         let named = line.contains(" bridged by the network connector NC of the broker amq (ID:");
         (named && line.contains("127.0.0.1:")).then_some(())
@@ -266,8 +246,8 @@ fn a_real_activemq_hears_of_consumers_at_several_brokers_and_serves_each_once() 
     }
     let (here, broker) = bridging(folder.path(), "here", next.as_deref());
     let own = broker_id(&here.address());
-    let amq = ActiveMq::start(&folder.path().join("amq"), &here.uri());
-    let mut there = amq.listen(&topic);
+    let amq = activemq(folder.path(), &here.uri());
+    let mut there = listen(&amq.address(), &topic);
     let mut listener = listen(&here.address(), &topic);
     let (far, near) = (names[0].as_str(), names[1].as_str());
 
@@ -277,7 +257,7 @@ fn a_real_activemq_hears_of_consumers_at_several_brokers_and_serves_each_once() 
     told_last(&mut there, &[&[far, near, &own]]);
     behind[1].consumer.open_consumer(&topic, 1000).expect("a consumer");
     told_last(&mut listener, &[&[near]]);
-    let mut producer = Raw::open(&amq.address).expect("a connection");
+    let mut producer = Raw::open(&amq.address()).expect("a connection");
     producer.open_producer().expect("a producer");
     const MESSAGES: usize = 50;
     for _ in 0..MESSAGES {
@@ -322,12 +302,4 @@ fn bridging(folder: &Path, name: &str, next: Option<&str>) -> (Instance, Broker)
         });
     }
     (instance, broker)
-}
-
-/// Hears at one of ours of consumers of a topic.
-fn listen(address: &str, topic: &Destination) -> Raw {
-    let mut listener = Raw::open(address).expect("a connection");
-    let advisories = Destination::topic(format!("ActiveMQ.Advisory.Consumer.Topic.{}", topic.physical_name));
-    listener.open_consumer(&advisories, 100).expect("a consumer");
-    listener
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::destination::Destination;
+use support::activemq::ActiveMq;
 use support::broker::{Broker, Instance};
-use support::process::Process;
 use support::raw::Raw;
 use support::{directory, java};
 
@@ -60,43 +60,17 @@ impl Restarts for Kahawai {
     }
 }
 
-struct ActiveMq {
-    directory: String,
-    port: String,
-    bridge: Option<String>,
-    process: Process,
-}
-
-impl ActiveMq {
-    fn start(folder: &Path, bridge: Option<String>) -> Self {
-        let directory = folder.join("amq").to_str().expect("UTF-8").to_owned();
-        let (process, port) = Self::run(&directory, "0", bridge.as_deref());
-        Self { directory, port, bridge, process }
-    }
-
-    fn run(directory: &str, port: &str, bridge: Option<&str>) -> (Process, String) {
-        let mut arguments = vec!["--name", "amq", "--directory", directory, "--port", port];
-        arguments.extend(bridge.iter().flat_map(|bridge| ["--bridge", bridge]));
-        let process = java::start("RunActiveMQ", &arguments);
-        let (port, _) = process.wait_since(0, "LISTENING", |line| {
-            let uri = line.strip_prefix("LISTENING tcp://127.0.0.1:")?.split_whitespace().next()?;
-            Some(uri.to_owned())
-        });
-        (process, port)
-    }
-}
-
 impl Restarts for ActiveMq {
     fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.address()
     }
 
     fn kill(&mut self) {
-        self.process.kill();
+        self.kill();
     }
 
     fn come_back(&mut self) {
-        self.process = Self::run(&self.directory, &self.port, self.bridge.as_deref()).0;
+        self.come_back();
     }
 }
 
@@ -248,7 +222,7 @@ fn a_subscriber_at_a_real_activemq_misses_nothing() {
         return;
     }
     let folder = directory();
-    let mut there = ActiveMq::start(folder.path(), None);
+    let mut there = ActiveMq::start(folder.path(), &[]);
     let mut here = Kahawai::start("here", folder.path(), Some(connector(&there.address())));
     kept_and_delivered(&mut here, &mut there, true);
 }
@@ -260,6 +234,6 @@ fn a_subscriber_here_misses_nothing_of_a_real_activemq() {
     }
     let folder = directory();
     let mut there = Kahawai::start("there", folder.path(), None);
-    let mut here = ActiveMq::start(folder.path(), Some(connector(&there.address())));
+    let mut here = ActiveMq::start(folder.path(), &["--bridge", &connector(&there.address())]);
     kept_and_delivered(&mut here, &mut there, false);
 }

@@ -18,50 +18,21 @@ use std::path::Path;
 
 use kahawai_openwire::command::{Command, DataStructure};
 use kahawai_openwire::destination::Destination;
+use support::activemq::ActiveMq;
 use support::broker::Broker;
 use support::crossing_load::{CrossingLoad, PREFETCH, Sent, came_twice};
 use support::pairs::{PACE, Pair, Place, Shared};
 use support::port::Port;
-use support::process::Process;
 use support::raw::Raw;
 use support::{directory, java, scale, tell};
-
-/// A real ActiveMQ that is found at the same place again.
-struct ActiveMq {
-    directory: String,
-    port: Port,
-    /// Its bridge.
-    bridge: String,
-    process: Process,
-}
-
-impl ActiveMq {
-    fn start(folder: &Path, port: Port, bridge: String) -> Self {
-        let directory = folder.join("amq").display().to_string();
-        let process = Self::run(&directory, &port, &bridge);
-        Self { directory, port, bridge, process }
-    }
-
-    fn run(directory: &str, port: &Port, bridge: &str) -> Process {
-        let address = port.address();
-        let (_, port) = address.rsplit_once(':').expect("a port");
-        let arguments = ["--name", "amq", "--directory", directory, "--port", port, "--bridge", bridge];
-        let process = java::start("RunActiveMQ", &arguments);
-        process.wait_line(0, "LISTENING");
-        process
-    }
-
-    fn kill(&mut self) {
-        self.process.kill();
-        self.process = Self::run(&self.directory, &self.port, &self.bridge);
-    }
-}
 
 /// All of it.
 struct Network {
     left: Pair,
     right: Pair,
     amq: ActiveMq,
+    /// Its own for as long as it is.
+    _port: Port,
 }
 
 /// How far each side's log has been read.
@@ -86,8 +57,10 @@ impl Network {
         let to_left = left.connector();
         let right = Pair::start(right, String::new());
         let left = Pair::start(left, String::new());
-        let amq = ActiveMq::start(folder, port, to_left);
-        let network = Self { left, right, amq };
+        let address = port.address();
+        let (_, number) = address.rsplit_once(':').expect("a port");
+        let amq = ActiveMq::start_on(number, folder, &["--bridge", &to_left]);
+        let network = Self { left, right, amq, _port: port };
         network.wait_bridges(Read { left: 0, right: 0 });
         network
     }
@@ -107,7 +80,7 @@ impl Network {
     }
 
     fn wait_to_amq(&self, from: usize) {
-        wait_said(self.right.broker(), from, &format!(" at tcp://{} stands", self.amq.port.address()));
+        wait_said(self.right.broker(), from, &format!(" at tcp://{} stands", self.amq.address()));
     }
 
     fn wait_from_amq(&self, from: usize) {
@@ -130,6 +103,7 @@ impl Network {
             }
             _ => {
                 self.amq.kill();
+                self.amq.come_back();
                 self.wait_to_amq(before.right);
                 self.wait_from_amq(before.left);
             }
@@ -172,10 +146,7 @@ fn nothing_is_lost_whoever_of_two_pairs_and_an_activemq_is_killed() {
     let folder = folder.path();
     let mut network = Network::start(folder);
     let (left, right) = (network.left.place.url(), network.right.place.url());
-    let amq = format!(
-        "failover:(tcp://{})?initialReconnectDelay=50&maxReconnectDelay=100&useExponentialBackOff=false",
-        network.amq.port.address()
-    );
+    let amq = network.amq.failover();
     let kept = network.left.serving().address();
     let prices = CrossingLoad::start_durable(folder, &left, &right, "prices", Sent::Ever, || {
         wait_kept(&kept, "prices");

@@ -5,12 +5,10 @@
 
 mod support;
 
-use std::path::Path;
-
+use support::activemq::ActiveMq;
 use support::broker::{Instance, failover};
 use support::crossing_load::{CrossingLoad, Sent, UNDER_WAY, came_twice};
 use support::pairs::{PACE, Pair, Place, Shared, one, pure, wait_bridge};
-use support::process::Process;
 use support::{directory, java, tell};
 
 /// How often masters are killed.
@@ -115,17 +113,6 @@ fn two_pairs_follow_each_other() {
     right.stop();
 }
 
-/// A real ActiveMQ that bridges, and where its clients connect.
-fn activemq(directory: &Path, bridge: &str) -> (Process, String) {
-    let directory = directory.to_str().expect("UTF-8");
-    let process =
-        java::start("RunActiveMQ", &["--name", "amq", "--directory", directory, "--bridge", bridge]);
-    let (uri, _) = process.wait_since(0, "LISTENING", |line| {
-        line.strip_prefix("LISTENING ")?.split_whitespace().next().map(str::to_owned)
-    });
-    (process, uri)
-}
-
 /// A real ActiveMQ has a list of candidates for one bridge in this form.
 fn a_real_activemq_follows(connector: impl Fn(&[Instance; 2]) -> String, shared: Shared) {
     if java::is_skipped() {
@@ -135,8 +122,8 @@ fn a_real_activemq_follows(connector: impl Fn(&[Instance; 2]) -> String, shared:
     let place = Place::new(folder.path(), "pair", shared);
     let (url, connector) = (place.url(), connector(&place.members));
     let mut pair = Pair::start(place, String::new());
-    let (_amq, amq) = activemq(&folder.path().join("amq"), &connector);
-    let mut crossing = CrossingLoad::start(folder.path(), &amq, &url, "followed", Sent::Heaps);
+    let amq = ActiveMq::start(folder.path(), &["--bridge", &connector]);
+    let mut crossing = CrossingLoad::start(folder.path(), &amq.uri(), &url, "followed", Sent::Heaps);
     for _ in 0..CUTS {
         crossing.wait_come_from_now(10);
         pair.kill_master();

@@ -6,8 +6,8 @@ mod support;
 
 use std::path::Path;
 
+use support::activemq::ActiveMq;
 use support::broker::{Broker, Instance};
-use support::process::Process;
 use support::{directory, java};
 
 /// A bridge that loses no time.
@@ -86,14 +86,8 @@ fn requests_are_answered_to_and_from_a_real_activemq() {
     let folder = directory();
     let dialled = Instance::new("dialled", &folder.path().join("dialled"));
     let other = dialled.serve();
-    let directory = folder.path().join("amq");
-    let directory = directory.to_str().expect("UTF-8");
-    let bridge = connector(&dialled.uri());
-    let arguments = ["--name", "amq", "--directory", directory, "--duplex-bridge", &bridge];
-    let amq: Process = java::start("RunActiveMQ", &arguments);
-    let (uri, _) = amq.wait_since(0, "LISTENING", |line| {
-        line.strip_prefix("LISTENING ")?.split_whitespace().next().map(str::to_owned)
-    });
+    let amq = ActiveMq::start(folder.path(), &["--duplex-bridge", &connector(&dialled.uri())]);
+    let uri = amq.uri();
     other.0.wait_since(0, "bridged both ways", |line| {
         line.contains("bridged both ways by the network connector ND").then_some(())
     });

@@ -5,6 +5,7 @@
 //! | [`process`] | a child process whose lines can be waited for; ended by its pid when dropped |
 //! | [`port`] | a port of one's own |
 //! | [`broker`] | `kahawai serve` |
+//! | [`activemq`] | a real ActiveMQ |
 //! | [`command`] | the command, run to its end |
 //! | [`crossing`] | messages that cross a bridge |
 //! | [`crossing_load`] | a load over a bridge, and the verdict over it |
@@ -17,6 +18,7 @@
 //! | [`mount`] | a small file system of one's own |
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod activemq;
 pub mod broker;
 pub mod command;
 pub mod crossing;
