@@ -120,7 +120,7 @@ pub static SETTINGS: &[Setting<NetworkConnector>] = &[
     truth!(
         "conduitNetworkQueueSubscriptions",
         conduit_network_queue_subscriptions,
-        "whether those of a queue that stand for consumers behind that broker do so too"
+        "whether those of a queue that stand for consumers behind that broker do so too, one for each way to them"
     ),
     truth!(
         "decreaseNetworkConsumerPriority",
