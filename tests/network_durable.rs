@@ -237,3 +237,46 @@ fn a_subscriber_here_misses_nothing_of_a_real_activemq() {
     let mut here = ActiveMq::start(folder.path(), &["--bridge", &connector(&there.address())]);
     kept_and_delivered(&mut here, &mut there, false);
 }
+
+/// Somebody who subscribed here, and went, before this broker had its duplex bridge: what is published over there is kept for them there.
+fn known_when_the_bridge_comes(there: &str, kept_by: &str) {
+    let folder = directory();
+    let store = folder.path().join("store");
+    let before = Instance::new("here", &store);
+    let broker = before.serve();
+    drop(subscribe(&before.address()));
+    broker.stop();
+    let file = folder.path().join("here.toml");
+    let text = format!(
+        "[store]\naddress = {store:?}\n[[networkConnector]]\nuri = {:?}\nduplex = true\nsyncDurableSubs = true\n\
+         dynamicallyIncludedDestinations = [\"topic://>\"]\n",
+        connector(there)
+    );
+    std::fs::write(&file, text).expect("the file is written");
+    let here = Instance::configured("here", &file);
+    let broker = here.serve();
+    wait_told(&mut listen(there), |told| {
+        let Command::ConsumerInfo(info) = told else { return false };
+        info.subscription_name.as_deref() == Some(kept_by)
+    });
+    let sent = publish(there, 50);
+    take(&mut subscribe(&here.address()), &mut Vec::new(), &sent);
+    broker.stop();
+}
+
+#[test]
+fn who_is_away_when_a_duplex_bridge_comes_misses_nothing() {
+    let folder = directory();
+    let there = Kahawai::start("there", folder.path(), None);
+    known_when_the_bridge_comes(&there.address(), "NC-DS_there_prices");
+}
+
+#[test]
+fn who_is_away_when_a_duplex_bridge_comes_misses_nothing_of_a_real_activemq() {
+    if java::is_skipped() {
+        return;
+    }
+    let folder = directory();
+    let there = ActiveMq::start(folder.path(), &[]);
+    known_when_the_bridge_comes(&there.address(), "NC-DS_amq_prices");
+}

@@ -12,12 +12,13 @@ use kahawai_openwire::text::Text;
 
 use super::demand::{Comes, Reason, Subscriber};
 use super::machine::{Bridge, Kept, NAME_BYTES_MAX, Overlap, Side};
+use super::options::NetworkConnector;
 use super::pattern::contains;
 use super::speech;
 use super::ways::Way;
 use crate::core::Core;
 use crate::core::address::Address;
-use crate::openwire::network::are_included;
+use crate::openwire::network::{are_included, durables};
 use crate::openwire::translate::address;
 
 /// What names of subscriptions begin with that a bridge has.
@@ -35,7 +36,30 @@ pub fn kept(core: &Core) -> Vec<Kept> {
     kept.collect()
 }
 
+/// The durable subscriptions here that the broker at the other end of a duplex bridge is told of, as it may keep for them what is sent there: with
+/// `syncDurableSubs` those of what is included dynamically.
+pub fn subscribed(core: &Core, connector: &NetworkConnector) -> Vec<ConsumerInfo> {
+    if !connector.duplex || !connector.sync_durable_subs {
+        return Vec::new();
+    }
+    durables(core, |address| are_included(&connector.dynamically_included_destinations, address))
+}
+
 impl Bridge {
+    /// Tells the broker at the other end of a duplex bridge of the durable subscriptions here.
+    pub(super) fn tell_durables(&mut self) {
+        if !self.connector.duplex || !self.connector.sync_durable_subs {
+            return;
+        }
+        let info = BrokerSubscriptionInfo {
+            broker_id: Some(Arc::clone(&self.own_id)),
+            broker_name: Some(self.us.broker_name.clone()),
+            subscription_infos: Some(std::mem::take(&mut self.durables).into()),
+            ..BrokerSubscriptionInfo::default()
+        };
+        self.say(Side::Remote, info.into());
+    }
+
     /// Those that the broker here kept for this bridge go on.
     pub(super) fn resume_kept(&mut self) {
         let mut kept = std::mem::take(&mut self.kept);

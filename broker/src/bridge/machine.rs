@@ -160,6 +160,8 @@ pub struct Bridge {
     pub(super) kept: Vec<Kept>,
     /// Whether the broker there was asked for whom they may be, and those of them that were for it, by their numbers.
     pub(super) asks_for_whom: bool,
+    /// The durable subscriptions here that the broker there is to be told of, as of the beginning.
+    pub(super) durables: Vec<ConsumerInfo>,
     pub(super) kept_for_peer: HashSet<i64>,
     pub(super) overlaps: Vec<Overlap>,
     pub(super) temporaries: Temporaries,
@@ -201,6 +203,7 @@ impl Bridge {
             figures: Figures::default(),
             kept: Vec::new(),
             asks_for_whom: false,
+            durables: Vec::new(),
             kept_for_peer: HashSet::new(),
             overlaps: Vec::new(),
             temporaries: Temporaries::default(),
@@ -226,6 +229,11 @@ impl Bridge {
     /// connected over there.
     pub fn keeps(&mut self, kept: Vec<Kept>) {
         self.kept = kept;
+    }
+
+    /// The same: the durable subscriptions here that the broker there is to be told of. See [`super::subscribed`].
+    pub fn tells(&mut self, durables: Vec<ConsumerInfo>) {
+        self.durables = durables;
     }
 
     /// What is to be done next.
@@ -384,6 +392,9 @@ impl Bridge {
         }
         let name = self.names[Side::Remote as usize].clone();
         self.say(Side::Remote, speech::remote_connection(&self.us, &connector, &name).into());
+        if !self.responds {
+            self.tell_durables();
+        }
         self.say(Side::Remote, speech::session(&name).into());
         let producer = speech::producer(&self.producer).into();
         if connector.duplex {

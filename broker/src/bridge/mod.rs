@@ -51,7 +51,7 @@ mod tests;
 pub mod ways;
 
 pub use candidates::Candidates;
-pub use durable::{PREFIX, kept};
+pub use durable::{PREFIX, kept, subscribed};
 pub use machine::{Bridge, Kept, Order, Side};
 pub use options::NetworkConnector;
 pub use report::{Figures, Report};

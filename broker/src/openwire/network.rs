@@ -24,7 +24,7 @@ use crate::core::spec::{BridgeKey, LeavesOut, NetworkDemand};
 /// The name of a network connector that has none.
 const UNNAMED: &str = "NC";
 /// The first version of OpenWire that can tell of durable subscriptions.
-const SUBSCRIPTIONS_SINCE: i32 = 12;
+pub(crate) const SUBSCRIPTIONS_SINCE: i32 = 12;
 /// The property by which a bridge asks for all durable subscriptions here, as it keeps some for this broker and does not know for whom: Kahawai's own, which
 /// means nothing to an ActiveMQ. They come as the list of `syncDurableSubs`, behind an entry that is empty.
 pub(crate) const TELLS_ALL: &str = "tellAllDurableSubs";
@@ -119,8 +119,21 @@ fn shown(name: &str) -> String {
 
 /// The durable subscriptions here that a bridge is to know of: it subscribes for those whose clients are away, too.
 pub(super) fn subscriptions(core: &Core, peer: &Peer, own_id: &Text) -> BrokerSubscriptionInfo {
+    let infos = durables(core, |address| peer.includes(address));
+    BrokerSubscriptionInfo {
+        broker_id: Some(Arc::new(BrokerId::new(own_id.clone()))),
+        broker_name: Some(core.broker_name().into()),
+        subscription_infos: Some(
+            peer.all_durable_subs.then(ConsumerInfo::default).into_iter().chain(infos).collect(),
+        ),
+        ..BrokerSubscriptionInfo::default()
+    }
+}
+
+/// The durable subscriptions here to addresses that are wanted, as another broker is told of them.
+pub(crate) fn durables(core: &Core, is_wanted: impl Fn(&Address) -> bool) -> Vec<ConsumerInfo> {
     let mut away = 0;
-    let wanted = core.durable_subscriptions().filter(|(_, durable, _)| peer.includes(&durable.address));
+    let wanted = core.durable_subscriptions().filter(|(_, durable, _)| is_wanted(&durable.address));
     let infos = wanted.map(|((client_id, name), durable, consumer)| {
         let id = consumer.map_or_else(
             || {
@@ -141,14 +154,7 @@ pub(super) fn subscriptions(core: &Core, peer: &Peer, own_id: &Text) -> BrokerSu
             ..ConsumerInfo::default()
         }
     });
-    BrokerSubscriptionInfo {
-        broker_id: Some(Arc::new(BrokerId::new(own_id.clone()))),
-        broker_name: Some(core.broker_name().into()),
-        subscription_infos: Some(
-            peer.all_durable_subs.then(ConsumerInfo::default).into_iter().chain(infos).collect(),
-        ),
-        ..BrokerSubscriptionInfo::default()
-    }
+    infos.collect()
 }
 
 /// What a broker's consumer tells of those it stands for.

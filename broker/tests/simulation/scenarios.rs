@@ -302,6 +302,39 @@ fn what_is_kept_for_one_who_is_away_stays_when_another_unsubscribes_behind_a_res
     }
 }
 
+#[test]
+fn who_was_away_before_a_duplex_bridge_was_there_has_what_is_sent_at_its_other_end() {
+    for (seed, syncs) in (0..SEEDS).flat_map(|seed| [(seed, true), (seed, false)]) {
+        let mut network = Network::new(2);
+        let made = NetworkConnector {
+            duplex: true,
+            sync_durable_subs: syncs,
+            dynamically_included_destinations: vec![Address::topic(">")],
+            ..connector("n0".to_owned())
+        };
+        network.bridge(0, 1, made);
+        let mut play = begin(seed, Bug::None, network);
+        let here = play.consumer(0, TOPIC, true);
+        play.world.kill(&name(1));
+        start(&mut play, &here);
+        play.world.run_for(Duration::from_secs(2));
+        play.world.kill(&here.name);
+        play.world.start(&name(1));
+        play.until_bridged("when the other is there");
+        play.rest("when the other is there");
+        send(&mut play, 1, TOPIC, Duration::from_millis(300));
+        start(&mut play, &here);
+        play.rest("when it is back");
+        let page = play.book.page();
+        let came =
+            page.sent.values().filter(|sent| sent.got.iter().any(|got| got.consumer == here.id)).count();
+        assert_eq!(came, if syncs { page.sent.len() } else { 0 }, "seed {seed}");
+        assert!(!page.sent.is_empty());
+        drop(page);
+        well(play);
+    }
+}
+
 /// Four brokers in a row, from the first to the last, of which demand passes two.
 fn in_a_row() -> Network {
     let mut network = Network::new(4);

@@ -203,3 +203,35 @@ fn a_duplex_bridge_stops_when_both_ways_are_answered_and_takes_nothing_more() {
     assert_eq!(orders.last(), Some(&Order::Ended));
     assert_eq!(orders.len(), 5, "each line is told: {orders:?}");
 }
+
+#[test]
+fn with_sync_durable_subs_the_other_end_is_told_of_the_durable_subscriptions_here() {
+    let durables =
+        || vec![ConsumerInfo { subscription_name: Some("till".into()), ..wants(1, Destination::topic("t")) }];
+    for (duplex, sync) in [(true, true), (true, false), (false, true)] {
+        let mut world = World::new(|connector| {
+            connector.duplex = duplex;
+            connector.sync_durable_subs = sync;
+        });
+        world.bridge.tells(durables());
+        world.bridge.received(Side::Remote, there("ID:there"));
+        if duplex {
+            world.let_in();
+        } else {
+            let here = world.said(Side::Local);
+            world.bridge.received(Side::Local, answer(&here[0]));
+        }
+        let said = world.said(Side::Remote);
+        let told = said.iter().find_map(|command| match command {
+            Command::BrokerSubscriptionInfo(info) => info.subscription_infos.as_deref(),
+            _ => None,
+        });
+        assert_eq!(told, (duplex && sync).then(durables).as_deref());
+        // Nobody is told of them before it was asked in.
+        let place = |wanted: fn(&Command) -> bool| said.iter().position(wanted);
+        let asked = place(|command| matches!(command, Command::ConnectionInfo(_)));
+        assert!(
+            told.is_none() || place(|command| matches!(command, Command::BrokerSubscriptionInfo(_))) > asked
+        );
+    }
+}

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::drive::{Ended, Wires, drive};
 use super::inside::Inside;
-use super::names::{kept, unique};
+use super::names::{kept, subscribed, unique};
 use crate::bridge::{Bridge, NetworkConnector, Remote, Us};
 use crate::shell::hub::{Hub, Phase};
 use crate::shell::reports::Meter;
@@ -38,6 +38,7 @@ pub(super) async fn attempt(
     };
     let mut bridge = Bridge::new(Arc::clone(connector), us, &unique(&hub.config.broker_name));
     bridge.keeps(kept(hub));
+    bridge.tells(subscribed(hub, connector));
     bridge.beside(Arc::clone(&hub.neighbours));
     let name = format!("the bridge of {} to {remote}", connector.name);
     let inside = match there.set_nodelay(true).and_then(|()| Inside::open(hub, &name, bridge.is_duplex())) {

@@ -10,6 +10,8 @@ use kahawai_openwire::negotiation::{Negotiated, Preferences, negotiate};
 use kahawai_openwire::wire_format::WireFormat;
 use tokio::time::Instant;
 
+use crate::openwire::network::SUBSCRIPTIONS_SINCE;
+
 /// A buffer beyond this is given back when it was written.
 const KEPT_BYTES_MAX: usize = 2 << 20;
 
@@ -86,6 +88,11 @@ impl Line {
     }
 
     fn encode(&mut self, command: &Command) -> Result<(), String> {
+        let version = self.negotiated.as_ref().map_or(u8::MAX, |agreed| agreed.version);
+        // Whoever speaks an older version does without.
+        if matches!(command, Command::BrokerSubscriptionInfo(_)) && i32::from(version) < SUBSCRIPTIONS_SINCE {
+            return Ok(());
+        }
         self.wire
             .encode(command, &mut self.outgoing)
             .map_err(|error| format!("{} cannot be written: {error}", command.name()))

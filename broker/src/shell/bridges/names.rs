@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use kahawai_openwire::consumer::ConsumerInfo;
+
 use super::chance::chance;
-use crate::bridge::{self, Kept, Us};
+use crate::bridge::{self, Kept, NetworkConnector, Us};
 use crate::shell::clock::now;
 use crate::shell::hub::Hub;
 
@@ -20,6 +22,11 @@ pub(super) fn us(hub: &Hub) -> Us {
 /// The durable subscriptions that bridges of this broker have.
 pub(super) fn kept(hub: &Arc<Hub>) -> Vec<Kept> {
     hub.turn(|core| bridge::kept(core))
+}
+
+/// The durable subscriptions here that the other end of a connector's bridge is told of.
+pub(super) fn subscribed(hub: &Arc<Hub>, connector: &NetworkConnector) -> Vec<ConsumerInfo> {
+    hub.turn(|core| bridge::subscribed(core, connector))
 }
 
 /// A name that no other bridge of any run has.

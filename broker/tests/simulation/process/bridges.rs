@@ -35,8 +35,9 @@ impl Live {
         self.tries[number].dialling = None;
         let connector = Arc::clone(&self.setup.connectors[number].1);
         let unique = self.unique(context);
-        let mut bridge = Bridge::new(connector, self.us(), &unique);
+        let mut bridge = Bridge::new(Arc::clone(&connector), self.us(), &unique);
         bridge.keeps(self.kept());
+        bridge.tells(bridge::subscribed(&self.core, &connector));
         bridge.beside(Arc::clone(&self.neighbours));
         let wire = Wire::new(context.now());
         self.carry(Begun::Here(number), bridge, socket, wire, context);
