@@ -139,9 +139,13 @@ impl Bridge {
         if self.overlaps.is_empty() {
             return false;
         }
-        let Some(key) = id.map(ToString::to_string) else { return false };
         let of = |overlap: &&mut Overlap| overlap.durable == number || overlap.others.contains(&number);
         let Some(overlap) = self.overlaps.iter_mut().find(of) else { return false };
+        // It is over, and every message of the durable one comes by here.
+        if overlap.others.is_empty() && overlap.crossed.is_empty() {
+            return false;
+        }
+        let Some(key) = id.map(ToString::to_string) else { return false };
         if overlap.crossed.remove(&key) {
             return true;
         }

@@ -125,6 +125,12 @@ impl Bridge {
         let info = match told {
             Command::ConsumerInfo(info) => info,
             Command::DestinationInfo(info) => return self.temporary_is_news(info),
+            Command::RemoveInfo(info) => {
+                if let Some(RemovedId::Consumer(id)) = &info.object_id {
+                    self.inbound.told.remove(&**id);
+                }
+                return true;
+            }
             _ => return true,
         };
         let path = info.broker_path.as_deref().unwrap_or_default();
@@ -141,7 +147,18 @@ impl Bridge {
                 excluded.iter().any(touches)
             })
         });
-        !was_there && !too_far && !is_excluded
+        let is_news = !was_there && !too_far && !is_excluded;
+        let Some(id) = info.consumer_id.as_deref().filter(|_| info.network_subscription) else {
+            return is_news;
+        };
+        // One that was told of by another way, which is no more, is told of again, so that it is taken back there.
+        match is_news {
+            true => {
+                self.inbound.told.insert(id.clone());
+                true
+            }
+            false => self.inbound.told.remove(id),
+        }
     }
 
     /// A message from there.

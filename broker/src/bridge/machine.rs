@@ -103,6 +103,8 @@ pub(super) struct Inbound {
     pub(super) has_joined: bool,
     /// Whether it was said that it consumes what it may not.
     pub(super) is_refusal_said: bool,
+    /// Other bridges' consumers here that it was told of, and may have to hear that they are not for it any more.
+    pub(super) told: HashSet<ConsumerId>,
     /// Its consumers of advisories: by the number of the one here, how many of what it was sent it does not know to be acknowledged here.
     pub(super) listeners: HashMap<i64, Listener>,
 }
@@ -188,6 +190,7 @@ impl Bridge {
                 held: VecDeque::new(),
                 has_joined: false,
                 is_refusal_said: false,
+                told: HashSet::new(),
                 listeners: HashMap::new(),
             },
             connector,

@@ -336,11 +336,11 @@ fn who_was_away_before_a_duplex_bridge_was_there_has_what_is_sent_at_its_other_e
 }
 
 /// Four brokers in a row, from the first to the last, of which demand passes two.
-fn in_a_row() -> Network {
+fn in_a_row(duplex: bool) -> Network {
     let mut network = Network::new(4);
     for from in 0..3 {
         let made = connector(format!("n{from}"));
-        network.bridge(from, from + 1, NetworkConnector { consumer_ttl: 2, message_ttl: -1, ..made });
+        network.bridge(from, from + 1, NetworkConnector { duplex, consumer_ttl: 2, message_ttl: -1, ..made });
     }
     network
 }
@@ -359,8 +359,9 @@ fn come_to(play: &mut Play, person: &Arc<Person>) -> bool {
 
 #[test]
 fn whoever_is_near_enough_is_served_though_one_that_is_not_was_there_first() {
-    for (seed, durable) in (0..SEEDS).flat_map(|seed| [(seed, false), (seed, true)]) {
-        let mut play = begin(seed, Bug::None, in_a_row());
+    let kinds = [(false, false), (true, false), (false, true), (true, true)];
+    for (seed, (durable, duplex)) in (0..SEEDS).flat_map(|seed| kinds.map(|kind| (seed, kind))) {
+        let mut play = begin(seed, Bug::None, in_a_row(duplex));
         let far = play.consumer(3, TOPIC, durable);
         start(&mut play, &far);
         play.rest("at the beginning");
@@ -386,7 +387,7 @@ fn whoever_is_near_enough_is_served_though_one_that_is_not_was_there_first() {
 
 #[test]
 fn a_way_that_is_told_but_once_hides_who_comes_after() {
-    let mut play = begin(0, Bug::TellsOnce, in_a_row());
+    let mut play = begin(0, Bug::TellsOnce, in_a_row(false));
     for broker in [3, 2] {
         let person = play.consumer(broker, TOPIC, false);
         start(&mut play, &person);

@@ -180,7 +180,7 @@ pub static SETTINGS: &[Setting<NetworkConnector>] = &[
     truth!(
         "suppressDuplicateTopicSubscriptions",
         suppress_duplicate_topic_subscriptions,
-        "whether a topic's consumer that can be reached over two bridges is served over the nearer one alone, and gets each message once"
+        "whether a topic's consumer that can be reached over two bridges is served over the nearer one alone"
     ),
     truth!(
         "bridgeTempDestinations",

@@ -158,6 +158,33 @@ fn who_consumes_here_is_told_there_as_a_message_unless_it_means_nothing_there() 
 }
 
 #[test]
+fn of_whom_it_was_told_the_other_end_hears_that_they_are_not_for_it_any_more() {
+    let mut world = World::duplex(|_| ());
+    world.bridge.received(Side::Remote, listens(7, "ActiveMQ.Advisory.Consumer.Topic.>").into());
+    let number = world.subscribed()[0].consumer_id.as_ref().expect("an id").value;
+    let mut tell = |command: Command| {
+        let Command::MessageDispatch(dispatch) = advisory(command) else { unreachable!("it is one") };
+        let told = Message::clone(dispatch.message.as_deref().expect("a message"));
+        world.bridge.received(Side::Local, self::dispatch(number, Destination::topic("a"), told));
+        world.said(Side::Remote).len()
+    };
+    let by = |ids: &[&str]| {
+        let path = Some(ids.iter().map(|id| broker(id)).collect());
+        let info = wants(6, Destination::topic("t"));
+        Command::from(ConsumerInfo { network_subscription: true, broker_path: path, ..info })
+    };
+    // It leads there now, or is too far.
+    for now in [&["ID:there"][..], &["ID:far"]] {
+        assert_eq!(tell(by(now)), 0, "it was not told of");
+        assert_eq!(tell(by(&[])), 1);
+        assert_eq!(tell(by(now)), 1);
+        assert_eq!(tell(by(now)), 0, "it knows");
+        assert_eq!(tell(by(&[])), 1);
+        assert_eq!(tell(gone(6)), 1);
+    }
+}
+
+#[test]
 fn demand_that_comes_as_a_message_is_demand() {
     let mut world = World::duplex(|connector| connector.advisory_prefetch_size = 2);
     let Command::MessageDispatch(dispatch) = advisory(wants(1, queue("q")).into()) else {
